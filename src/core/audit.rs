@@ -1,0 +1,162 @@
+//! The audit record: its fields by the guide's names, in a fixed order, one
+//! JSON object a line. Writing it is the launcher's work.
+//!
+//! Secret values, the plugin's environment and its arguments are not fields
+//! of a record, so that they can't get into one.
+
+use serde::Serialize;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The plugin may run.
+    PluginValidationSuccess,
+    /// Something is wrong with the plugin, its entry or its sandbox.
+    SecurityViolation,
+    /// The sandbox is in force, as `sandbox` says.
+    SandboxApplied,
+    /// The sandbox is in force, but weaker than the profile asks.
+    SandboxDegraded,
+    /// The plugin's program could not be started, or it ended.
+    PluginExited,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The plugin runs or may run.
+    Allowed,
+    /// The plugin does not run.
+    Blocked,
+    /// Recorded only.
+    Observed,
+}
+
+/// One audit record.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record<'a> {
+    /// RFC 3339, UTC, microseconds.
+    pub timestamp: String,
+    /// What happened.
+    pub event_type: Event,
+    /// The contract's violation type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violation_type: Option<&'a str>,
+    /// Name of the whitelist entry, or what the caller typed.
+    pub plugin_name: &'a str,
+    /// Path of the plugin's file as opened, or as the whitelist names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_path: Option<&'a str>,
+    /// Digest of the whitelist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_expected: Option<String>,
+    /// Digest of the plugin's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_actual: Option<String>,
+    /// The policy in force.
+    pub policy: &'a str,
+    /// How it ended.
+    pub result: Outcome,
+    /// `high`, `medium` or `low`, for violations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<&'a str>,
+    /// What was done about a violation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action_taken: Option<&'a str>,
+    /// One sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The facts of this launch.
+    #[serde(flatten)]
+    pub launch: &'a Launch,
+    /// Digest of the whitelist's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whitelist_digest: Option<&'a str>,
+    /// Name of the profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<&'a str>,
+    /// How the bytes were fixed: `sealed`, `leased` or `verity`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<&'a str>,
+    /// What was really applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<serde_json::Value>,
+}
+
+/// Facts that every record of one launch shares.
+#[derive(Clone, Debug, Serialize)]
+pub struct Launch {
+    /// `secure-exec/VERSION`.
+    pub user_agent: String,
+    /// Where the request came from: always this machine.
+    pub source_ip: String,
+    /// 128 random bits in hexadecimal digits, the same in all records of one
+    /// launch.
+    pub launch_id: String,
+    /// Process id of the launcher, and so of the plugin.
+    pub pid: u32,
+    /// Process id of the host.
+    pub ppid: u32,
+    /// Real user id of the caller.
+    pub uid: u32,
+    /// Host name.
+    pub host: String,
+}
+
+impl Record<'_> {
+    /// The record as one line, with its line feed. JSON escapes every control
+    /// character, so a name can't start a line of its own.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        // Serialising strings and numbers into memory has no way to fail; a
+        // record without its fields would still be refused by every reader.
+        let mut line = serde_json::to_string(self).unwrap_or_default();
+        line.push('\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_on_its_line() {
+        let launch = Launch {
+            user_agent: "secure-exec/0".into(),
+            source_ip: "127.0.0.1".into(),
+            launch_id: "00".into(),
+            pid: 1,
+            ppid: 0,
+            uid: 0,
+            host: "h".into(),
+        };
+        let record = Record {
+            timestamp: "2026-01-01T00:00:00.000000Z".into(),
+            event_type: Event::SecurityViolation,
+            violation_type: Some("plugin_not_whitelisted"),
+            plugin_name: "a\n{\"event_type\":\"plugin_validation_success\"}\x1b[2J",
+            plugin_path: None,
+            hash_expected: None,
+            hash_actual: None,
+            policy: "strict",
+            result: Outcome::Blocked,
+            severity: Some("medium"),
+            action_taken: None,
+            reason: None,
+            launch: &launch,
+            whitelist_digest: None,
+            profile: None,
+            image: None,
+            sandbox: None,
+        };
+        let line = record.to_line();
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(!line.contains('\x1b'));
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["result"], "blocked");
+        assert_eq!(value["launch_id"], "00");
+    }
+}

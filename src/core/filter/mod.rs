@@ -1,0 +1,336 @@
+//! The seccomp filter of one plugin: system call groups and features in, one
+//! classic BPF program out.
+//!
+//! The program checks the architecture, refuses the other ABIs of the same
+//! processor, and finds the call's verdict by binary search over its number.
+//! A call that is allowed whatever its arguments is reached by nothing but
+//! loads of number and architecture and by jumps, so that the kernel answers
+//! it from its bitmap of constant actions (`seccomp_cache_prepare_bitmap`,
+//! Linux 5.11) and never runs the program. Argument checks are programs of
+//! the seccompiler crate, spliced in as they are.
+
+mod assemble;
+mod evaluate;
+mod rules;
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::arch::Arch;
+use crate::profile::OnViolation;
+use crate::syscall;
+
+use assemble::Verdict;
+pub use evaluate::{Action, Call};
+
+/// One instruction of classic BPF (`struct sock_filter`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// Jump distance if true.
+    pub jt: u8,
+    /// Jump distance if false.
+    pub jf: u8,
+    /// Operand.
+    pub k: u32,
+}
+
+/// The sockets that a profile grants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "independent grants")]
+pub struct Sockets {
+    /// TCP sockets, IPv4 and IPv6.
+    pub tcp: bool,
+    /// TCP to some port.
+    pub tcp_connect: bool,
+    /// TCP on some port.
+    pub tcp_bind: bool,
+    /// UDP sockets.
+    pub udp: bool,
+    /// UNIX stream and sequenced-packet sockets.
+    pub unix: bool,
+    /// Connect UNIX sockets.
+    pub unix_connect: bool,
+    /// Bind UNIX sockets.
+    pub unix_bind: bool,
+    /// Netlink's route family.
+    pub netlink: bool,
+}
+
+impl Sockets {
+    /// Nothing is granted but pairs.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        !(self.tcp || self.udp || self.unix || self.netlink)
+    }
+}
+
+/// The launcher's one execveat(2): descriptor, the addresses of its pointer
+/// arguments, flags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ExecTicket {
+    /// Descriptor of the image.
+    pub fd: u32,
+    /// Address of the empty path.
+    pub path: u64,
+    /// Address of the argument array.
+    pub argv: u64,
+    /// Address of the environment array.
+    pub envp: u64,
+    /// `AT_EMPTY_PATH`.
+    pub flags: u32,
+}
+
+// The addresses are the launch's secret.
+impl fmt::Debug for ExecTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecTicket")
+            .field("fd", &self.fd)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ExecTicket {
+    /// A ticket for plans that are only shown; no call can have it.
+    pub const NONE: Self = Self {
+        fd: u32::MAX,
+        path: 0,
+        argv: 0,
+        envp: 0,
+        flags: 0,
+    };
+}
+
+/// Who may call exec after the launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecRule {
+    /// Nobody: only the launch's own call passes.
+    Ticket(ExecTicket),
+    /// The plugin, within what Landlock's execute right admits.
+    Landlock,
+}
+
+/// What a filter is compiled from.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent grants")]
+pub struct Request<'a> {
+    /// For which processor.
+    pub arch: Arch,
+    /// Allowed and denied calls and groups, base profile first: each layer
+    /// adds what it allows, then takes away what it denies.
+    pub layers: &'a [(Vec<String>, Vec<String>)],
+    /// What a refused call gets.
+    pub on_violation: OnViolation,
+    /// Sockets.
+    pub sockets: Sockets,
+    /// New processes, not only threads.
+    pub fork: bool,
+    /// Change metadata by path.
+    pub metadata: bool,
+    /// Some folder is writable.
+    pub writes: bool,
+    /// Memory may be writable and executable.
+    pub write_execute: bool,
+    /// Landlock keeps signals within the domain, or the profile lets them out.
+    pub signals_scoped: bool,
+    /// The plugin's process id.
+    pub own_pid: u32,
+    /// Who may call exec.
+    pub exec: ExecRule,
+}
+
+/// A compiled filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    arch: Arch,
+    program: Vec<Instruction>,
+    digest: [u8; 32],
+}
+
+/// Why no filter could be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilterError {
+    /// No system call or group has this name.
+    UnknownName(String),
+    /// The program has more instructions than the kernel takes (4096).
+    TooLong(usize),
+    /// The argument checks of a call could not be generated.
+    Arguments(String),
+}
+
+impl std::error::Error for FilterError {}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownName(name) => {
+                let name = crate::escape::Escaped(name);
+                write!(f, "'{name}' is neither a system call nor a group of them")
+            }
+            Self::TooLong(length) => {
+                write!(f, "the filter has {length} instructions, 4096 are possible")
+            }
+            Self::Arguments(why) => write!(f, "the filter's argument checks failed: {why}"),
+        }
+    }
+}
+
+/// Compiles a filter.
+///
+/// # Errors
+/// An unknown name in a layer, or a program that is too long.
+pub fn compile(request: &Request<'_>) -> Result<Filter, FilterError> {
+    let admitted = Admitted::collect(request)?;
+    let verdicts = rules::verdicts(request, &admitted)?;
+    let program = assemble::assemble(request.arch, &verdicts)?;
+    let digest = digest(request, &admitted, &verdicts)?;
+    Ok(Filter {
+        arch: request.arch,
+        program,
+        digest,
+    })
+}
+
+impl Filter {
+    /// The program.
+    #[must_use]
+    pub fn instructions(&self) -> &[Instruction] {
+        &self.program
+    }
+
+    /// SHA-256 over the verdicts on all calls, with this launch's exec ticket and
+    /// process id left out: equal for launches that are confined alike.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        use fmt::Write as _;
+        self.digest
+            .iter()
+            .fold(String::from("sha256:"), |mut text, byte| {
+                // Writing into a string has no way to fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+    }
+
+    /// What the kernel would do with a call.
+    #[must_use]
+    pub fn evaluate(&self, call: &Call) -> Action {
+        evaluate::run(&self.program, call)
+    }
+
+    /// Whether the kernel's bitmap answers this call with "allowed", without
+    /// running the program.
+    #[must_use]
+    pub fn is_constant(&self, number: u32) -> bool {
+        evaluate::is_constant(&self.program, self.arch, number)
+    }
+
+    /// Names of calls that are allowed whatever their arguments, sorted.
+    #[must_use]
+    pub fn always_allowed(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = (0..=syscall::LAST_KNOWN)
+            .filter(|number| self.is_constant(*number))
+            .filter_map(|number| syscall::name(self.arch, number))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The calls that the layers admit.
+struct Admitted {
+    calls: Vec<bool>,
+    /// Calls that a layer names themselves, not through a group.
+    explicit: Vec<bool>,
+}
+
+impl Admitted {
+    fn collect(request: &Request<'_>) -> Result<Self, FilterError> {
+        let size = syscall::LAST_KNOWN as usize + 1;
+        let mut admitted = Self {
+            calls: vec![false; size],
+            explicit: vec![false; size],
+        };
+        for (allow, deny) in request.layers {
+            for name in allow {
+                admitted.set(request.arch, name, true, true)?;
+            }
+            for name in deny {
+                admitted.set(request.arch, name, false, true)?;
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn set(&mut self, arch: Arch, name: &str, to: bool, named: bool) -> Result<(), FilterError> {
+        if let Some(members) = syscall::group(name) {
+            for member in members {
+                self.set(arch, member, to, false)?;
+            }
+            return Ok(());
+        }
+        let Some(number) = syscall::number(arch, name) else {
+            // The other architecture's calls are no mistake.
+            return if syscall::is_known(name) {
+                Ok(())
+            } else {
+                Err(FilterError::UnknownName(name.to_string()))
+            };
+        };
+        let number = number as usize;
+        if let Some(call) = self.calls.get_mut(number) {
+            *call = to;
+        }
+        if let Some(explicit) = self.explicit.get_mut(number) {
+            *explicit = to && (named || *explicit);
+        }
+        Ok(())
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.calls.get(number as usize).copied().unwrap_or(false)
+    }
+
+    fn names(&self, number: u32) -> bool {
+        self.explicit.get(number as usize).copied().unwrap_or(false)
+    }
+}
+
+/// Hashes every verdict, those that are this launch's own in the form that an
+/// empty ticket and no process id give them.
+fn digest(
+    request: &Request<'_>,
+    admitted: &Admitted,
+    verdicts: &[Verdict],
+) -> Result<[u8; 32], FilterError> {
+    let anonymous = Request {
+        exec: match request.exec {
+            ExecRule::Ticket(_) => ExecRule::Ticket(ExecTicket::NONE),
+            ExecRule::Landlock => ExecRule::Landlock,
+        },
+        own_pid: 0,
+        ..*request
+    };
+    let own = rules::launch_specific(&anonymous, admitted)?;
+    let mut hasher = Sha256::new();
+    hasher.update(request.arch.name());
+    for (number, verdict) in (0_u32..).zip(verdicts) {
+        let own = own.iter().find(|(of, _)| *of == number);
+        match own.map_or(verdict, |(_, verdict)| verdict) {
+            Verdict::Return(action) => hasher.update(action.to_le_bytes()),
+            Verdict::Check(block) => {
+                for instruction in block {
+                    hasher.update(instruction.code.to_le_bytes());
+                    hasher.update([instruction.jt, instruction.jf]);
+                    hasher.update(instruction.k.to_le_bytes());
+                }
+            }
+        }
+    }
+    Ok(hasher.finalize().into())
+}
+
+#[cfg(test)]
+mod tests;

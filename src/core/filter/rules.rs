@@ -1,0 +1,577 @@
+//! The verdict on each system call: what kills, what does not exist, what is
+//! refused, and which arguments are admitted of the rest.
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+use super::assemble::{ALLOW, ENOSYS, EPERM, KILL_PROCESS, LOG, Verdict};
+use super::{Admitted, ExecRule, ExecTicket, FilterError, Instruction, Request};
+use crate::arch::Arch;
+use crate::profile::OnViolation;
+use crate::syscall;
+
+/// No plugin calls these by mistake: they look into other processes, replace
+/// the kernel or parts of it, or rebuild the file system. A profile that needs
+/// one names it itself; a group does not bring it in.
+const KILL: &[&str] = &[
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "bpf",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "create_module",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "move_mount",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "open_tree",
+    "open_tree_attr",
+    "mount_setattr",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "iopl",
+    "ioperm",
+    "modify_ldt",
+    "acct",
+    "settimeofday",
+    "clock_settime",
+    "sethostname",
+    "setdomainname",
+    "open_by_handle_at",
+    "uselib",
+    "vhangup",
+];
+
+/// Libraries and run times fall back when these are absent. Their arguments
+/// lie in memory that a filter can't look into, or bypass the filter.
+const ABSENT: &[&str] = &[
+    "clone3",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+];
+
+/// Shared between all processes of a user, outside of every folder and port
+/// that a profile grants, so a group does not bring them in. The rest of the
+/// list is kernel surface that programs probe and do without.
+const ONLY_BY_NAME: &[&str] = &[
+    "shmget",
+    "shmctl",
+    "shmdt",
+    "semget",
+    "semop",
+    "semctl",
+    "semtimedop",
+    "msgget",
+    "msgsnd",
+    "msgrcv",
+    "msgctl",
+    "mq_open",
+    "mq_unlink",
+    "mq_timedsend",
+    "mq_timedreceive",
+    "mq_notify",
+    "mq_getsetattr",
+    "userfaultfd",
+    "perf_event_open",
+    "kcmp",
+    "pidfd_getfd",
+    "name_to_handle_at",
+    "fanotify_init",
+    "fanotify_mark",
+    "process_madvise",
+    "process_mrelease",
+    "migrate_pages",
+    "move_pages",
+    "mbind",
+    "set_mempolicy",
+    "set_mempolicy_home_node",
+    "remap_file_pages",
+    "chroot",
+    "quotactl",
+    "quotactl_fd",
+    "lookup_dcookie",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "syslog",
+    "statmount",
+    "listmount",
+    "listns",
+    "lsm_set_self_attr",
+];
+
+/// Change a file's metadata by its path, which no Landlock right covers.
+const METADATA_BY_PATH: &[&str] = &[
+    "chmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "lchown",
+    "fchownat",
+    "utime",
+    "utimes",
+    "futimesat",
+    "setxattr",
+    "lsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "setxattrat",
+    "removexattrat",
+    "file_setattr",
+];
+
+/// Change a file's metadata through a descriptor. Without a writable folder
+/// there is nothing of the plugin's own to change.
+const METADATA_BY_DESCRIPTOR: &[&str] = &["fchown", "fsetxattr", "fremovexattr"];
+
+/// Take a process id first, where 0 is the caller.
+const OWN_PROCESS: &[&str] = &[
+    "prlimit64",
+    "sched_setaffinity",
+    "sched_setscheduler",
+    "sched_setparam",
+    "sched_setattr",
+];
+
+/// Take the receiver's process id first.
+const SIGNALS: &[&str] = &["kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"];
+
+/// The harmless options of prctl(2): the caller's own name, timers, memory
+/// labels, and everything that only tightens.
+const PRCTL: &[u64] = &[
+    1,
+    2, // PDEATHSIG
+    3,
+    4, // DUMPABLE
+    7, // GET_KEEPCAPS
+    15,
+    16, // NAME
+    21,
+    22, // SECCOMP
+    23,
+    24, // CAPBSET
+    27, // GET_SECUREBITS
+    29,
+    30, // TIMERSLACK
+    36,
+    37, // CHILD_SUBREAPER
+    38,
+    39, // NO_NEW_PRIVS
+    40, // GET_TID_ADDRESS
+    41,
+    42, // THP_DISABLE
+    47, // CAP_AMBIENT
+    50,
+    51, // SVE
+    52,
+    53, // SPECULATION_CTRL
+    54,
+    55,
+    56,
+    60,
+    61, // pointer authentication and tagged addresses
+    63,
+    64, // SME
+    65,
+    66,          // MDWE
+    0x5356_4d41, // SET_VMA
+    0x4155_5856, // GET_AUXV
+];
+
+/// Terminal requests that act on other processes' input: TIOCSTI, TIOCLINUX,
+/// TIOCSETD, TIOCCONS.
+const TERMINAL_REQUESTS: &[u64] = &[0x5412, 0x541c, 0x5423, 0x541d];
+/// FIOSETOWN and SIOCSPGRP: signals by way of descriptors.
+const OWNER_REQUESTS: &[u64] = &[0x8901, 0x8902];
+/// FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY.
+const ATTRIBUTE_REQUESTS: &[u64] = &[0x4008_6602, 0x401c_5820, 0x4080_6685];
+
+const NEW_NAMESPACES: u64 = 0x7e02_0080;
+const CLONE_NAMESPACES: u64 = 0x7e02_0000;
+const CLONE_PTRACE: u64 = 0x2000;
+const CLONE_UNTRACED: u64 = 0x0080_0000;
+const CLONE_THREAD: u64 = 0x1_0000;
+const CLONE_NEWNET: u64 = 0x4000_0000;
+const SET_ID_BITS: u64 = 0o6000;
+const CREATES: u64 = 0o20_000_100;
+const MSG_FASTOPEN: u64 = 0x2000_0000;
+const PROT_EXEC: u64 = 4;
+const PROT_WRITE: u64 = 2;
+
+/// One verdict a number, from 0 to the last known one.
+pub(super) fn verdicts(
+    request: &Request<'_>,
+    admitted: &Admitted,
+) -> Result<Vec<Verdict>, FilterError> {
+    let mut verdicts = vec![Verdict::Return(ENOSYS); syscall::LAST_KNOWN as usize + 1];
+    for (name, number) in syscall::table(request.arch) {
+        if let Some(verdict) = verdicts.get_mut(*number as usize) {
+            *verdict = verdict_of(request, admitted, name, *number)?;
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The verdicts that contain numbers of this launch alone.
+pub(super) fn launch_specific(
+    request: &Request<'_>,
+    admitted: &Admitted,
+) -> Result<Vec<(u32, Verdict)>, FilterError> {
+    OWN_PROCESS
+        .iter()
+        .chain(SIGNALS)
+        .chain(&["execveat", "setpriority", "ioprio_set"])
+        .filter_map(|name| Some((*name, syscall::number(request.arch, name)?)))
+        .map(|(name, number)| Ok((number, verdict_of(request, admitted, name, number)?)))
+        .collect()
+}
+
+/// The launch's own execveat and no other.
+fn ticket(arch: Arch, number: u32, ticket: ExecTicket) -> Result<Vec<Instruction>, FilterError> {
+    let rule = vec![
+        equals(0, u64::from(ticket.fd)),
+        long(1, ticket.path),
+        long(2, ticket.argv),
+        long(3, ticket.envp),
+        equals(4, u64::from(ticket.flags)),
+    ];
+    check(arch, number, vec![rule], EPERM)
+}
+
+fn verdict_of(
+    request: &Request<'_>,
+    admitted: &Admitted,
+    name: &str,
+    number: u32,
+) -> Result<Verdict, FilterError> {
+    let refused = match request.on_violation {
+        OnViolation::Errno => EPERM,
+        OnViolation::Kill => KILL_PROCESS,
+        OnViolation::Log => LOG,
+    };
+    let by_name = admitted.names(number);
+    if KILL.contains(&name) && !by_name {
+        return Ok(Verdict::Return(KILL_PROCESS));
+    }
+    if ABSENT.contains(&name) || (name == "openat2" && request.writes) {
+        return Ok(Verdict::Return(ENOSYS));
+    }
+    match (name, request.exec) {
+        // Learning what a plugin needs must not mean to let it exec.
+        ("execve", ExecRule::Ticket(_)) => {
+            let hard = if refused == KILL_PROCESS {
+                KILL_PROCESS
+            } else {
+                EPERM
+            };
+            return Ok(Verdict::Return(hard));
+        }
+        ("execveat", ExecRule::Ticket(one)) => {
+            return ticket(request.arch, number, one).map(Verdict::Check);
+        }
+        ("execve" | "execveat", ExecRule::Landlock) => return Ok(Verdict::Return(ALLOW)),
+        _ => {}
+    }
+    if !admitted.has(number) || (ONLY_BY_NAME.contains(&name) && !by_name) {
+        return Ok(Verdict::Return(refused));
+    }
+    match narrow(request, name, by_name) {
+        Narrowed::Any => Ok(Verdict::Return(ALLOW)),
+        Narrowed::Never => Ok(Verdict::Return(refused)),
+        Narrowed::When(alternatives) => {
+            check(request.arch, number, alternatives, refused).map(Verdict::Check)
+        }
+    }
+}
+
+/// What is admitted of a call that the layers allow.
+enum Narrowed {
+    Any,
+    Never,
+    /// Alternatives of conditions that must all hold.
+    When(Vec<Vec<Condition>>),
+}
+
+struct Condition {
+    argument: u8,
+    length: SeccompCmpArgLen,
+    operator: SeccompCmpOp,
+    value: u64,
+}
+
+/// A condition on an `int` argument: the kernel ignores the upper half of the
+/// register, and so must the filter.
+const fn int(argument: u8, operator: SeccompCmpOp, value: u64) -> Condition {
+    Condition {
+        argument,
+        length: SeccompCmpArgLen::Dword,
+        operator,
+        value,
+    }
+}
+
+/// Equality of a pointer or `long` argument.
+const fn long(argument: u8, value: u64) -> Condition {
+    Condition {
+        argument,
+        length: SeccompCmpArgLen::Qword,
+        operator: SeccompCmpOp::Eq,
+        value,
+    }
+}
+
+const fn bits_clear(argument: u8, bits: u64) -> Condition {
+    int(argument, SeccompCmpOp::MaskedEq(bits), 0)
+}
+
+const fn equals(argument: u8, value: u64) -> Condition {
+    int(argument, SeccompCmpOp::Eq, value)
+}
+
+fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
+    use Narrowed::{Any, Never, When};
+    let sockets = &request.sockets;
+    let only_if = |granted: bool| if granted { Any } else { Never };
+    let own_process = |argument: u8| {
+        When(vec![
+            vec![equals(argument, 0)],
+            vec![equals(argument, u64::from(request.own_pid))],
+        ])
+    };
+    match name {
+        "socket" => socket(request),
+        // A pair is connected to itself, but a datagram socket of a pair can
+        // still send to any address.
+        "socketpair" => When(vec![unix_type(1), unix_type(5)]),
+        "connect" => {
+            only_if(sockets.tcp_connect || sockets.udp || sockets.unix_connect || sockets.netlink)
+        }
+        "bind" => only_if(sockets.tcp_bind || sockets.udp || sockets.unix_bind || sockets.netlink),
+        // listen(2) on an unbound socket binds it to some port by itself.
+        "listen" | "accept" | "accept4" => only_if(sockets.tcp_bind || sockets.unix_bind),
+        "sendto" if sockets.is_none() => When(vec![vec![long(4, 0), bits_clear(3, MSG_FASTOPEN)]]),
+        // TCP fast open connects without Landlock's hook.
+        "sendto" | "sendmmsg" => When(vec![vec![bits_clear(3, MSG_FASTOPEN)]]),
+        "sendmsg" => When(vec![vec![bits_clear(2, MSG_FASTOPEN)]]),
+        // SOL_TCP: TCP_REPAIR, TCP_ULP.
+        "setsockopt" => When(vec![
+            vec![int(1, SeccompCmpOp::Ne, 6)],
+            vec![int(2, SeccompCmpOp::Ne, 19), int(2, SeccompCmpOp::Ne, 31)],
+        ]),
+        "fork" | "vfork" => only_if(request.fork),
+        "clone" => {
+            let mut rule = vec![bits_clear(
+                0,
+                CLONE_NAMESPACES | CLONE_PTRACE | CLONE_UNTRACED,
+            )];
+            if !request.fork {
+                rule.push(int(0, SeccompCmpOp::MaskedEq(CLONE_THREAD), CLONE_THREAD));
+            }
+            When(vec![rule])
+        }
+        "unshare" => When(vec![vec![bits_clear(0, NEW_NAMESPACES)]]),
+        "setns" if by_name => When(vec![vec![equals(1, CLONE_NEWNET)]]),
+        "setns" => Never,
+        // Not both, so one of the two bits is clear.
+        "mmap" if !request.write_execute => When(vec![
+            vec![bits_clear(2, PROT_EXEC)],
+            vec![bits_clear(2, PROT_WRITE)],
+        ]),
+        "mprotect" | "pkey_mprotect" if !request.write_execute => {
+            When(vec![vec![bits_clear(2, PROT_EXEC)]])
+        }
+        // READ_IMPLIES_EXEC would make all memory executable.
+        "personality" => When(vec![vec![equals(0, 0)], vec![equals(0, 0xffff_ffff)]]),
+        "ioctl" => When(vec![ioctl(request)]),
+        "fcntl" if !request.signals_scoped => When(vec![vec![
+            int(1, SeccompCmpOp::Ne, 8),
+            int(1, SeccompCmpOp::Ne, 15),
+            int(1, SeccompCmpOp::Ne, 10),
+        ]]),
+        "prctl" => When(
+            PRCTL
+                .iter()
+                .map(|option| vec![equals(0, *option)])
+                .collect(),
+        ),
+        name if SIGNALS.contains(&name) && !request.signals_scoped => {
+            When(vec![vec![equals(0, u64::from(request.own_pid))]])
+        }
+        "tkill" | "pidfd_send_signal" if !request.signals_scoped => Never,
+        name if OWN_PROCESS.contains(&name) => own_process(0),
+        // PRIO_PROCESS, IOPRIO_WHO_PROCESS.
+        "setpriority" => who(request, 0),
+        "ioprio_set" => who(request, 1),
+        "fchmod" => {
+            if request.writes {
+                When(vec![vec![bits_clear(1, SET_ID_BITS)]])
+            } else {
+                Never
+            }
+        }
+        name if METADATA_BY_DESCRIPTOR.contains(&name) => only_if(request.writes),
+        // futimens(3) is utimensat(2) without a path.
+        "utimensat" if !request.metadata => {
+            if request.writes {
+                When(vec![vec![long(1, 0)]])
+            } else {
+                Never
+            }
+        }
+        name if METADATA_BY_PATH.contains(&name) && !request.metadata => Never,
+        "chmod" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
+        "fchmodat" | "fchmodat2" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
+        "open" if request.writes => creating(1, 2),
+        "openat" if request.writes => creating(2, 3),
+        "creat" | "mkdir" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
+        "mkdirat" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
+        "mknod" => node(1),
+        "mknodat" => node(2),
+        "shmat" if !request.write_execute => When(vec![vec![bits_clear(2, 0o100_000)]]),
+        "shmat" if !by_name => Never,
+        _ => Any,
+    }
+}
+
+/// The mode counts only where a file may be created; elsewhere the register
+/// holds anything.
+fn creating(flags: u8, mode: u8) -> Narrowed {
+    Narrowed::When(vec![
+        vec![bits_clear(flags, CREATES)],
+        vec![bits_clear(mode, SET_ID_BITS)],
+    ])
+}
+
+/// Regular files, FIFOs and sockets; no devices, no set-ID bits.
+fn node(mode: u8) -> Narrowed {
+    let kinds = [0, 0o100_000, 0o010_000, 0o140_000];
+    let rule = |kind: u64| vec![int(mode, SeccompCmpOp::MaskedEq(0o176_000), kind)];
+    Narrowed::When(kinds.into_iter().map(rule).collect())
+}
+
+fn who(request: &Request<'_>, process: u64) -> Narrowed {
+    let rule = |id: u64| vec![equals(0, process), equals(1, id)];
+    Narrowed::When(vec![rule(0), rule(u64::from(request.own_pid))])
+}
+
+fn ioctl(request: &Request<'_>) -> Vec<Condition> {
+    let mut refused = TERMINAL_REQUESTS.to_vec();
+    if !request.signals_scoped {
+        refused.extend(OWNER_REQUESTS);
+    }
+    if !request.writes {
+        refused.extend(ATTRIBUTE_REQUESTS);
+    }
+    refused
+        .iter()
+        .map(|number| int(1, SeccompCmpOp::Ne, *number))
+        .collect()
+}
+
+const AF_UNIX: u64 = 1;
+const AF_INET: u64 = 2;
+const AF_INET6: u64 = 10;
+const AF_NETLINK: u64 = 16;
+/// `SOCK_TYPE_MASK`; the bits above are `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
+const TYPE_MASK: u64 = 0xf;
+
+fn unix_type(kind: u64) -> Vec<Condition> {
+    vec![
+        equals(0, AF_UNIX),
+        int(1, SeccompCmpOp::MaskedEq(TYPE_MASK), kind),
+    ]
+}
+
+fn socket(request: &Request<'_>) -> Narrowed {
+    let sockets = &request.sockets;
+    let mut rules = Vec::new();
+    let mut internet = |kind: u64, protocol: u64| {
+        for family in [AF_INET, AF_INET6] {
+            // 0 is the type's own protocol; named, MPTCP and SCTP would pass
+            // by Landlock's TCP rules, ICMP would make a ping socket.
+            for protocol in [0, protocol] {
+                rules.push(vec![
+                    equals(0, family),
+                    int(1, SeccompCmpOp::MaskedEq(TYPE_MASK), kind),
+                    equals(2, protocol),
+                ]);
+            }
+        }
+    };
+    if sockets.tcp {
+        internet(1, 6);
+    }
+    if sockets.udp {
+        internet(2, 17);
+    }
+    if sockets.unix {
+        rules.extend([unix_type(1), unix_type(5)]);
+    }
+    if sockets.netlink {
+        for kind in [2, 3] {
+            rules.push(vec![
+                equals(0, AF_NETLINK),
+                int(1, SeccompCmpOp::MaskedEq(TYPE_MASK), kind),
+                equals(2, 0),
+            ]);
+        }
+    }
+    if rules.is_empty() {
+        Narrowed::Never
+    } else {
+        Narrowed::When(rules)
+    }
+}
+
+/// One call's argument check as a program of its own.
+fn check(
+    arch: Arch,
+    number: u32,
+    alternatives: Vec<Vec<Condition>>,
+    refused: u32,
+) -> Result<Vec<Instruction>, FilterError> {
+    let failed = |error: seccompiler::BackendError| FilterError::Arguments(error.to_string());
+    let mut rules = Vec::with_capacity(alternatives.len());
+    for conditions in alternatives {
+        let conditions = conditions
+            .into_iter()
+            .map(|c| SeccompCondition::new(c.argument, c.length, c.operator, c.value))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        rules.push(SeccompRule::new(conditions).map_err(failed)?);
+    }
+    let refused = match refused {
+        KILL_PROCESS => SeccompAction::KillProcess,
+        LOG => SeccompAction::Log,
+        errno => SeccompAction::Errno(errno & 0xffff),
+    };
+    let target = match arch {
+        Arch::X86_64 => TargetArch::x86_64,
+        Arch::Aarch64 => TargetArch::aarch64,
+    };
+    let rules = [(i64::from(number), rules)].into_iter().collect();
+    let filter =
+        SeccompFilter::new(rules, refused, SeccompAction::Allow, target).map_err(failed)?;
+    let program = BpfProgram::try_from(filter).map_err(failed)?;
+    Ok(program
+        .into_iter()
+        .map(|raw| Instruction {
+            code: raw.code,
+            jt: raw.jt,
+            jf: raw.jf,
+            k: raw.k,
+        })
+        .collect())
+}

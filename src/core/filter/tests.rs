@@ -1,0 +1,462 @@
+//! Hostile calls against compiled filters, on both architectures.
+
+use super::*;
+use crate::arch::Arch;
+
+const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+const EPERM: Action = Action::Errno(1);
+const ENOSYS: Action = Action::Errno(38);
+const TICKET: ExecTicket = ExecTicket {
+    fd: 7,
+    path: 0x1234_5678_9000,
+    argv: 0x2234_5678_9010,
+    envp: 0x3234_5678_9020,
+    flags: 0x1000,
+};
+
+fn service() -> Vec<(Vec<String>, Vec<String>)> {
+    vec![(vec!["@system-service".into()], vec![])]
+}
+
+fn request(arch: Arch, layers: &[(Vec<String>, Vec<String>)]) -> Request<'_> {
+    Request {
+        arch,
+        layers,
+        on_violation: OnViolation::Errno,
+        sockets: Sockets::default(),
+        fork: false,
+        metadata: false,
+        writes: false,
+        write_execute: false,
+        signals_scoped: true,
+        own_pid: 42,
+        exec: ExecRule::Ticket(TICKET),
+    }
+}
+
+struct Probe(Filter, Arch);
+
+impl Probe {
+    fn new(request: &Request<'_>) -> Self {
+        Self(compile(request).unwrap(), request.arch)
+    }
+
+    fn call(&self, name: &str, args: &[u64]) -> Action {
+        let number = syscall::number(self.1, name).unwrap_or_else(|| panic!("{name}"));
+        let mut all = [0; 6];
+        all[..args.len()].copy_from_slice(args);
+        self.0.evaluate(&Call::native(self.1, number, all))
+    }
+}
+
+fn each(test: impl Fn(Arch, &Request<'_>)) {
+    let layers = service();
+    for arch in ARCHES {
+        test(arch, &request(arch, &layers));
+    }
+}
+
+#[test]
+fn only_the_ticket_executes() {
+    each(|_, request| {
+        let probe = Probe::new(request);
+        let good = [7, TICKET.path, TICKET.argv, TICKET.envp, 0x1000];
+        assert_eq!(probe.call("execveat", &good), Action::Allow);
+        for (index, argument) in good.iter().enumerate() {
+            for wrong in [argument ^ 1, argument ^ (1 << 20), 0] {
+                let mut call = good;
+                call[index] = wrong;
+                assert_eq!(probe.call("execveat", &call), EPERM);
+            }
+        }
+        for index in 1..4 {
+            let mut call = good;
+            call[index] ^= 1 << 40;
+            assert_eq!(probe.call("execveat", &call), EPERM);
+        }
+        assert_eq!(
+            probe.call("execve", &[TICKET.path, TICKET.argv, TICKET.envp]),
+            EPERM
+        );
+    });
+}
+
+#[test]
+fn learning_does_not_mean_exec() {
+    each(|_, request| {
+        let probe = Probe::new(&Request {
+            on_violation: OnViolation::Log,
+            ..*request
+        });
+        assert_eq!(probe.call("execve", &[]), EPERM);
+        assert_eq!(probe.call("execveat", &[]), EPERM);
+        assert_eq!(probe.call("ptrace", &[]), Action::KillProcess);
+        assert_eq!(probe.call("socket", &[2, 1, 0]), Action::Log);
+    });
+}
+
+#[test]
+fn other_abis_are_killed() {
+    each(|arch, request| {
+        let probe = Probe::new(request);
+        for token in [0x4000_0003, 0x4000_0028, 0] {
+            let call = Call {
+                arch_token: token,
+                number: 1,
+                args: [0; 6],
+            };
+            assert_eq!(probe.0.evaluate(&call), Action::KillProcess);
+        }
+        if arch == Arch::X86_64 {
+            for number in [0x4000_0000, 0x4000_0208, u32::MAX] {
+                assert_eq!(
+                    probe.0.evaluate(&Call::native(arch, number, [0; 6])),
+                    Action::KillProcess
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn unknown_and_bypassing_calls_do_not_exist() {
+    each(|arch, request| {
+        let probe = Probe::new(request);
+        for number in [syscall::LAST_KNOWN + 1, 1000, 0x3fff_ffff] {
+            assert_eq!(
+                probe.0.evaluate(&Call::native(arch, number, [0; 6])),
+                ENOSYS
+            );
+        }
+        for name in [
+            "clone3",
+            "io_uring_setup",
+            "io_uring_enter",
+            "io_uring_register",
+        ] {
+            assert_eq!(probe.call(name, &[]), ENOSYS);
+        }
+        assert_eq!(probe.call("openat2", &[]), Action::Allow);
+        let probe = Probe::new(&Request {
+            writes: true,
+            ..*request
+        });
+        assert_eq!(probe.call("openat2", &[]), ENOSYS);
+    });
+}
+
+#[test]
+fn what_no_plugin_does_by_mistake_is_killed() {
+    each(|_, request| {
+        let probe = Probe::new(request);
+        for name in [
+            "ptrace",
+            "bpf",
+            "kexec_load",
+            "mount",
+            "finit_module",
+            "process_vm_readv",
+        ] {
+            assert_eq!(probe.call(name, &[]), Action::KillProcess, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_group_does_not_bring_in_what_must_be_named() {
+    each(|arch, request| {
+        let probe = Probe::new(request);
+        for name in ["shmget", "mq_open", "userfaultfd", "keyctl", "kcmp"] {
+            assert_eq!(probe.call(name, &[]), EPERM, "{name}");
+        }
+        let layers = [
+            service(),
+            vec![(vec!["shmget".into(), "ptrace".into()], vec![])],
+        ]
+        .concat();
+        let probe = Probe::new(&super::Request {
+            layers: &layers,
+            ..self::request(arch, &layers)
+        });
+        assert_eq!(probe.call("shmget", &[]), Action::Allow);
+        assert_eq!(probe.call("ptrace", &[]), Action::Allow);
+        let denied = [layers, vec![(vec![], vec!["@ipc".into()])]].concat();
+        let probe = Probe::new(&self::request(arch, &denied));
+        assert_eq!(probe.call("shmget", &[]), EPERM);
+    });
+}
+
+#[test]
+fn sockets_need_a_grant_and_their_own_protocol() {
+    const HIGH: u64 = 0xdead_beef_0000_0000;
+    const FLAGS: u64 = 0x80800;
+    each(|_, request| {
+        let none = Probe::new(request);
+        for domain in 0..46 {
+            for kind in 0..11 {
+                assert_eq!(none.call("socket", &[domain, kind, 0]), EPERM);
+            }
+        }
+        assert_eq!(none.call("socketpair", &[1, 1 | FLAGS, 0]), Action::Allow);
+        assert_eq!(
+            none.call("socketpair", &[1 | HIGH, 5 | HIGH, 0]),
+            Action::Allow
+        );
+        assert_eq!(none.call("socketpair", &[1, 2, 0]), EPERM);
+        assert_eq!(none.call("sendto", &[3, 1, 1, 0, 0, 0]), Action::Allow);
+        assert_eq!(none.call("sendto", &[3, 1, 1, 0, HIGH, 16]), EPERM);
+        assert_eq!(none.call("connect", &[]), EPERM);
+
+        let tcp = Sockets {
+            tcp: true,
+            tcp_connect: true,
+            ..Sockets::default()
+        };
+        let tcp = Probe::new(&Request {
+            sockets: tcp,
+            ..*request
+        });
+        assert_eq!(tcp.call("socket", &[2, 1 | FLAGS, 0]), Action::Allow);
+        assert_eq!(
+            tcp.call("socket", &[10 | HIGH, 1 | HIGH, 6 | HIGH]),
+            Action::Allow
+        );
+        for (domain, kind, protocol) in [
+            (2, 1, 262),
+            (2, 1, 132),
+            (2, 2, 0),
+            (2, 3, 6),
+            (1, 1, 0),
+            (16, 3, 0),
+            (40, 1, 0),
+        ] {
+            assert_eq!(tcp.call("socket", &[domain, kind, protocol]), EPERM);
+        }
+        assert_eq!(tcp.call("sendto", &[3, 1, 1, 0x2000_0000, 1, 16]), EPERM);
+        assert_eq!(tcp.call("sendmsg", &[3, 1, 0x2000_0000 | HIGH]), EPERM);
+        assert_eq!(tcp.call("listen", &[]), EPERM);
+        assert_eq!(tcp.call("bind", &[]), EPERM);
+
+        let udp = Sockets {
+            udp: true,
+            ..Sockets::default()
+        };
+        let udp = Probe::new(&Request {
+            sockets: udp,
+            ..*request
+        });
+        assert_eq!(udp.call("socket", &[2, 2, 17]), Action::Allow);
+        assert_eq!(udp.call("socket", &[2, 2, 1]), EPERM, "ping socket");
+        assert_eq!(udp.call("socket", &[2, 3, 17]), EPERM);
+    });
+}
+
+#[test]
+fn processes_need_a_grant_threads_do_not() {
+    const THREAD: u64 = 0x003d_0f00;
+    each(|arch, request| {
+        let probe = Probe::new(request);
+        assert_eq!(probe.call("clone", &[THREAD]), Action::Allow);
+        assert_eq!(probe.call("clone", &[0x0120_0011]), EPERM);
+        assert_eq!(probe.call("clone", &[0x4111]), EPERM);
+        if arch == Arch::X86_64 {
+            assert_eq!(probe.call("fork", &[]), EPERM);
+            assert_eq!(probe.call("vfork", &[]), EPERM);
+        }
+        let probe = Probe::new(&Request {
+            fork: true,
+            ..*request
+        });
+        assert_eq!(probe.call("clone", &[0x0120_0011]), Action::Allow);
+        for namespace in [
+            0x2_0000,
+            0x200_0000,
+            0x400_0000,
+            0x800_0000,
+            0x1000_0000,
+            0x2000_0000,
+            0x4000_0000,
+        ] {
+            assert_eq!(probe.call("clone", &[0x11 | namespace]), EPERM);
+            assert_eq!(probe.call("unshare", &[namespace]), EPERM);
+        }
+        assert_eq!(probe.call("unshare", &[0x400]), Action::Allow);
+        assert_eq!(probe.call("setns", &[3, 0x4000_0000]), EPERM);
+    });
+}
+
+#[test]
+fn setns_enters_network_namespaces_alone() {
+    for arch in ARCHES {
+        let layers = [service(), vec![(vec!["setns".into()], vec![])]].concat();
+        let probe = Probe::new(&request(arch, &layers));
+        assert_eq!(probe.call("setns", &[3, 0x4000_0000]), Action::Allow);
+        for kind in [0, 0x2_0000, 0x1000_0000] {
+            assert_eq!(probe.call("setns", &[3, kind]), EPERM);
+        }
+    }
+}
+
+#[test]
+fn memory_is_writable_or_executable() {
+    const HIGH: u64 = 1 << 40;
+    each(|_, request| {
+        let probe = Probe::new(request);
+        for prot in [0, 1, 2, 3, 4, 5] {
+            assert_eq!(probe.call("mmap", &[0, 4096, prot | HIGH]), Action::Allow);
+        }
+        assert_eq!(probe.call("mmap", &[0, 4096, 6]), EPERM);
+        assert_eq!(probe.call("mmap", &[0, 4096, 7 | HIGH]), EPERM);
+        assert_eq!(probe.call("mprotect", &[0, 4096, 5]), EPERM);
+        assert_eq!(probe.call("mprotect", &[0, 4096, 3]), Action::Allow);
+        assert_eq!(probe.call("pkey_mprotect", &[0, 4096, 4]), EPERM);
+        assert_eq!(probe.call("personality", &[0x40_0000]), EPERM);
+        assert_eq!(probe.call("personality", &[0xffff_ffff]), Action::Allow);
+        let number = syscall::number(request.arch, "mmap").unwrap();
+        assert!(!probe.0.is_constant(number));
+        let probe = Probe::new(&Request {
+            write_execute: true,
+            ..*request
+        });
+        assert!(probe.0.is_constant(number));
+    });
+}
+
+#[test]
+fn terminal_input_is_not_forged() {
+    each(|_, request| {
+        let probe = Probe::new(request);
+        for number in [0x5412, 0x541c, 0x5423, 0x541d] {
+            for high in [0, 1 << 32, 0xffff_ffff << 32] {
+                assert_eq!(probe.call("ioctl", &[0, number | high, 0]), EPERM);
+            }
+        }
+        assert_eq!(probe.call("ioctl", &[0, 0x5401, 0]), Action::Allow);
+        assert_eq!(probe.call("prctl", &[15]), Action::Allow);
+        for option in [8, 9, 35, 33, 59, 62, 0x59616d61] {
+            assert_eq!(probe.call("prctl", &[option]), EPERM, "{option}");
+        }
+    });
+}
+
+#[test]
+fn metadata_changes_by_descriptor_and_never_set_ids() {
+    each(|arch, request| {
+        let none = Probe::new(request);
+        assert_eq!(none.call("fchmod", &[3, 0o600]), EPERM);
+        let probe = Probe::new(&Request {
+            writes: true,
+            ..*request
+        });
+        assert_eq!(probe.call("fchmodat", &[3, 0, 0o600]), EPERM);
+        assert_eq!(probe.call("setxattr", &[]), EPERM);
+        assert_eq!(probe.call("fchmod", &[3, 0o755]), Action::Allow);
+        assert_eq!(probe.call("fchmod", &[3, 0o4755]), EPERM);
+        assert_eq!(probe.call("fchmod", &[3, 0o2755 | 1 << 40]), EPERM);
+        assert_eq!(probe.call("utimensat", &[3, 0, 0, 0]), Action::Allow);
+        assert_eq!(probe.call("utimensat", &[3, 1 << 40, 0, 0]), EPERM);
+        assert_eq!(probe.call("openat", &[3, 1, 0o100, 0o4755]), EPERM);
+        assert_eq!(probe.call("openat", &[3, 1, 0o20_000_000, 0o2755]), EPERM);
+        assert_eq!(probe.call("openat", &[3, 1, 0, 0o4755]), Action::Allow);
+        assert_eq!(probe.call("openat", &[3, 1, 0o100, 0o644]), Action::Allow);
+        assert_eq!(probe.call("mknodat", &[3, 1, 0o020_600]), EPERM);
+        assert_eq!(probe.call("mknodat", &[3, 1, 0o010_600]), Action::Allow);
+        let number = syscall::number(arch, "openat").unwrap();
+        assert!(none.0.is_constant(number));
+        let probe = Probe::new(&Request {
+            metadata: true,
+            writes: true,
+            ..*request
+        });
+        assert_eq!(probe.call("fchmodat", &[3, 0, 0o600]), Action::Allow);
+        assert_eq!(probe.call("fchmodat", &[3, 0, 0o4600]), EPERM);
+    });
+}
+
+#[test]
+fn others_can_not_be_signalled_where_landlock_does_not_scope() {
+    each(|_, request| {
+        let probe = Probe::new(request);
+        assert_eq!(probe.call("kill", &[1, 9]), Action::Allow);
+        let probe = Probe::new(&Request {
+            signals_scoped: false,
+            ..*request
+        });
+        assert_eq!(probe.call("kill", &[42, 9]), Action::Allow);
+        for pid in [0, 1, 43, 0xffff_ffff, u64::MAX] {
+            assert_eq!(probe.call("kill", &[pid, 9]), EPERM);
+        }
+        assert_eq!(probe.call("tkill", &[42, 9]), EPERM);
+        assert_eq!(probe.call("fcntl", &[1, 8]), EPERM);
+        assert_eq!(probe.call("prlimit64", &[43]), EPERM);
+        assert_eq!(probe.call("prlimit64", &[0]), Action::Allow);
+    });
+}
+
+#[test]
+fn the_common_calls_are_answered_from_the_bitmap() {
+    each(|_, request| {
+        let filter = compile(request).unwrap();
+        for name in [
+            "read",
+            "write",
+            "close",
+            "openat",
+            "futex",
+            "getpid",
+            "clock_gettime",
+            "newfstatat",
+            "epoll_pwait",
+            "rt_sigaction",
+        ] {
+            let number = syscall::number(request.arch, name).unwrap();
+            assert!(filter.is_constant(number), "{name}");
+        }
+        assert!(
+            filter.always_allowed().len() > 150,
+            "{}",
+            filter.always_allowed().len()
+        );
+        assert!(
+            filter.instructions().len() < 1500,
+            "{}",
+            filter.instructions().len()
+        );
+    });
+}
+
+#[test]
+fn the_digest_is_the_confinement_not_the_launch() {
+    each(|_, request| {
+        let one = compile(request).unwrap();
+        let ticket = ExecTicket {
+            fd: 9,
+            path: 1,
+            argv: 2,
+            envp: 3,
+            flags: 0x1000,
+        };
+        let other = Request {
+            exec: ExecRule::Ticket(ticket),
+            own_pid: 43,
+            ..*request
+        };
+        assert_eq!(one.digest(), compile(&other).unwrap().digest());
+        let wider = Request {
+            fork: true,
+            ..*request
+        };
+        assert_ne!(one.digest(), compile(&wider).unwrap().digest());
+    });
+}
+
+#[test]
+fn an_unknown_name_is_an_error() {
+    for name in ["@nonsense", "opnat", ""] {
+        let layers = vec![(vec![name.to_string()], vec![])];
+        assert_eq!(
+            compile(&request(Arch::X86_64, &layers)),
+            Err(FilterError::UnknownName(name.into()))
+        );
+    }
+}

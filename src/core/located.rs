@@ -1,0 +1,154 @@
+//! Reading YAML strictly, and saying where it is wrong.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_yaml::options::{AliasLimits, DuplicateKeyPolicy, MergeKeyPolicy};
+
+use crate::escape::Escaped;
+
+/// The largest file that is read, in bytes.
+pub const LARGEST: usize = 64 << 20;
+
+/// A mistake in a file, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocatedError {
+    /// The file.
+    pub file: String,
+    /// Line, from 1; 0 where the mistake has no place.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// The line's text.
+    pub excerpt: Option<String>,
+}
+
+impl std::error::Error for LocatedError {}
+
+impl fmt::Display for LocatedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = Escaped(&self.file);
+        let message = &self.message;
+        if self.line == 0 {
+            return write!(f, "{file}: {message}");
+        }
+        write!(f, "{file}:{}:{}: {message}", self.line, self.column)?;
+        if let Some(excerpt) = &self.excerpt {
+            let indent = " ".repeat(usize::try_from(self.column).unwrap_or(1).saturating_sub(1));
+            write!(f, "\n    {excerpt}\n    {indent}^")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads one YAML document. Unknown keys are the type's to refuse; duplicate
+/// keys, aliases, anchors, merge keys, several documents, deep nesting and too
+/// many nodes are refused here, before they cost time or memory.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn parse_yaml<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Result<T, LocatedError> {
+    let text = text(bytes, file)?;
+    serde_yaml::from_str_with_options(text, options()).map_err(|error| {
+        let place = error.location();
+        let (line, column) = place.map_or((0, 0), |place| {
+            (narrow(place.line()), narrow(place.column()))
+        });
+        let message = plain(&error.without_snippet().to_string());
+        located(text, file, line, column, message)
+    })
+}
+
+/// A mistake at a place that the caller knows.
+#[must_use]
+pub fn located(text: &str, file: &str, line: u32, column: u32, message: String) -> LocatedError {
+    LocatedError {
+        file: file.to_string(),
+        line,
+        column,
+        message,
+        excerpt: excerpt(text, line, column),
+    }
+}
+
+fn text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, LocatedError> {
+    let nowhere = |message: &str| located("", file, 0, 0, message.to_string());
+    if bytes.len() > LARGEST {
+        return Err(nowhere("the file is larger than 64 MiB"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = valid.split(|byte| *byte == b'\n').count();
+        let last = valid
+            .rsplit(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let column = String::from_utf8_lossy(last)
+            .chars()
+            .count()
+            .saturating_add(1);
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        let column = u32::try_from(column).unwrap_or(u32::MAX);
+        located("", file, line, column, "the file is not UTF-8 here".into())
+    })?;
+    if text.trim().is_empty() {
+        return Err(nowhere("the file is empty"));
+    }
+    Ok(text)
+}
+
+fn options() -> serde_yaml::Options {
+    let mut aliases = AliasLimits::default();
+    aliases.max_total_replayed_events = 0;
+    aliases.max_alias_expansions_per_anchor = 0;
+    serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_documents: 1,
+            max_aliases: 0,
+            max_anchors: 0,
+            max_depth: 16,
+            max_nodes: 5_000_000,
+            max_events: 10_000_000,
+            max_total_scalar_bytes: LARGEST,
+        },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        alias_limits: aliases,
+        strict_booleans: true,
+        legacy_octal_numbers: false,
+        with_snippet: false,
+    }
+}
+
+fn narrow<T: TryInto<u32>>(number: T) -> u32 {
+    number.try_into().unwrap_or(u32::MAX)
+}
+
+/// One line, no control characters, and no second mention of the place.
+fn plain(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    let without_place = first
+        .rsplit_once(" at line ")
+        .or_else(|| first.rsplit_once(", at line "))
+        .map_or(first, |(before, _)| before);
+    Escaped(without_place).to_string()
+}
+
+fn excerpt(text: &str, line: u32, column: u32) -> Option<String> {
+    let index = usize::try_from(line).ok()?.checked_sub(1)?;
+    let found = text.lines().nth(index)?;
+    let shown: String = found
+        .chars()
+        .map(|c| {
+            if crate::escape::is_unsafe(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .take(120)
+        .collect();
+    (column <= 120).then_some(shown)
+}

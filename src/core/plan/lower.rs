@@ -1,0 +1,194 @@
+//! Lowering: profile, kernel and policy in, plan out.
+
+use super::enforcement::enforcement;
+use super::{
+    Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
+    SandboxPlan, SeccompPlan, Step,
+};
+use crate::filter::Sockets;
+use crate::policy::Policy;
+use crate::profile::{Isolation, PathGrant, Ports, Profile, Signals, has_dotdot};
+
+/// What lowering needs beside the profile.
+pub struct Inputs<'a> {
+    /// The running kernel.
+    pub kernel: KernelFacts,
+    /// The policy in force.
+    pub policy: Policy,
+    /// The plugin's environment, already composed.
+    pub environment: &'a Environment,
+    /// Expands the variables of a path.
+    pub expand: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Libraries are pinned by the entry, so the system's library folders are
+    /// not granted.
+    pub libraries_pinned: bool,
+}
+
+/// Lowers a profile.
+///
+/// # Errors
+/// A sentence, for a path with an unknown variable or with `..`.
+pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, String> {
+    let names = inputs.environment.names().map(String::from).collect();
+    let mut steps = vec![Step::Environment(names)];
+    if inputs.policy == Policy::AuditOnly {
+        steps.push(Step::Descriptors);
+        return Ok(SandboxPlan {
+            steps,
+            enforcement: Enforcement::None,
+        });
+    }
+    if let Some(path) = &profile.working_directory {
+        steps.push(Step::WorkingDirectory((inputs.expand)(path)?));
+    }
+    if profile.processes.new_session {
+        steps.push(Step::NewSession);
+    }
+    steps.push(Step::Umask(profile.umask));
+    steps.push(Step::Limits(limits(profile)));
+    if let Some(user) = &profile.user {
+        steps.push(Step::User(user.clone()));
+    }
+    steps.push(Step::Descriptors);
+    steps.push(Step::Capabilities(profile.capabilities.clone()));
+    steps.push(Step::NoNewPrivileges);
+    if profile.isolation == Isolation::None {
+        return Ok(SandboxPlan {
+            steps,
+            enforcement: Enforcement::None,
+        });
+    }
+    let landlock = landlock(profile, inputs)?;
+    let seccomp = seccomp(profile, &landlock);
+    if inputs.kernel.landlock_abi > 0 {
+        steps.push(Step::Landlock(landlock));
+    }
+    steps.push(Step::Seccomp(seccomp));
+    Ok(SandboxPlan {
+        steps,
+        enforcement: enforcement(profile, inputs.kernel),
+    })
+}
+
+/// Folders of shared libraries, which a pinned plugin gets no blanket access
+/// to.
+const LIBRARY_FOLDERS: &[&str] = &[
+    "/lib",
+    "/lib64",
+    "/usr/lib64",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/local/lib/x86_64-linux-gnu",
+    "/usr/local/lib/aarch64-linux-gnu",
+];
+
+fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, String> {
+    let mut grants = Vec::new();
+    let mut add = |wanted: &[PathGrant], kind: GrantKind| -> Result<(), String> {
+        for grant in wanted {
+            if inputs.libraries_pinned && LIBRARY_FOLDERS.contains(&grant.path.as_str()) {
+                continue;
+            }
+            let path = match (inputs.expand)(&grant.path) {
+                Ok(path) => path,
+                Err(_) if grant.optional => continue,
+                Err(why) => return Err(why),
+            };
+            if !path.starts_with('/') || has_dotdot(&path) {
+                return Err(format!(
+                    "the path '{path}' must be absolute and without '..'"
+                ));
+            }
+            grants.push(Grant {
+                path,
+                optional: grant.optional,
+                kind,
+            });
+        }
+        Ok(())
+    };
+    let files = &profile.filesystem;
+    add(&files.read, GrantKind::Read)?;
+    add(&files.write, GrantKind::Write)?;
+    add(&files.execute, GrantKind::Execute)?;
+    add(&profile.network.unix_bind, GrantKind::BindSocket)?;
+    add(&profile.network.unix_connect, GrantKind::ConnectSocket)?;
+    grants.extend(files.devices.iter().map(|name| Grant {
+        path: format!("/dev/{name}"),
+        optional: true,
+        kind: GrantKind::Device,
+    }));
+    let ports = |ports: &Ports| match ports {
+        Ports::Any => None,
+        Ports::List(list) => Some(list.clone()),
+    };
+    Ok(LandlockPlan {
+        abi: inputs.kernel.landlock_abi,
+        grants,
+        tcp_connect: ports(&profile.network.tcp_connect),
+        tcp_bind: ports(&profile.network.tcp_bind),
+        scope_signals: profile.processes.signals == Signals::Own,
+        scope_abstract: !profile.network.unix_abstract,
+    })
+}
+
+fn seccomp(profile: &Profile, landlock: &LandlockPlan) -> SeccompPlan {
+    let network = &profile.network;
+    let tcp_connect = !network.tcp_connect.is_empty();
+    let tcp_bind = !network.tcp_bind.is_empty();
+    let unix_connect = !network.unix_connect.is_empty() || network.unix_abstract;
+    let unix_bind = !network.unix_bind.is_empty() || network.unix_abstract;
+    let granted = |kind: GrantKind| landlock.grants.iter().any(|grant| grant.kind == kind);
+    let execute = granted(GrantKind::Execute);
+    let mut layers: Vec<_> = profile
+        .syscalls
+        .layers
+        .iter()
+        .map(|layer| (layer.allow.clone(), layer.deny.clone()))
+        .collect();
+    if execute && !profile.write_execute {
+        // Landlock has no rule for files without a path: with exec left open,
+        // a memory file would run whatever was written to it.
+        let memory_files = ["memfd_create", "memfd_secret"].map(String::from);
+        layers.push((Vec::new(), memory_files.to_vec()));
+    }
+    SeccompPlan {
+        layers,
+        on_violation: profile.syscalls.on_violation,
+        sockets: Sockets {
+            tcp: tcp_connect || tcp_bind,
+            tcp_connect,
+            tcp_bind,
+            udp: network.udp,
+            unix: unix_connect || unix_bind,
+            unix_connect,
+            unix_bind,
+            netlink: network.netlink,
+        },
+        fork: profile.processes.fork,
+        metadata: profile.filesystem.metadata,
+        writes: granted(GrantKind::Write) || granted(GrantKind::BindSocket),
+        write_execute: profile.write_execute,
+        signals_any: profile.processes.signals == Signals::Any,
+        execute,
+    }
+}
+
+fn limits(profile: &Profile) -> Vec<Limit> {
+    let limits = &profile.limits;
+    // A compiler at run time reserves far more address space than it uses, so
+    // there only what is writable counts.
+    let address_space = limits.memory.filter(|_| !profile.write_execute);
+    [
+        (Resource::Data, limits.memory),
+        (Resource::AddressSpace, address_space),
+        (Resource::Processes, limits.processes),
+        (Resource::OpenFiles, limits.open_files),
+        (Resource::FileSize, limits.file_size),
+        (Resource::CpuSeconds, limits.cpu_seconds),
+        (Resource::Core, limits.core),
+    ]
+    .into_iter()
+    .filter_map(|(resource, value)| value.map(|value| Limit { resource, value }))
+    .collect()
+}

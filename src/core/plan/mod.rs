@@ -1,0 +1,208 @@
+//! The sandbox plan: a profile lowered for one kernel and one policy, as an
+//! ordered list of steps that can be printed before any of it is done.
+
+mod enforcement;
+mod environment;
+mod lower;
+
+pub use enforcement::{Enforcement, KernelFacts, Missing};
+pub use environment::{Environment, is_loader_variable};
+pub use lower::{Inputs, lower};
+
+use crate::filter::Sockets;
+use crate::profile::OnViolation;
+
+/// What will be done to the process before the plugin's first instruction,
+/// in this order. Never empty; a seccomp step is always the last.
+#[derive(Clone, Debug)]
+pub struct SandboxPlan {
+    steps: Vec<Step>,
+    enforcement: Enforcement,
+}
+
+impl SandboxPlan {
+    /// The steps in the order in which they are carried out.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// How much of the profile this kernel can enforce.
+    #[must_use]
+    pub fn enforcement(&self) -> &Enforcement {
+        &self.enforcement
+    }
+
+    /// The Landlock step, where there is one.
+    #[must_use]
+    pub fn landlock(&self) -> Option<&LandlockPlan> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Landlock(plan) => Some(plan),
+            _ => None,
+        })
+    }
+
+    /// The seccomp step, where there is one.
+    #[must_use]
+    pub fn seccomp(&self) -> Option<&SeccompPlan> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Seccomp(plan) => Some(plan),
+            _ => None,
+        })
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Replace the environment; the names that the plugin will see.
+    Environment(Vec<String>),
+    /// Change the working directory.
+    WorkingDirectory(String),
+    /// Start a session of the plugin's own, without a controlling terminal.
+    NewSession,
+    /// Set the file mode creation mask.
+    Umask(u32),
+    /// Lower resource limits.
+    Limits(Vec<Limit>),
+    /// Change user, group and supplementary groups.
+    User(String),
+    /// Reduce every capability set to these.
+    Capabilities(Vec<String>),
+    /// Close every descriptor above 2 at exec.
+    Descriptors,
+    /// Set `no_new_privs`.
+    NoNewPrivileges,
+    /// Enter a Landlock domain.
+    Landlock(LandlockPlan),
+    /// Install the seccomp filter.
+    Seccomp(SeccompPlan),
+}
+
+/// One resource limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Which resource.
+    pub resource: Resource,
+    /// Bytes, seconds or a count, as the resource has it.
+    pub value: u64,
+}
+
+/// The resources of `setrlimit(2)` that profiles limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `RLIMIT_DATA`: private writable memory, in bytes.
+    Data,
+    /// `RLIMIT_AS`: address space, in bytes.
+    AddressSpace,
+    /// `RLIMIT_NPROC`: processes and threads of the user; root is exempt.
+    Processes,
+    /// `RLIMIT_NOFILE`: descriptors.
+    OpenFiles,
+    /// `RLIMIT_FSIZE`: size of a written file, in bytes.
+    FileSize,
+    /// `RLIMIT_CPU`: seconds.
+    CpuSeconds,
+    /// `RLIMIT_CORE`: bytes.
+    Core,
+}
+
+impl Resource {
+    /// The name of the profile's key.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "memory",
+            Self::AddressSpace => "address_space",
+            Self::Processes => "processes",
+            Self::OpenFiles => "open_files",
+            Self::FileSize => "file_size",
+            Self::CpuSeconds => "cpu_seconds",
+            Self::Core => "core",
+        }
+    }
+}
+
+/// What Landlock will admit; all else that the kernel's ABI knows is refused.
+#[derive(Clone, Debug)]
+pub struct LandlockPlan {
+    /// The kernel's Landlock ABI.
+    pub abi: u8,
+    /// Paths and what is admitted beneath them.
+    pub grants: Vec<Grant>,
+    /// TCP ports for `connect(2)`; `None`: every port.
+    pub tcp_connect: Option<Vec<u16>>,
+    /// TCP ports for `bind(2)`; `None`: every port.
+    pub tcp_bind: Option<Vec<u16>>,
+    /// Signals reach only processes of the same domain.
+    pub scope_signals: bool,
+    /// Abstract UNIX sockets of outsiders can't be connected to.
+    pub scope_abstract: bool,
+}
+
+/// One path of a Landlock plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Absolute path, variables expanded.
+    pub path: String,
+    /// A path that does not exist is no error.
+    pub optional: bool,
+    /// What is admitted beneath it.
+    pub kind: GrantKind,
+}
+
+/// What a grant admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantKind {
+    /// Read files, list folders.
+    Read,
+    /// Read, and create, change, rename and remove files, folders, symbolic
+    /// links and FIFOs; no device nodes, no sockets.
+    Write,
+    /// Read and execute.
+    Execute,
+    /// Read and write a device node, without its ioctls.
+    Device,
+    /// Create and remove UNIX sockets.
+    BindSocket,
+    /// Connect to UNIX sockets.
+    ConnectSocket,
+}
+
+impl GrantKind {
+    /// A word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Execute => "execute",
+            Self::Device => "device",
+            Self::BindSocket => "bind-socket",
+            Self::ConnectSocket => "connect-socket",
+        }
+    }
+}
+
+/// What the filter is made from.
+#[derive(Clone, Debug)]
+pub struct SeccompPlan {
+    /// Allowed and denied calls and groups, base profile first.
+    pub layers: Vec<(Vec<String>, Vec<String>)>,
+    /// What a refused call gets.
+    pub on_violation: OnViolation,
+    /// Socket families and types.
+    pub sockets: Sockets,
+    /// New processes, not only threads.
+    pub fork: bool,
+    /// Change metadata by path.
+    pub metadata: bool,
+    /// Some folder is writable.
+    pub writes: bool,
+    /// Memory may be writable and executable.
+    pub write_execute: bool,
+    /// Signals to anyone.
+    pub signals_any: bool,
+    /// exec is left to Landlock's execute right, since the profile grants it.
+    pub execute: bool,
+}

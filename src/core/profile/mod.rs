@@ -1,0 +1,209 @@
+//! Profiles: what one plugin may do. Written in YAML, composed by `extends`,
+//! resolved to a value without gaps.
+
+pub mod builtin;
+mod expand;
+mod raw;
+mod resolve;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub use expand::{expand, glob_matches, has_dotdot};
+pub use raw::RawProfile;
+pub use resolve::{ProfileError, resolve};
+
+/// A resolved profile: every key has a value.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Name.
+    pub name: String,
+    /// One line.
+    pub description: String,
+    /// The profiles it is made of, base first.
+    pub chain: Vec<String>,
+    /// Files.
+    pub filesystem: Filesystem,
+    /// Network.
+    pub network: Network,
+    /// Other processes.
+    pub processes: Processes,
+    /// System calls.
+    pub syscalls: Syscalls,
+    /// Memory may be writable and executable.
+    pub write_execute: bool,
+    /// Resource limits.
+    pub limits: Limits,
+    /// Environment.
+    pub environment: Environment,
+    /// Capabilities that are kept, by their full names.
+    pub capabilities: Vec<String>,
+    /// User to become.
+    pub user: Option<String>,
+    /// Working directory.
+    pub working_directory: Option<String>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Kind of confinement.
+    pub isolation: Isolation,
+}
+
+/// Files of a profile.
+#[derive(Clone, Debug, Default)]
+pub struct Filesystem {
+    /// May be read.
+    pub read: Vec<PathGrant>,
+    /// May be read and changed.
+    pub write: Vec<PathGrant>,
+    /// May be executed.
+    pub execute: Vec<PathGrant>,
+    /// Metadata may be changed by path.
+    pub metadata: bool,
+    /// Nodes of `/dev`.
+    pub devices: Vec<String>,
+}
+
+/// A path of a profile, variables not yet expanded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathGrant {
+    /// The path.
+    pub path: String,
+    /// Written with a leading `-`: it may be missing.
+    pub optional: bool,
+}
+
+/// Network of a profile.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    /// TCP ports of other hosts.
+    pub tcp_connect: Ports,
+    /// TCP ports of this host.
+    pub tcp_bind: Ports,
+    /// UDP.
+    pub udp: bool,
+    /// UNIX sockets to connect to.
+    pub unix_connect: Vec<PathGrant>,
+    /// Folders for UNIX sockets of the plugin's own.
+    pub unix_bind: Vec<PathGrant>,
+    /// Abstract UNIX sockets of outsiders.
+    pub unix_abstract: bool,
+    /// Netlink's route family.
+    pub netlink: bool,
+}
+
+/// TCP ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// These.
+    List(Vec<u16>),
+    /// Every port.
+    Any,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Ports {
+    /// No port at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::List(list) if list.is_empty())
+    }
+}
+
+/// Other processes, of a profile.
+#[derive(Clone, Copy, Debug)]
+pub struct Processes {
+    /// New processes, not only threads.
+    pub fork: bool,
+    /// Who may be signalled.
+    pub signals: Signals,
+    /// Start a session of its own.
+    pub new_session: bool,
+}
+
+/// Who may be signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signals {
+    /// The plugin's own processes.
+    Own,
+    /// Anyone that the user may signal.
+    Any,
+}
+
+/// System calls of a profile.
+#[derive(Clone, Debug)]
+pub struct Syscalls {
+    /// One layer a profile, base first.
+    pub layers: Vec<SyscallLayer>,
+    /// What a refused call gets.
+    pub on_violation: OnViolation,
+}
+
+/// What one profile says of system calls.
+#[derive(Clone, Debug, Default)]
+pub struct SyscallLayer {
+    /// Added calls and groups.
+    pub allow: Vec<String>,
+    /// Calls and groups taken away.
+    pub deny: Vec<String>,
+}
+
+/// What a refused call gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnViolation {
+    /// `EPERM`.
+    Errno,
+    /// The end of the process.
+    Kill,
+    /// An entry in the kernel's log, and the call is made: for learning what a
+    /// plugin needs, no protection.
+    Log,
+}
+
+/// Resource limits; `None` is unlimited.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+    /// Descriptors.
+    pub open_files: Option<u64>,
+    /// Size of a written file in bytes.
+    pub file_size: Option<u64>,
+    /// Processor time in seconds.
+    pub cpu_seconds: Option<u64>,
+    /// Size of a core dump in bytes.
+    pub core: Option<u64>,
+}
+
+/// Environment of a profile.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Names and globs that are passed on.
+    pub pass: Vec<String>,
+    /// Values that are set.
+    pub set: BTreeMap<String, String>,
+    /// Names with the source of a secret: `env:NAME` or `file:/PATH`.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// Kind of confinement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Landlock and seccomp.
+    Process,
+    /// Neither.
+    None,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Composition: a profile on top of what it extends, down to `default`.
+
+use std::fmt;
+
+use super::raw::RawProfile;
+use super::{
+    Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant, Ports, Processes,
+    Profile, Signals, SyscallLayer, Syscalls,
+};
+use crate::escape::Escaped;
+use crate::located::LocatedError;
+use crate::syscall;
+
+/// Longest chain of `extends`.
+const DEEPEST: usize = 8;
+/// What every profile ends in.
+const ROOT: &str = "default";
+
+/// Why a profile can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileError {
+    /// There is no profile of this name.
+    Unknown(String),
+    /// Its text has a mistake.
+    Located(LocatedError),
+    /// It says something that can't be; the profile and a sentence.
+    Invalid(String, String),
+}
+
+impl std::error::Error for ProfileError {}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(
+                f,
+                "there is no profile '{}'\nList the known ones with 'secure-execctl profile list'.",
+                Escaped(name)
+            ),
+            Self::Located(error) => error.fmt(f),
+            Self::Invalid(name, why) => write!(f, "profile '{}': {why}", Escaped(name)),
+        }
+    }
+}
+
+/// Resolves a profile: the grants of all profiles of its chain together, and
+/// of each single value the one that is set nearest to the profile.
+///
+/// # Errors
+/// An unknown or faulty profile in the chain, a circle, a wrong value.
+pub fn resolve(
+    raw: &RawProfile,
+    name: &str,
+    lookup: &dyn Fn(&str) -> Option<Result<RawProfile, LocatedError>>,
+) -> Result<Profile, ProfileError> {
+    let mut chain = vec![(name.to_string(), raw.clone())];
+    let mut next = base_of(name, raw);
+    while let Some(base) = next {
+        if chain.iter().any(|(known, _)| *known == base) || chain.len() == DEEPEST {
+            let why = format!("'extends: {}' goes in a circle or too deep", Escaped(&base));
+            return Err(ProfileError::Invalid(name.to_string(), why));
+        }
+        let found = lookup(&base).ok_or_else(|| ProfileError::Unknown(base.clone()))?;
+        let found = found.map_err(ProfileError::Located)?;
+        next = base_of(&base, &found);
+        chain.push((base, found));
+    }
+    chain.reverse();
+    let mut profile = nothing(name);
+    for (name, raw) in &chain {
+        apply(&mut profile, raw).map_err(|why| ProfileError::Invalid(name.clone(), why))?;
+        profile.chain.push(name.clone());
+    }
+    Ok(profile)
+}
+
+fn base_of(name: &str, raw: &RawProfile) -> Option<String> {
+    match &raw.extends {
+        Some(base) => Some(base.clone()),
+        None if name == ROOT => None,
+        None => Some(ROOT.to_string()),
+    }
+}
+
+/// The profile that grants nothing.
+fn nothing(name: &str) -> Profile {
+    Profile {
+        name: name.to_string(),
+        description: String::new(),
+        chain: Vec::new(),
+        filesystem: Filesystem::default(),
+        network: Network::default(),
+        processes: Processes {
+            fork: false,
+            signals: Signals::Own,
+            new_session: false,
+        },
+        syscalls: Syscalls {
+            layers: Vec::new(),
+            on_violation: OnViolation::Errno,
+        },
+        write_execute: false,
+        limits: Limits::default(),
+        environment: Environment::default(),
+        capabilities: Vec::new(),
+        user: None,
+        working_directory: None,
+        umask: 0o077,
+        isolation: Isolation::Process,
+    }
+}
+
+fn apply(to: &mut Profile, raw: &RawProfile) -> Result<(), String> {
+    if let Some(description) = &raw.description {
+        to.description.clone_from(description);
+    }
+    filesystem(&mut to.filesystem, raw)?;
+    network(&mut to.network, raw)?;
+    set(&mut to.processes.fork, raw.processes.fork);
+    set(&mut to.processes.signals, raw.processes.signals);
+    set(&mut to.processes.new_session, raw.processes.new_session);
+    syscalls(&mut to.syscalls, raw)?;
+    set(&mut to.write_execute, raw.memory.write_execute);
+    let (limits, wanted) = (&mut to.limits, &raw.limits);
+    set(
+        &mut limits.memory,
+        wanted.memory.map(|size| size.map(|size| size.0)),
+    );
+    set(&mut limits.processes, wanted.processes);
+    set(&mut limits.open_files, wanted.open_files);
+    set(
+        &mut limits.file_size,
+        wanted.file_size.map(|size| size.map(|size| size.0)),
+    );
+    set(&mut limits.cpu_seconds, wanted.cpu_seconds);
+    set(
+        &mut limits.core,
+        wanted.core.map(|size| size.map(|size| size.0)),
+    );
+    environment(&mut to.environment, raw)?;
+    for name in &raw.capabilities.keep {
+        add(&mut to.capabilities, capability(name)?);
+    }
+    set(&mut to.user, raw.user.clone());
+    if let Some(path) = &raw.working_directory {
+        if let Some(path) = path {
+            check_path(path)?;
+        }
+        to.working_directory.clone_from(path);
+    }
+    set(&mut to.umask, raw.umask.map(|umask| umask.0));
+    set(&mut to.isolation, raw.isolation);
+    Ok(())
+}
+
+fn set<T>(to: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *to = value;
+    }
+}
+
+fn add<T: PartialEq>(to: &mut Vec<T>, value: T) {
+    if !to.contains(&value) {
+        to.push(value);
+    }
+}
+
+fn filesystem(to: &mut Filesystem, raw: &RawProfile) -> Result<(), String> {
+    paths(&mut to.read, &raw.filesystem.read)?;
+    paths(&mut to.write, &raw.filesystem.write)?;
+    paths(&mut to.execute, &raw.filesystem.execute)?;
+    set(&mut to.metadata, raw.filesystem.metadata);
+    for name in &raw.filesystem.devices {
+        let plain = !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        if !plain {
+            return Err(format!(
+                "the device '{}' must be a plain name in /dev",
+                Escaped(name)
+            ));
+        }
+        add(&mut to.devices, name.clone());
+    }
+    Ok(())
+}
+
+fn network(to: &mut Network, raw: &RawProfile) -> Result<(), String> {
+    ports(&mut to.tcp_connect, &raw.network.tcp.connect.0);
+    ports(&mut to.tcp_bind, &raw.network.tcp.bind.0);
+    set(&mut to.udp, raw.network.udp);
+    paths(&mut to.unix_connect, &raw.network.unix.connect)?;
+    paths(&mut to.unix_bind, &raw.network.unix.bind)?;
+    set(&mut to.unix_abstract, raw.network.unix.abstract_);
+    set(&mut to.netlink, raw.network.netlink);
+    Ok(())
+}
+
+fn ports(to: &mut Ports, more: &Ports) {
+    match (&mut *to, more) {
+        (Ports::List(known), Ports::List(more)) => {
+            for port in more {
+                add(known, *port);
+            }
+        }
+        (_, Ports::Any) => *to = Ports::Any,
+        (Ports::Any, Ports::List(_)) => {}
+    }
+}
+
+fn syscalls(to: &mut Syscalls, raw: &RawProfile) -> Result<(), String> {
+    for name in raw.syscalls.allow.iter().chain(&raw.syscalls.deny) {
+        if syscall::group(name).is_none() && !syscall::is_known(name) {
+            let name = Escaped(name);
+            return Err(format!(
+                "'{name}' is neither a system call nor a group of them"
+            ));
+        }
+    }
+    to.layers.push(SyscallLayer {
+        allow: raw.syscalls.allow.clone(),
+        deny: raw.syscalls.deny.clone(),
+    });
+    set(&mut to.on_violation, raw.syscalls.on_violation);
+    Ok(())
+}
+
+fn environment(to: &mut Environment, raw: &RawProfile) -> Result<(), String> {
+    let check = |name: &str, globs: bool| {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || (globs && c == '*');
+        if name.is_empty() || !name.chars().all(good) {
+            return Err(format!(
+                "'{}' is no name of an environment variable",
+                Escaped(name)
+            ));
+        }
+        Ok(())
+    };
+    for name in &raw.environment.pass {
+        check(name, true)?;
+        add(&mut to.pass, name.clone());
+    }
+    for (name, value) in &raw.environment.set {
+        check(name, false)?;
+        if value.contains('\0') {
+            return Err(format!("the value of '{name}' contains NUL"));
+        }
+        to.set.insert(name.clone(), value.clone());
+    }
+    for (name, source) in &raw.environment.secrets {
+        check(name, false)?;
+        if !source.starts_with("env:") && !source.starts_with("file:/") {
+            return Err(format!(
+                "the secret '{name}' must come from 'env:NAME' or 'file:/PATH'"
+            ));
+        }
+        to.secrets.insert(name.clone(), source.clone());
+    }
+    Ok(())
+}
+
+fn paths(to: &mut Vec<PathGrant>, more: &[String]) -> Result<(), String> {
+    for written in more {
+        let (path, optional) = match written.strip_prefix('-') {
+            Some(path) => (path, true),
+            None => (written.as_str(), false),
+        };
+        check_path(path)?;
+        add(
+            to,
+            PathGrant {
+                path: path.to_string(),
+                optional,
+            },
+        );
+    }
+    Ok(())
+}
+
+fn check_path(path: &str) -> Result<(), String> {
+    let rooted = ["/", "${", "{plugin_dir}", "{runtime_dir}"]
+        .iter()
+        .any(|start| path.starts_with(start));
+    if !rooted || path.contains('\0') || super::has_dotdot(path) {
+        let path = Escaped(path);
+        return Err(format!("the path '{path}' must be absolute, without '..'"));
+    }
+    Ok(())
+}
+
+/// The kernel's capabilities (`linux/capability.h`).
+const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP \
+    LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE \
+    SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME \
+    SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG \
+    WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
+
+fn capability(name: &str) -> Result<String, String> {
+    let upper = name.to_uppercase();
+    let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    if CAPABILITIES.split_whitespace().any(|known| known == short) {
+        Ok(format!("CAP_{short}"))
+    } else {
+        Err(format!("'{}' is no capability", Escaped(name)))
+    }
+}

@@ -1,0 +1,132 @@
+//! Why a plugin is refused: the contract's violation types, each with the
+//! facts that a message and the audit record need.
+
+use crate::digest::{Digest, MalformedDigest};
+
+/// A reason to refuse a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// No entry of the whitelist has this name.
+    NotWhitelisted,
+    /// The entry says `enabled: false`.
+    Disabled,
+    /// The plugin's bytes are not the whitelisted ones.
+    HashMismatch {
+        /// Digest of the whitelist.
+        expected: Digest,
+        /// Digest of the plugin's bytes.
+        actual: Digest,
+    },
+    /// The entry's digest can't be a digest.
+    MalformedHash(MalformedDigest),
+    /// The entry has no digest and is not an admitted development plugin.
+    MissingHash,
+    /// Signatures are enforced and the entry has none.
+    SignatureMissing,
+    /// The signature does not match the plugin's bytes.
+    SignatureInvalid(String),
+    /// No trusted key made the signature.
+    SignatureUntrusted(String),
+    /// The path leaves its root, names `..`, or lies in a forbidden place.
+    PathTraversal(String),
+    /// Not a regular file; what it is instead.
+    NotARegularFile(String),
+    /// Larger than the limit.
+    FileSizeExceeded {
+        /// The limit in bytes.
+        limit: u64,
+        /// What was found, as a phrase.
+        found: String,
+    },
+    /// Owner, mode or a setuid bit.
+    InsecurePermissions(String),
+    /// The file has no execute permission, or its file system forbids it.
+    NotExecutable(String),
+    /// The interpreter of a script is not to be trusted.
+    InterpreterUntrusted(String),
+    /// A pinned library is not the pinned one.
+    LibraryMismatch(String),
+    /// The whitelist is past its `expires_at`.
+    WhitelistExpired(String),
+    /// The whitelist's `serial` went back.
+    WhitelistRollback(String),
+    /// The kernel lacks a protection that the launch requires.
+    SandboxUnavailable(String),
+}
+
+impl Violation {
+    /// The contract's `violation_type`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotWhitelisted => "plugin_not_whitelisted",
+            Self::Disabled => "plugin_disabled",
+            Self::HashMismatch { .. } => "hash_mismatch",
+            Self::MalformedHash(_) | Self::MissingHash => "malformed_hash",
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureInvalid(_) => "signature_invalid",
+            Self::SignatureUntrusted(_) => "signature_untrusted",
+            Self::PathTraversal(_) => "path_traversal",
+            Self::NotARegularFile(_) => "not_a_regular_file",
+            Self::FileSizeExceeded { .. } => "file_size_exceeded",
+            Self::InsecurePermissions(_) | Self::NotExecutable(_) => "insecure_permissions",
+            Self::InterpreterUntrusted(_) => "interpreter_untrusted",
+            Self::LibraryMismatch(_) => "library_mismatch",
+            Self::WhitelistExpired(_) => "whitelist_expired",
+            Self::WhitelistRollback(_) => "whitelist_rollback",
+            Self::SandboxUnavailable(_) => "sandbox_unavailable",
+        }
+    }
+
+    /// How bad it is, in the guide's words: `high` where it looks like
+    /// tampering, `medium` where it looks like neglect.
+    #[must_use]
+    pub const fn severity(&self) -> &'static str {
+        match self {
+            Self::HashMismatch { .. }
+            | Self::SignatureInvalid(_)
+            | Self::PathTraversal(_)
+            | Self::LibraryMismatch(_)
+            | Self::WhitelistRollback(_) => "high",
+            Self::Disabled | Self::NotExecutable(_) => "low",
+            _ => "medium",
+        }
+    }
+
+    /// Whether a policy weaker than strict may overlook it. What can't be read
+    /// in bounded time, or can't be executed at all, never runs.
+    #[must_use]
+    pub const fn is_waivable(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotARegularFile(_) | Self::FileSizeExceeded { .. } | Self::NotExecutable(_)
+        )
+    }
+
+    /// One sentence: what is wrong.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NotWhitelisted => "no entry of this name in the whitelist".into(),
+            Self::Disabled => "the whitelist entry is disabled".into(),
+            Self::HashMismatch { .. } => "the plugin's bytes are not the whitelisted ones".into(),
+            Self::MalformedHash(malformed) => malformed.to_string(),
+            Self::MissingHash => "the whitelist entry has no hash".into(),
+            Self::SignatureMissing => "signatures are enforced and the entry has none".into(),
+            Self::FileSizeExceeded { limit, found } => {
+                format!("{found}, over the limit of {limit} bytes")
+            }
+            Self::SignatureInvalid(why)
+            | Self::SignatureUntrusted(why)
+            | Self::PathTraversal(why)
+            | Self::NotARegularFile(why)
+            | Self::InsecurePermissions(why)
+            | Self::NotExecutable(why)
+            | Self::InterpreterUntrusted(why)
+            | Self::LibraryMismatch(why)
+            | Self::WhitelistExpired(why)
+            | Self::WhitelistRollback(why)
+            | Self::SandboxUnavailable(why) => why.clone(),
+        }
+    }
+}

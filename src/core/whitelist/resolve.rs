@@ -1,0 +1,212 @@
+//! From what is written to what is meant.
+
+use std::collections::HashSet;
+
+use serde_yaml::Spanned;
+
+use super::raw::{RawEntry, RawPin, RawProfileRef, RawSettings, RawWhitelist};
+use super::{Entry, Expected, Pin, ProfileRef, Settings, Whitelist};
+use crate::digest::{Algorithm, Digest, MalformedDigest};
+use crate::escape::Escaped;
+use crate::located::{LocatedError, located, parse_yaml};
+use crate::name::PluginName;
+
+pub(super) fn whitelist(bytes: &[u8], file: &str) -> Result<Whitelist, LocatedError> {
+    let raw: RawWhitelist = parse_yaml(bytes, file)?;
+    let source = Source {
+        text: std::str::from_utf8(bytes).unwrap_or_default(),
+        file,
+    };
+    if !matches!(raw.version.value.0.as_str(), "1" | "1.0") {
+        let shown = Escaped(&raw.version.value.0);
+        return Err(source.at(
+            &raw.version,
+            format!("version '{shown}' is not supported; this is 1.0"),
+        ));
+    }
+    let settings = settings(raw.settings, &source)?;
+    let mut warnings = Vec::new();
+    let plugins = raw.plugins.unwrap_or_default();
+    let mut entries = Vec::with_capacity(plugins.len());
+    for plugin in plugins {
+        entries.push(entry(plugin, &settings, &source, &mut warnings)?);
+    }
+    unique(&entries, &source)?;
+    Ok(Whitelist {
+        settings,
+        entries,
+        warnings,
+    })
+}
+
+struct Source<'a> {
+    text: &'a str,
+    file: &'a str,
+}
+
+impl Source<'_> {
+    fn at<T>(&self, value: &Spanned<T>, message: String) -> LocatedError {
+        let (line, column) = place(value);
+        located(self.text, self.file, line, column, message)
+    }
+}
+
+fn place<T>(value: &Spanned<T>) -> (u32, u32) {
+    let place = value.referenced;
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    (narrow(place.line()), narrow(place.column()))
+}
+
+fn settings(raw: RawSettings, source: &Source<'_>) -> Result<Settings, LocatedError> {
+    let expires_at = raw
+        .expires_at
+        .map(|text| {
+            text.value.parse::<jiff::Timestamp>().map_err(|_| {
+                let shown = Escaped(&text.value);
+                source.at(
+                    &text,
+                    format!("'{shown}' is no time; write 2027-01-31T00:00:00Z"),
+                )
+            })
+        })
+        .transpose()?;
+    Ok(Settings {
+        hash_algorithm: raw.hash_algorithm,
+        enforce_signatures: raw.enforce_signatures,
+        allow_dev_plugins: raw.allow_dev_plugins,
+        policy: raw.policy,
+        image_minimum: raw.image_minimum,
+        plugin_root: raw.plugin_root,
+        max_file_size: raw.max_file_size.map(|size| size.0),
+        forbidden_paths: raw.forbidden_paths,
+        trusted_keys: raw.trusted_keys,
+        trusted_certs: raw.trusted_certs,
+        expires_at,
+        serial: raw.serial,
+        allow_unconfined: raw.allow_unconfined,
+    })
+}
+
+fn entry(
+    raw: RawEntry,
+    settings: &Settings,
+    source: &Source<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Entry, LocatedError> {
+    let name =
+        PluginName::new(&raw.name.value).map_err(|why| source.at(&raw.name, why.to_string()))?;
+    if raw.path.is_empty() || raw.path.contains('\0') {
+        let why = format!("the path of plugin '{name}' is empty or contains NUL");
+        return Err(source.at(&raw.name, why));
+    }
+    let hash = match &raw.hash {
+        None => Expected::Missing,
+        Some(text) => match expected(&text.value, raw.algorithm, settings.hash_algorithm) {
+            Ok(digest) => Expected::Pinned(digest),
+            Err(malformed) => {
+                let (line, column) = place(text);
+                let file = Escaped(source.file);
+                warnings.push(format!(
+                    "{file}:{line}:{column}: plugin '{name}': {malformed}"
+                ));
+                Expected::Malformed(malformed)
+            }
+        },
+    };
+    let dev = raw
+        .metadata
+        .get("dev")
+        .is_some_and(|value| value.0 == "true");
+    let line = place(&raw.name).0;
+    let interpreter = raw
+        .interpreter
+        .map(|found| pin(found, settings, source))
+        .transpose()?;
+    let libraries = raw
+        .libraries
+        .into_iter()
+        .map(|found| {
+            if found.hash.is_none() {
+                return Err(source.at(&found.path, "a library needs a hash".into()));
+            }
+            pin(found, settings, source)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Entry {
+        name,
+        path: raw.path,
+        hash,
+        enabled: raw.enabled,
+        dev,
+        metadata: raw
+            .metadata
+            .into_iter()
+            .map(|(key, value)| (key, value.0))
+            .collect(),
+        profile: raw.profile.map(|profile| match profile {
+            RawProfileRef::Named(name) => ProfileRef::Named(name),
+            RawProfileRef::Inline(inline) => ProfileRef::Inline(inline),
+        }),
+        args: raw.args,
+        signature: raw.signature,
+        interpreter,
+        libraries,
+        image: raw.image,
+        max_file_size: raw.max_file_size.map(|size| size.0),
+        allowed_endpoints: raw.allowed_endpoints,
+        endpoint: raw.endpoint,
+        kind: raw.kind,
+        line,
+    })
+}
+
+/// `algorithm` and the prefix of `hash` say the same thing; two answers are
+/// none.
+fn expected(
+    text: &str,
+    algorithm: Option<Algorithm>,
+    default: Algorithm,
+) -> Result<Digest, MalformedDigest> {
+    let digest = Digest::parse(text, algorithm.unwrap_or(default))?;
+    match algorithm {
+        Some(named) if named != digest.algorithm() => {
+            let why = format!(
+                "the hash is of {}, 'algorithm' says {named}",
+                digest.algorithm()
+            );
+            Err(MalformedDigest::new(text, why))
+        }
+        _ => Ok(digest),
+    }
+}
+
+fn pin(raw: RawPin, settings: &Settings, source: &Source<'_>) -> Result<Pin, LocatedError> {
+    if !raw.path.value.starts_with('/') || raw.path.value.contains('\0') {
+        return Err(source.at(&raw.path, "this path must be absolute".into()));
+    }
+    let hash = raw
+        .hash
+        .map(|text| {
+            Digest::parse(&text.value, settings.hash_algorithm)
+                .map_err(|malformed| source.at(&text, malformed.to_string()))
+        })
+        .transpose()?;
+    Ok(Pin {
+        path: raw.path.value,
+        hash,
+    })
+}
+
+fn unique(entries: &[Entry], source: &Source<'_>) -> Result<(), LocatedError> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    match entries
+        .iter()
+        .find(|entry| !seen.insert(entry.name.as_str()))
+    {
+        None => Ok(()),
+        Some(second) => {
+            let why = format!("a second plugin has the name '{}'", second.name);
+            Err(located(source.text, source.file, second.line, 1, why))
+        }
+    }
+}

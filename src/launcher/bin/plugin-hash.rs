@@ -1,0 +1,5 @@
+//! Print and check the digests of plugins.
+
+fn main() -> std::process::ExitCode {
+    secure_exec::hash_command::main()
+}

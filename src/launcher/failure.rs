@@ -1,0 +1,175 @@
+//! How a launch ends without a plugin: exit status, message, and what the
+//! ready descriptor is told.
+
+use std::fmt;
+use std::os::fd::RawFd;
+
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::violation::Violation;
+
+/// Why the plugin does not run.
+#[derive(Debug)]
+pub enum Failure {
+    /// secure-exec itself failed: 125.
+    Own {
+        /// What, where and what to do.
+        message: String,
+    },
+    /// The plugin was refused: 126.
+    Refused {
+        /// PLUGIN as it was named.
+        plugin: String,
+        /// Why.
+        violation: Violation,
+    },
+    /// The plugin could not be executed: 126.
+    NotExecuted {
+        /// PLUGIN as it was named.
+        plugin: String,
+        /// What, and what to do.
+        message: String,
+    },
+    /// There is no such plugin: 127.
+    NoSuchPlugin {
+        /// PLUGIN as it was named.
+        plugin: String,
+        /// Where it was looked for.
+        path: String,
+    },
+}
+
+impl Failure {
+    /// A mistake on the command line.
+    #[must_use]
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self::Own {
+            message: format!("{message}\nTry 'secure-exec --help'."),
+        }
+    }
+
+    /// A failure of secure-exec itself.
+    #[must_use]
+    pub fn own(message: impl fmt::Display) -> Self {
+        Self::Own {
+            message: message.to_string(),
+        }
+    }
+
+    /// The exit status of the contract.
+    #[must_use]
+    pub const fn status(&self) -> u8 {
+        match self {
+            Self::Own { .. } => 125,
+            Self::Refused { .. } | Self::NotExecuted { .. } => 126,
+            Self::NoSuchPlugin { .. } => 127,
+        }
+    }
+
+    /// The line for the ready descriptor.
+    #[must_use]
+    pub fn ready_line(&self) -> String {
+        let violation = match self {
+            Self::Refused { violation, .. } => Some(violation.code()),
+            _ => None,
+        };
+        let mut line = serde_json::json!({
+            "result": "blocked",
+            "exit_status": self.status(),
+            "violation_type": violation,
+            "message": self.to_string(),
+        })
+        .to_string();
+        line.push('\n');
+        line
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own { message } => write!(f, "ERROR: {message}"),
+            Self::Refused { plugin, violation } => refused(f, plugin, violation),
+            Self::NotExecuted { plugin, message } => {
+                write!(f, "ERROR: Plugin '{}' could not be executed: {message}", Escaped(plugin))
+            }
+            Self::NoSuchPlugin { plugin, path } => write!(
+                f,
+                "ERROR: Plugin '{}' does not exist at '{}'\n\
+                 Put the plugin there, or correct 'path' in the whitelist.",
+                Escaped(plugin),
+                Escaped(path)
+            ),
+        }
+    }
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> fmt::Result {
+    let plugin = Escaped(plugin);
+    match violation {
+        Violation::HashMismatch { expected, actual } => write!(
+            f,
+            "ERROR: Plugin hash mismatch for '{plugin}'\nExpected: {expected}\nActual:   {actual}\n"
+        )?,
+        Violation::NotWhitelisted => writeln!(f, "ERROR: Plugin '{plugin}' not found in whitelist")?,
+        other => writeln!(
+            f,
+            "ERROR: Plugin '{plugin}' refused ({}): {}",
+            other.code(),
+            Escaped(&other.reason())
+        )?,
+    }
+    f.write_str(cure(violation))
+}
+
+/// One line that says what to do.
+const fn cure(violation: &Violation) -> &'static str {
+    match violation {
+        Violation::HashMismatch { .. } => {
+            "If you updated the plugin, hash it with 'plugin-hash --file' and update the whitelist; if not, treat the file as tampered with."
+        }
+        Violation::NotWhitelisted => {
+            "Add it with 'secure-execctl whitelist add', or name it as the whitelist does."
+        }
+        Violation::Disabled => "Set 'enabled: true' in its whitelist entry to run it again.",
+        Violation::MalformedHash(_) | Violation::MissingHash => {
+            "Correct 'hash' in the whitelist entry; 'plugin-hash --file' prints it."
+        }
+        Violation::SignatureMissing | Violation::SignatureInvalid(_) => {
+            "Sign the plugin with a key of 'settings.trusted_keys' and put the signature into its entry."
+        }
+        Violation::SignatureUntrusted(_) => {
+            "Add the signer's public key to 'settings.trusted_keys', if you trust it."
+        }
+        Violation::PathTraversal(_) => {
+            "Name a path below the plugin root, without '..' and without links that leave it."
+        }
+        Violation::NotARegularFile(_) => "Correct 'path' in the whitelist entry.",
+        Violation::FileSizeExceeded { .. } => {
+            "Raise 'max_file_size' in the whitelist, if a plugin of this size is expected."
+        }
+        Violation::InsecurePermissions(_) => "Correct owner and mode with chown and chmod.",
+        Violation::NotExecutable(_) => {
+            "Use a program for this machine, with execute permission, on a file system without 'noexec'."
+        }
+        Violation::InterpreterUntrusted(_) => {
+            "Pin the interpreter ('interpreter: {path, hash}') in the whitelist entry, or install it owned and writable by root alone."
+        }
+        Violation::LibraryMismatch(_) => "Update the library's hash in the whitelist entry, if you updated the library.",
+        Violation::WhitelistExpired(_) => "Install a current whitelist.",
+        Violation::WhitelistRollback(_) => "Install the newest whitelist.",
+        Violation::SandboxUnavailable(_) => {
+            "Use a kernel that has it, or a profile that does without it."
+        }
+    }
+}
+
+/// Tells the host over its ready descriptor why the plugin does not run.
+/// A host that has gone away is not an error.
+pub(crate) fn tell_ready(descriptor: RawFd, failure: &Failure) {
+    use std::io::Write as _;
+    if let Some(mut pipe) = secure_exec_sys::open::adopt(descriptor).map(std::fs::File::from) {
+        let _gone = pipe.write_all(failure.ready_line().as_bytes());
+    }
+}

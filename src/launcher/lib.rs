@@ -1,0 +1,30 @@
+//! secure-exec: verify a plugin's bytes and run exactly those bytes in a
+//! sandbox made for it.
+//!
+//! The manual is in [`manual`]. [`run::launch`] is the table of contents of a
+//! launch; each stage below it has a file of its own and consumes the stage
+//! before it.
+
+pub mod cli;
+pub mod failure;
+pub mod hash_command;
+pub mod manual;
+pub mod run;
+
+pub mod audit;
+pub mod authorized;
+pub mod confined;
+pub mod dry_run;
+pub mod examined;
+pub mod image;
+pub mod interpreter;
+pub mod listed;
+pub mod opened;
+pub mod prepared;
+pub mod settings;
+pub mod signature;
+pub mod state;
+pub mod trust;
+
+/// `secure-exec/VERSION`, as audit records name this program.
+pub const USER_AGENT: &str = concat!("secure-exec/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,153 @@
+//! What the command line, the environment and the configuration file mean
+//! together.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::config::Config;
+use secure_exec_core::policy::Policy;
+
+use crate::cli::{self, Arguments};
+use crate::failure::Failure;
+use crate::trust::{self, Finding};
+
+/// The whitelist, where nothing names another.
+const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
+/// The configuration file, where nothing names another. It may be absent.
+const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
+/// Profiles that add to the built-in ones and override them.
+const DEFAULT_PROFILES: &str = "/etc/secure-exec/profiles.d";
+
+/// The settings of one launch.
+#[derive(Debug)]
+pub struct Settings {
+    /// Whitelist file or folder.
+    pub whitelist: PathBuf,
+    /// The policy asked for; the whitelist's floor is not yet in it.
+    pub policy: Policy,
+    /// The profile asked for from outside.
+    pub profile: Option<String>,
+    /// Folder of profiles.
+    pub profile_folder: PathBuf,
+    /// The audit log.
+    pub audit_log: PathBuf,
+    /// Where relative plugin paths begin, if not where the whitelist says.
+    pub plugin_root: Option<PathBuf>,
+    /// Where the launcher keeps what it must remember between launches.
+    pub state_folder: PathBuf,
+    /// Others than root and owner could have written the configuration.
+    pub insecure: Vec<Finding>,
+}
+
+impl Settings {
+    /// Merges: command line, `SECURE_EXEC_*`, configuration file, defaults.
+    ///
+    /// # Errors
+    /// A configuration file that can't be read or has a mistake; an unknown
+    /// policy name; no place for the audit log.
+    pub fn merge(typed: &Arguments) -> Result<Self, Failure> {
+        let mut insecure = Vec::new();
+        let config = load_config(typed, &mut insecure)?;
+        let path = |given: &Option<PathBuf>, variable: &str, configured: &Option<String>| {
+            given
+                .clone()
+                .or_else(|| environment(variable).map(PathBuf::from))
+                .or_else(|| configured.as_ref().map(PathBuf::from))
+        };
+        let policy = match (&typed.policy, environment("SECURE_EXEC_POLICY")) {
+            (Some(policy), _) => *policy,
+            (None, Some(name)) => cli::policy("SECURE_EXEC_POLICY", &name)?,
+            (None, None) => config.policy.unwrap_or_default(),
+        };
+        let profile = typed.profile.clone().or_else(|| {
+            let name = environment("SECURE_EXEC_PROFILE");
+            name.map(|name| name.to_string_lossy().into_owned())
+                .or_else(|| config.profile.clone())
+        });
+        let configured_log = config.audit.log_file.clone();
+        let state_folder = state_folder();
+        let audit_log = path(&typed.audit_log, "SECURE_EXEC_AUDIT_LOG", &configured_log)
+            .or_else(default_audit_log)
+            .ok_or_else(|| Failure::own("no place for the audit log is known\nName one with --audit-log."))?;
+        Ok(Self {
+            whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
+                .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
+            policy,
+            profile,
+            profile_folder: config
+                .profile_dir
+                .clone()
+                .unwrap_or_else(|| DEFAULT_PROFILES.into())
+                .into(),
+            audit_log,
+            plugin_root: path(&typed.plugin_root, "SECURE_EXEC_PLUGIN_ROOT", &config.plugin_root),
+            state_folder,
+            insecure,
+        })
+    }
+}
+
+fn load_config(typed: &Arguments, insecure: &mut Vec<Finding>) -> Result<Config, Failure> {
+    let named = typed
+        .config
+        .clone()
+        .or_else(|| environment("SECURE_EXEC_CONFIG").map(PathBuf::from));
+    let path = named.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
+    let loaded = match trust::read(&path) {
+        Ok(loaded) => loaded,
+        Err(error) if named.is_none() && error.is_not_found() => return Ok(Config::default()),
+        Err(error) => return Err(Failure::own(error)),
+    };
+    insecure.extend(loaded.finding);
+    Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)
+}
+
+/// A `SECURE_EXEC_*` variable; an empty one counts as unset.
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.as_bytes().is_empty())
+}
+
+fn default_audit_log() -> Option<PathBuf> {
+    if secure_exec_sys::process::ids().euid == 0 {
+        return Some("/var/log/secure-exec/audit.log".into());
+    }
+    user_state().map(|folder| folder.join("audit.log"))
+}
+
+fn state_folder() -> PathBuf {
+    if secure_exec_sys::process::ids().euid == 0 {
+        return "/var/lib/secure-exec".into();
+    }
+    user_state().unwrap_or_else(|| "/nonexistent".into())
+}
+
+/// The user's state folder of the XDG base directory specification.
+fn user_state() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        environment(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("secure-exec"))
+}
+
+/// Where sockets and temporary files of a plugin may lie (`{runtime_dir}`).
+#[must_use]
+pub fn runtime_folder(plugin: &str) -> PathBuf {
+    let ids = secure_exec_sys::process::ids();
+    let base = if ids.euid == 0 {
+        PathBuf::from("/run/secure-exec")
+    } else {
+        environment("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .map_or_else(
+                || Path::new("/tmp").join(format!("secure-exec-{}", ids.euid)),
+                |path| path.join("secure-exec"),
+            )
+    };
+    base.join(plugin)
+}

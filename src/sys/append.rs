@@ -1,0 +1,98 @@
+//! Appending whole lines to a file that other processes append to as well.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+
+use crate::Error;
+use crate::open::{self, Kind};
+
+/// A file for appending.
+#[derive(Debug)]
+pub struct AppendFile(OwnedFd);
+
+/// How long a stuck holder of the lock is waited for: tries, and the pause
+/// between them.
+const TRIES: u32 = 5000;
+const PAUSE: libc::timespec = libc::timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
+};
+
+impl AppendFile {
+    /// Opens or creates (mode 0600) a file for appending. The last part of the
+    /// path may not be a symbolic link, and the file must be a regular one
+    /// with a single name: anything else is not a log but a trap.
+    ///
+    /// # Errors
+    /// As open(2); the file is not a plain one.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_APPEND
+            | OFlag::O_CREAT
+            | OFlag::O_CLOEXEC
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let file =
+            nix::fcntl::open(path, flags, mode).map_err(Error::at("open for appending", path))?;
+        let stat = open::stat(file.as_fd())?;
+        if stat.kind != Kind::Regular || stat.nlink != 1 {
+            let what = format!(
+                "it is {} with {} names, not a plain file",
+                stat.kind, stat.nlink
+            );
+            return Err(Error::unexpected("open for appending", what));
+        }
+        // Only a FIFO had to be kept from blocking.
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))
+            .map_err(Error::at("open for appending", path))?;
+        Ok(Self(file))
+    }
+
+    /// Appends a line in one write under the file's lock. Allocates nothing.
+    ///
+    /// # Errors
+    /// As flock(2) and write(2); `ETIMEDOUT` where another process held the
+    /// lock for five seconds, `ENOSPC` where the line did not fit whole.
+    pub fn append(&self, line: &[u8]) -> Result<(), Errno> {
+        self.lock()?;
+        let written = self.write(line);
+        self.flock(libc::LOCK_UN)?;
+        written
+    }
+
+    fn write(&self, line: &[u8]) -> Result<(), Errno> {
+        loop {
+            match nix::unistd::write(&self.0, line) {
+                Ok(count) if count == line.len() => return Ok(()),
+                Ok(_) => return Err(Errno::ENOSPC),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    fn lock(&self) -> Result<(), Errno> {
+        for _ in 0..TRIES {
+            match self.flock(libc::LOCK_EX | libc::LOCK_NB) {
+                Err(Errno::EWOULDBLOCK) => {
+                    // SAFETY: the kernel reads one timespec and writes nothing.
+                    unsafe { libc::nanosleep(&raw const PAUSE, std::ptr::null_mut()) };
+                }
+                Err(Errno::EINTR) => {}
+                other => return other,
+            }
+        }
+        Err(Errno::ETIMEDOUT)
+    }
+
+    fn flock(&self, operation: libc::c_int) -> Result<(), Errno> {
+        // SAFETY: the call takes plain integers and touches no memory.
+        Errno::result(unsafe { libc::flock(self.0.as_raw_fd(), operation) }).map(drop)
+    }
+}

@@ -1,0 +1,111 @@
+//! Capabilities: every set of the process reduced to what is kept
+//! (man 7 capabilities).
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
+
+use crate::Error;
+
+/// What could be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reduced {
+    /// The bounding set was emptied, but for what is kept. Needs
+    /// `CAP_SETPCAP`; without it `no_new_privs` keeps the set from mattering.
+    pub bounding: bool,
+    /// User id 0 gives no capabilities any more, and that is locked. Needs
+    /// `CAP_SETPCAP`.
+    pub secure_bits: bool,
+}
+
+/// `SECBIT_NOROOT`, `SECBIT_NO_SETUID_FIXUP`, `SECBIT_NO_CAP_AMBIENT_RAISE`,
+/// each with its lock, and the lock of `SECBIT_KEEP_CAPS`
+/// (`linux/securebits.h`).
+const SECURE_BITS: libc::c_ulong = 0b1110_1111;
+
+/// Capabilities by name, checked and ready to be kept.
+///
+/// # Errors
+/// An unknown name.
+pub fn parse(names: &[String]) -> Result<CapsHashSet, Error> {
+    names
+        .iter()
+        .map(|name| {
+            name.parse::<Capability>()
+                .map_err(|_| Error::unexpected("read capabilities", format!("'{name}' is unknown")))
+        })
+        .collect()
+}
+
+/// Reduces the bounding, inheritable, permitted, effective and ambient sets to
+/// `keep`; what is kept survives exec. Secure bits are set and locked.
+///
+/// # Errors
+/// A capability to be kept is not held, or a call failed.
+pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
+    let permitted = read(CapSet::Permitted)?;
+    if let Some(lacking) = keep.difference(&permitted).next() {
+        return Err(Error::unexpected(
+            "keep capabilities",
+            format!("{lacking} is not held"),
+        ));
+    }
+    let may_set = read(CapSet::Effective)?.contains(&Capability::CAP_SETPCAP);
+    caps::clear(None, CapSet::Ambient).map_err(failed)?;
+    if may_set {
+        drop_bounding(keep)?;
+    }
+    caps::set(None, CapSet::Inheritable, keep).map_err(failed)?;
+    for capability in keep {
+        caps::raise(None, CapSet::Ambient, *capability).map_err(failed)?;
+    }
+    if may_set {
+        set_secure_bits()?;
+    }
+    caps::set(None, CapSet::Effective, keep).map_err(failed)?;
+    caps::set(None, CapSet::Permitted, keep).map_err(failed)?;
+    if &read(CapSet::Permitted)? != keep || &read(CapSet::Ambient)? != keep {
+        return Err(Error::unexpected(
+            "reduce capabilities",
+            "the kernel kept others",
+        ));
+    }
+    Ok(Reduced {
+        bounding: may_set,
+        secure_bits: may_set,
+    })
+}
+
+/// By number up to the kernel's last, so that a capability that is newer than
+/// this program goes too.
+fn drop_bounding(keep: &CapsHashSet) -> Result<(), Error> {
+    for number in 0..64_u8 {
+        // SAFETY: the option takes a plain integer and touches no memory.
+        let held = unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(number)) };
+        if held < 0 {
+            break;
+        }
+        if held == 0 || keep.iter().any(|kept| kept.index() == number) {
+            continue;
+        }
+        // SAFETY: as above.
+        let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number)) };
+        Errno::result(dropped).map_err(Error::call("drop a capability from the bounding set"))?;
+    }
+    Ok(())
+}
+
+fn set_secure_bits() -> Result<(), Error> {
+    // SAFETY: the option takes a plain integer and touches no memory.
+    let answer = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, SECURE_BITS) };
+    Errno::result(answer)
+        .map(drop)
+        .map_err(Error::call("lock the secure bits"))
+}
+
+fn read(set: CapSet) -> Result<CapsHashSet, Error> {
+    caps::read(None, set).map_err(failed)
+}
+
+fn failed(error: caps::errors::CapsError) -> Error {
+    Error::unexpected("reduce capabilities", error)
+}

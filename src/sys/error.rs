@@ -1,0 +1,98 @@
+//! What the kernel refused, and during which operation.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+/// A failed operation of this package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A system call failed.
+    System {
+        /// What was being done, as a phrase ("open", "seal the image").
+        operation: &'static str,
+        /// The path it was done to.
+        path: Option<PathBuf>,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The kernel answered something that can't be worked with.
+    Unexpected {
+        /// What was being done.
+        operation: &'static str,
+        /// What is wrong, as a phrase.
+        what: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn call(operation: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self::System {
+            operation,
+            path: None,
+            errno,
+        }
+    }
+
+    pub(crate) fn at(operation: &'static str, path: &Path) -> impl Fn(Errno) -> Self {
+        move |errno| Self::System {
+            operation,
+            path: Some(path.to_path_buf()),
+            errno,
+        }
+    }
+
+    pub(crate) fn unexpected(operation: &'static str, what: impl fmt::Display) -> Self {
+        Self::Unexpected {
+            operation,
+            what: what.to_string(),
+        }
+    }
+
+    /// The error number, where a system call failed (man 3 errno).
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::System { errno, .. } => Some(*errno as i32),
+            Self::Unexpected { .. } => None,
+        }
+    }
+
+    /// The thing is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::System {
+                errno: Errno::ENOENT | Errno::ENOTDIR,
+                ..
+            }
+        )
+    }
+
+    /// Path resolution left its root, or met a magic link or a loop.
+    #[must_use]
+    pub fn is_traversal(&self) -> bool {
+        matches!(
+            self,
+            Self::System {
+                errno: Errno::EXDEV | Errno::ELOOP,
+                ..
+            }
+        )
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System {
+                operation, errno, ..
+            } => write!(f, "{operation}: {} ({errno:?})", errno.desc()),
+            Self::Unexpected { operation, what } => write!(f, "{operation}: {what}"),
+        }
+    }
+}

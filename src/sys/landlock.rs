@@ -1,0 +1,193 @@
+//! Landlock: an allow-list of files, TCP ports and peers for the rest of the
+//! process's life (man 7 landlock).
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+};
+use nix::errno::Errno;
+use secure_exec_core::plan::GrantKind;
+
+use crate::Error;
+use crate::open::{self, Kind};
+
+/// A folder or file and what is admitted there.
+#[derive(Debug)]
+pub struct Rule {
+    /// The folder or file, opened at least with `O_PATH`.
+    pub file: OwnedFd,
+    /// What is admitted beneath it.
+    pub kind: GrantKind,
+}
+
+/// What a domain admits.
+#[derive(Debug)]
+pub struct Domain {
+    /// The kernel's ABI; rights that are newer than this program are unknown
+    /// to it and stay unhandled.
+    pub abi: u8,
+    /// Files.
+    pub rules: Vec<Rule>,
+    /// Ports for connect(2); `None`: every port.
+    pub tcp_connect: Option<Vec<u16>>,
+    /// Ports for bind(2); `None`: every port.
+    pub tcp_bind: Option<Vec<u16>>,
+    /// No signals to processes outside of the domain.
+    pub scope_signals: bool,
+    /// No connections to abstract UNIX sockets from outside of the domain.
+    pub scope_abstract: bool,
+}
+
+/// A ruleset that only waits to be entered.
+#[derive(Debug)]
+pub struct Ready {
+    ruleset: OwnedFd,
+    flags: u32,
+    rights: Vec<String>,
+}
+
+/// `LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF`: the launcher's own canaries are
+/// no news.
+const LOG_SAME_EXEC_OFF: u32 = 1;
+/// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`: what the plugin is refused is.
+const LOG_NEW_EXEC_ON: u32 = 2;
+
+impl Domain {
+    /// Creates the ruleset. Every right of the ABI is handled, whether or not
+    /// a rule grants it; a right that the kernel refuses is an error.
+    ///
+    /// # Errors
+    /// The kernel refused the ruleset or a rule.
+    pub fn build(self) -> Result<Ready, Error> {
+        let abi = ABI::from(i32::from(self.abi));
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(abi))
+            .map_err(failed)?;
+        let mut rights: Vec<String> = AccessFs::from_all(abi)
+            .iter()
+            .map(|right| format!("{right:?}"))
+            .collect();
+        let mut net = BitFlags::<AccessNet>::EMPTY;
+        if abi >= ABI::V4 {
+            if self.tcp_bind.is_some() {
+                net |= AccessNet::BindTcp;
+            }
+            if self.tcp_connect.is_some() {
+                net |= AccessNet::ConnectTcp;
+            }
+        }
+        if !net.is_empty() {
+            rights.extend(net.iter().map(|right| format!("{right:?}")));
+            ruleset = ruleset.handle_access(net).map_err(failed)?;
+        }
+        let mut scope = BitFlags::<Scope>::EMPTY;
+        if abi >= ABI::V6 {
+            if self.scope_signals {
+                scope |= Scope::Signal;
+            }
+            if self.scope_abstract {
+                scope |= Scope::AbstractUnixSocket;
+            }
+        }
+        if !scope.is_empty() {
+            rights.extend(scope.iter().map(|right| format!("Scope{right:?}")));
+            ruleset = ruleset.scope(scope).map_err(failed)?;
+        }
+        let mut created = ruleset.create().map_err(failed)?;
+        for rule in self.rules {
+            let is_folder = open::stat(rule.file.as_fd())?.kind == Kind::Directory;
+            let mut access = access(rule.kind, abi) & AccessFs::from_all(abi);
+            if !is_folder {
+                access &= AccessFs::from_file(abi);
+            }
+            if access.is_empty() {
+                continue;
+            }
+            created = created
+                .add_rule(PathBeneath::new(rule.file, access))
+                .map_err(failed)?;
+        }
+        created = ports(created, net, AccessNet::ConnectTcp, self.tcp_connect)?;
+        created = ports(created, net, AccessNet::BindTcp, self.tcp_bind)?;
+        let flags = if self.abi >= 7 {
+            LOG_SAME_EXEC_OFF | LOG_NEW_EXEC_ON
+        } else {
+            0
+        };
+        let ruleset = Option::<OwnedFd>::from(created).ok_or_else(|| {
+            Error::unexpected("create the Landlock ruleset", "the kernel has none")
+        })?;
+        Ok(Ready {
+            ruleset,
+            flags,
+            rights,
+        })
+    }
+}
+
+impl Ready {
+    /// The names of the rights that are handled.
+    #[must_use]
+    pub fn rights(&self) -> &[String] {
+        &self.rights
+    }
+
+    /// Enters the domain; there is no way out. Allocates nothing. Needs
+    /// `no_new_privs`.
+    ///
+    /// # Errors
+    /// As landlock_restrict_self(2).
+    pub fn enter(&self) -> Result<(), Errno> {
+        // SAFETY: the call takes two plain integers and touches no memory.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_landlock_restrict_self,
+                self.ruleset.as_raw_fd(),
+                self.flags,
+            )
+        };
+        Errno::result(answer).map(drop)
+    }
+}
+
+fn ports(
+    mut created: RulesetCreated,
+    handled: BitFlags<AccessNet>,
+    right: AccessNet,
+    list: Option<Vec<u16>>,
+) -> Result<RulesetCreated, Error> {
+    if handled.contains(right) {
+        for port in list.unwrap_or_default() {
+            created = created
+                .add_rule(NetPort::new(port, right))
+                .map_err(failed)?;
+        }
+    }
+    Ok(created)
+}
+
+fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    match kind {
+        GrantKind::Read => read,
+        GrantKind::Write => {
+            read | (AccessFs::from_write(abi)
+                & !(AccessFs::MakeChar
+                    | AccessFs::MakeBlock
+                    | AccessFs::MakeSock
+                    | AccessFs::IoctlDev
+                    | AccessFs::ResolveUnix))
+        }
+        GrantKind::Execute => read | AccessFs::Execute,
+        GrantKind::Device => AccessFs::ReadFile | AccessFs::WriteFile,
+        GrantKind::BindSocket => AccessFs::MakeSock | AccessFs::RemoveFile,
+        GrantKind::ConnectSocket => BitFlags::from_flag(AccessFs::ResolveUnix),
+    }
+}
+
+fn failed(error: landlock::RulesetError) -> Error {
+    Error::unexpected("create the Landlock ruleset", error)
+}

@@ -1,0 +1,114 @@
+//! Read leases: a file that nobody has open for writing, and that nobody can
+//! open for writing without the kernel asking first ("Leases" in man 2 fcntl).
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::statfs::fstatfs;
+
+use crate::Error;
+
+/// File systems on which a lease means what it says: local, with every write
+/// going through this kernel.
+const KEEPS_LEASES: &[i64] = &[
+    0xEF53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683E, // Btrfs
+    0x0102_1994, // tmpfs
+    0xF2F5_2010, // F2FS
+];
+
+/// Takes a read lease on an open file. It lasts until the last descriptor of
+/// this open file is closed, so through exec of a close-on-exec descriptor.
+///
+/// # Errors
+/// `EAGAIN`: somebody has the file open for writing; `EACCES`: the caller is
+/// neither owner nor has `CAP_LEASE`.
+pub fn take(file: BorrowedFd<'_>) -> Result<(), Error> {
+    ignore_break_signal()?;
+    // SAFETY: F_SETLEASE takes a plain integer and touches no memory.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    Errno::result(answer)
+        .map(drop)
+        .map_err(Error::call("take a read lease"))
+}
+
+/// Whether the lease is whole: nobody has asked to write since it was taken.
+/// While it is being broken, the kernel already names the type it will have.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn is_held(file: BorrowedFd<'_>) -> Result<bool, Error> {
+    // SAFETY: F_GETLEASE takes no argument and touches no memory.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) };
+    Errno::result(answer)
+        .map(|kind| kind == libc::F_RDLCK)
+        .map_err(Error::call("check the read lease"))
+}
+
+/// Gives the lease back.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn give_back(file: BorrowedFd<'_>) -> Result<(), Error> {
+    // SAFETY: F_SETLEASE takes a plain integer and touches no memory.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+    Errno::result(answer)
+        .map(drop)
+        .map_err(Error::call("give a lease back"))
+}
+
+/// Whether the file lies on a file system whose leases can be trusted: a
+/// network or user-space file system changes bytes without asking.
+///
+/// # Errors
+/// As fstatfs(2).
+pub fn is_trustworthy_here(file: BorrowedFd<'_>) -> Result<bool, Error> {
+    let file_system = fstatfs(file).map_err(Error::call("examine the file system"))?;
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the type differs between C libraries"
+    )]
+    let magic = i64::try_from(file_system.filesystem_type().0).unwrap_or(-1);
+    Ok(KEEPS_LEASES.contains(&magic))
+}
+
+/// Whether this kernel refuses writing to a running executable. Linux 6.11 to
+/// 6.12.1 did not, so there a lease guards the file only until exec.
+#[must_use]
+pub fn running_executables_are_kept(release: &str) -> bool {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    let version = (next(), next(), next());
+    !((6, 11, 0)..(6, 12, 2)).contains(&version)
+}
+
+/// The kernel reports a break with SIGIO, which would end the launcher; the
+/// launcher looks at the lease instead.
+fn ignore_break_signal() -> Result<(), Error> {
+    crate::process::ignore_signal(libc::SIGIO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_that_let_running_programs_be_written() {
+        for release in ["6.11.0", "6.11.9-arch1", "6.12.0", "6.12.1-generic"] {
+            assert!(!running_executables_are_kept(release), "{release}");
+        }
+        for release in [
+            "6.1.0-18-amd64",
+            "6.10.14",
+            "6.12.2",
+            "6.12.43+deb13",
+            "6.18.44",
+            "7.0",
+        ] {
+            assert!(running_executables_are_kept(release), "{release}");
+        }
+    }
+}

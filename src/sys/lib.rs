@@ -1,0 +1,19 @@
+//! The kernel, one file a facility. All of secure-exec's `unsafe` code is
+//! here, one operation a block.
+
+pub mod append;
+pub mod canary;
+pub mod capabilities;
+pub mod error;
+pub mod exec;
+pub mod landlock;
+pub mod lease;
+pub mod limits;
+pub mod memfd;
+pub mod open;
+pub mod probe;
+pub mod process;
+pub mod seccomp;
+pub mod verity;
+
+pub use error::Error;

@@ -1,0 +1,316 @@
+//! Opening files so that nothing blocks and nothing escapes, and asking an
+//! open file what it is.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, Mode, SFlag};
+use nix::unistd::AccessFlags;
+
+use crate::Error;
+
+/// A FIFO or device must not block the launcher, nor become its terminal.
+const READ: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY);
+
+/// Opens a file for reading, following symbolic links.
+///
+/// # Errors
+/// As open(2).
+pub fn open_file(path: &Path) -> Result<OwnedFd, Error> {
+    nix::fcntl::open(path, READ, Mode::empty()).map_err(Error::at("open", path))
+}
+
+/// Opens a folder.
+///
+/// # Errors
+/// As open(2).
+pub fn open_dir(path: &Path) -> Result<OwnedFd, Error> {
+    nix::fcntl::open(path, READ | OFlag::O_DIRECTORY, Mode::empty())
+        .map_err(Error::at("open folder", path))
+}
+
+/// Opens a path as a mere reference (`O_PATH`), for Landlock rules.
+///
+/// # Errors
+/// As open(2).
+pub fn open_path(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    nix::fcntl::open(path, flags, Mode::empty()).map_err(Error::at("open", path))
+}
+
+/// Opens a file for reading below `root`; links that leave it and magic links
+/// are refused with `EXDEV` and `ELOOP` (man 2 openat2, Linux 5.6).
+///
+/// # Errors
+/// As openat2(2). There is no fallback where the call is missing.
+pub fn open_beneath(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Error> {
+    resolve(root, path, ResolveFlag::RESOLVE_BENEATH)
+}
+
+/// Opens an absolute path for reading, without magic links on the way.
+///
+/// # Errors
+/// As openat2(2).
+pub fn open_no_magic(path: &Path) -> Result<OwnedFd, Error> {
+    resolve(nix::fcntl::AT_FDCWD, path, ResolveFlag::empty())
+}
+
+fn resolve(root: BorrowedFd<'_>, path: &Path, extra: ResolveFlag) -> Result<OwnedFd, Error> {
+    let how = OpenHow::new()
+        .flags(READ)
+        .resolve(extra | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    // EAGAIN: a rename elsewhere made the kernel unsure (man 2 openat2).
+    for _ in 0..32 {
+        match openat2(root, path, how) {
+            Err(Errno::EAGAIN) => {}
+            other => return other.map_err(Error::at("open", path)),
+        }
+    }
+    Err(Error::at("open", path)(Errno::EAGAIN))
+}
+
+/// What an open file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Device of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits with setuid, setgid and sticky (`0o7777`).
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Hard links.
+    pub nlink: u64,
+    /// Type of file.
+    pub kind: Kind,
+}
+
+/// Type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Regular file.
+    Regular,
+    /// Folder.
+    Directory,
+    /// Named pipe.
+    Fifo,
+    /// Character device.
+    CharDevice,
+    /// Block device.
+    BlockDevice,
+    /// Socket.
+    Socket,
+    /// Symbolic link.
+    Symlink,
+    /// Something else.
+    Unknown,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Regular => "a regular file",
+            Self::Directory => "a folder",
+            Self::Fifo => "a FIFO",
+            Self::CharDevice => "a character device",
+            Self::BlockDevice => "a block device",
+            Self::Socket => "a socket",
+            Self::Symlink => "a symbolic link",
+            Self::Unknown => "no file that can be read",
+        })
+    }
+}
+
+impl From<FileStat> for Stat {
+    fn from(raw: FileStat) -> Self {
+        let kind = match SFlag::from_bits_truncate(raw.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => Kind::Regular,
+            SFlag::S_IFDIR => Kind::Directory,
+            SFlag::S_IFIFO => Kind::Fifo,
+            SFlag::S_IFCHR => Kind::CharDevice,
+            SFlag::S_IFBLK => Kind::BlockDevice,
+            SFlag::S_IFSOCK => Kind::Socket,
+            SFlag::S_IFLNK => Kind::Symlink,
+            _ => Kind::Unknown,
+        };
+        Self {
+            dev: raw.st_dev,
+            ino: raw.st_ino,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            mode: raw.st_mode & 0o7777,
+            // The kernel has no negative sizes; one would count as too large.
+            size: u64::try_from(raw.st_size).unwrap_or(u64::MAX),
+            #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
+            nlink: raw.st_nlink.into(),
+            kind,
+        }
+    }
+}
+
+/// Examines an open file.
+///
+/// # Errors
+/// As fstat(2).
+pub fn stat(file: BorrowedFd<'_>) -> Result<Stat, Error> {
+    nix::sys::stat::fstat(file)
+        .map(Stat::from)
+        .map_err(Error::call("examine the file"))
+}
+
+/// Examines a path, following a last symbolic link or not.
+///
+/// # Errors
+/// As stat(2).
+pub fn stat_path(path: &Path, follow: bool) -> Result<Stat, Error> {
+    let raw = if follow {
+        nix::sys::stat::stat(path)
+    } else {
+        nix::sys::stat::lstat(path)
+    };
+    raw.map(Stat::from).map_err(Error::at("examine", path))
+}
+
+/// Whether the effective user may execute an open file: the permission bits,
+/// access lists and a `noexec` mount all have their say (faccessat2(2) with
+/// `AT_EMPTY_PATH`, Linux 5.8).
+///
+/// # Errors
+/// As faccessat2(2), but for the answer no.
+pub fn is_executable(file: BorrowedFd<'_>) -> Result<bool, Error> {
+    let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_EACCESS;
+    // Through the system call: C libraries emulate the flags otherwise.
+    let mode = AccessFlags::X_OK.bits();
+    // SAFETY: the path is a NUL-terminated literal, and the kernel writes
+    // nothing.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_faccessat2,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            mode,
+            flags.bits(),
+        )
+    };
+    match Errno::result(answer) {
+        Ok(_) => Ok(true),
+        Err(Errno::EACCES) => Ok(false),
+        Err(errno) => Err(Error::call("ask for execute permission")(errno)),
+    }
+}
+
+/// The path of an open file, as the kernel knows it now.
+///
+/// # Errors
+/// The file was deleted, or `/proc` is missing.
+pub fn real_path(file: BorrowedFd<'_>) -> Result<PathBuf, Error> {
+    let link = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let target =
+        nix::fcntl::readlink(&link).map_err(Error::at("find the path of the file", &link))?;
+    let path = PathBuf::from(target);
+    if path.as_os_str().as_bytes().ends_with(b" (deleted)") || !path.is_absolute() {
+        return Err(Error::unexpected(
+            "find the path of the file",
+            "it was deleted",
+        ));
+    }
+    Ok(path)
+}
+
+/// Whether a bounded read met the end of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounded {
+    /// All of the file was read.
+    Complete,
+    /// The file is larger than the limit.
+    TooLarge,
+}
+
+/// Reads a file to its end into `into`, but no more than `limit` bytes and one
+/// more, however large it claims to be or grows.
+///
+/// # Errors
+/// As read(2).
+pub fn read_bounded(
+    file: BorrowedFd<'_>,
+    into: &mut Vec<u8>,
+    limit: u64,
+) -> Result<Bounded, Error> {
+    let size = stat(file)?.size;
+    if size > limit {
+        return Ok(Bounded::TooLarge);
+    }
+    let failed = |error: std::io::Error| {
+        Error::call("read")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    };
+    into.reserve_exact(usize::try_from(size).unwrap_or(0).saturating_add(1));
+    let file = File::from(file.try_clone_to_owned().map_err(failed)?);
+    file.take(limit.saturating_add(1))
+        .read_to_end(into)
+        .map_err(failed)?;
+    if into.len() as u64 > limit {
+        return Ok(Bounded::TooLarge);
+    }
+    Ok(Bounded::Complete)
+}
+
+/// Reads from an offset until `into` is full or the file ends; returns how
+/// much was read.
+///
+/// # Errors
+/// As pread(2).
+pub fn read_at(file: BorrowedFd<'_>, into: &mut [u8], offset: u64) -> Result<usize, Error> {
+    let mut read = 0;
+    while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        let at = i64::try_from(offset.saturating_add(read as u64))
+            .map_err(|_| Error::call("read")(Errno::EOVERFLOW))?;
+        match nix::sys::uio::pread(file, rest, at) {
+            Ok(0) => break,
+            Ok(count) => read = read.saturating_add(count),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::call("read")(errno)),
+        }
+    }
+    Ok(read)
+}
+
+/// Takes over a descriptor that was inherited by number, or `None` where no
+/// such descriptor is open. It becomes close-on-exec.
+#[must_use]
+pub fn adopt(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_SETFD takes a plain integer and touches no memory.
+    let set = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    if set < 0 || number < 3 {
+        return None;
+    }
+    // SAFETY: the descriptor is open, as fcntl just said; numbers above 2 that
+    // the caller was given on its command line belong to nobody else in this
+    // single-threaded process, and each is adopted once.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A second reference to the same open file, close-on-exec.
+///
+/// # Errors
+/// No descriptors are left.
+pub fn duplicate(file: &impl AsFd) -> Result<OwnedFd, Error> {
+    file.as_fd().try_clone_to_owned().map_err(|error| {
+        Error::call("duplicate a descriptor")(Errno::from_raw(
+            error.raw_os_error().unwrap_or(libc::EIO),
+        ))
+    })
+}

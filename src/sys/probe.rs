@@ -1,0 +1,32 @@
+//! What the running kernel can do, asked of it rather than guessed from its
+//! version.
+
+use nix::errno::Errno;
+
+/// `LANDLOCK_CREATE_RULESET_VERSION`.
+const VERSION: libc::c_uint = 1;
+
+/// Landlock's ABI version, 0 where Landlock is absent or switched off at boot
+/// (man 2 landlock_create_ruleset).
+#[must_use]
+pub fn landlock_abi() -> u8 {
+    // SAFETY: with the version flag the kernel takes a null pointer and size 0
+    // and touches no memory.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+            VERSION,
+        )
+    };
+    Errno::result(answer).map_or(0, |version| u8::try_from(version).unwrap_or(u8::MAX))
+}
+
+/// The kernel's release, as `uname -r` prints it.
+#[must_use]
+pub fn kernel_release() -> String {
+    nix::sys::utsname::uname()
+        .map(|names| names.release().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

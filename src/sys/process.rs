@@ -1,0 +1,220 @@
+//! The process's own attributes.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, User};
+
+use crate::Error;
+
+/// Who the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Process.
+    pub pid: u32,
+    /// Parent process.
+    pub ppid: u32,
+}
+
+/// Who the process is.
+#[must_use]
+pub fn ids() -> Ids {
+    let positive = |pid: nix::unistd::Pid| u32::try_from(pid.as_raw()).unwrap_or(0);
+    Ids {
+        uid: Uid::current().as_raw(),
+        euid: Uid::effective().as_raw(),
+        gid: Gid::current().as_raw(),
+        pid: positive(nix::unistd::getpid()),
+        ppid: positive(nix::unistd::getppid()),
+    }
+}
+
+/// The host's name; empty where the kernel has none.
+#[must_use]
+pub fn host_name() -> String {
+    nix::sys::utsname::uname()
+        .map(|names| names.nodename().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Random bytes from the kernel (man 2 getrandom).
+///
+/// # Errors
+/// As getrandom(2).
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0_u8; N];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        // SAFETY: the kernel writes at most `rest.len()` bytes into `rest`.
+        let count = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        match Errno::result(count) {
+            Ok(count) => filled += usize::try_from(count).unwrap_or(0),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::call("draw random bytes")(errno)),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Makes the process undumpable: processes of the same user can no longer
+/// trace it, read its memory or open its descriptors (man 2
+/// PR_SET_DUMPABLE). The kernel makes it dumpable again at exec.
+///
+/// # Errors
+/// As prctl(2).
+pub fn harden() -> Result<(), Error> {
+    nix::sys::prctl::set_dumpable(false).map_err(Error::call("become undumpable"))
+}
+
+/// From now on exec grants nothing (man 2 PR_SET_NO_NEW_PRIVS).
+///
+/// # Errors
+/// As prctl(2).
+pub fn set_no_new_privileges() -> Result<(), Error> {
+    nix::sys::prctl::set_no_new_privs().map_err(Error::call("set no_new_privs"))
+}
+
+/// Sets the file mode creation mask.
+pub fn set_umask(mask: u32) {
+    nix::sys::stat::umask(Mode::from_bits_truncate(mask));
+}
+
+/// Starts a new session. A process that leads a group already can't, unless
+/// the group is its own session's, which is what was asked for.
+///
+/// # Errors
+/// As setsid(2).
+pub fn start_session() -> Result<(), Error> {
+    match nix::unistd::setsid() {
+        Ok(_) => Ok(()),
+        Err(Errno::EPERM) if nix::unistd::getsid(None) == Ok(nix::unistd::getpid()) => Ok(()),
+        Err(errno) => Err(Error::call("start a session")(errno)),
+    }
+}
+
+/// Changes the working directory.
+///
+/// # Errors
+/// As chdir(2).
+pub fn change_directory(path: &Path) -> Result<(), Error> {
+    nix::unistd::chdir(path).map_err(Error::at("change the working directory", path))
+}
+
+/// A user with group and supplementary groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    uid: Uid,
+    gid: Gid,
+    name: std::ffi::CString,
+}
+
+/// Looks a user up, by name or number.
+///
+/// # Errors
+/// There is no such user.
+pub fn find_user(name: &str) -> Result<Account, Error> {
+    let failed = Error::call("look the user up");
+    let found = match name.parse::<u32>() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(name),
+    };
+    let user = found
+        .map_err(&failed)?
+        .ok_or_else(|| Error::unexpected("look the user up", "there is no such user"))?;
+    let name = std::ffi::CString::new(user.name).map_err(|_| failed(Errno::EINVAL))?;
+    Ok(Account {
+        uid: user.uid,
+        gid: user.gid,
+        name,
+    })
+}
+
+/// Becomes that user for good: groups first, since afterwards that right is
+/// gone.
+///
+/// # Errors
+/// As setgroups(2), setresgid(2), setresuid(2).
+pub fn become_user(account: &Account) -> Result<(), Error> {
+    let failed = Error::call("change the user");
+    nix::unistd::initgroups(&account.name, account.gid).map_err(&failed)?;
+    nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
+    nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)
+}
+
+/// Ignores a signal until [`restore_signals`].
+///
+/// # Errors
+/// As signal(2).
+pub(crate) fn ignore_signal(signal: libc::c_int) -> Result<(), Error> {
+    // SAFETY: SIG_IGN is no handler, so no code of ours runs in a signal's
+    // context.
+    let before = unsafe { libc::signal(signal, libc::SIG_IGN) };
+    if before == libc::SIG_ERR {
+        return Err(Error::call("ignore a signal")(Errno::last()));
+    }
+    Ok(())
+}
+
+/// Undoes what the launcher and its runtime changed: an ignored signal stays
+/// ignored after exec. SIGPIPE is ignored by Rust's runtime.
+pub fn restore_signals() {
+    for signal in [libc::SIGPIPE, libc::SIGIO, libc::SIGXFSZ] {
+        // SAFETY: SIG_DFL is no handler. The numbers are valid, so the call
+        // can't fail.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// A file-size limit then shows as `EFBIG` to the launcher's last record
+/// instead of ending it.
+///
+/// # Errors
+/// As signal(2).
+pub fn ignore_file_size_signal() -> Result<(), Error> {
+    ignore_signal(libc::SIGXFSZ)
+}
+
+/// Marks every descriptor from `first` on close-on-exec (man 2 close_range,
+/// `CLOSE_RANGE_CLOEXEC` is of Linux 5.11).
+///
+/// # Errors
+/// As close_range(2). There is no fallback.
+pub fn close_on_exec_from(first: u32) -> Result<(), Error> {
+    // SAFETY: marking descriptors invalidates none of them.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    Errno::result(answer)
+        .map(drop)
+        .map_err(Error::call("mark descriptors close-on-exec"))
+}
+
+/// Lets one descriptor live through exec.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn keep_across_exec(file: &impl AsFd) -> Result<(), Error> {
+    fcntl(file, FcntlArg::F_SETFD(FdFlag::empty()))
+        .map(drop)
+        .map_err(Error::call("keep a descriptor"))
+}
+
+/// The number of a descriptor, for a path in `/proc/self/fd`.
+#[must_use]
+pub fn number(file: &impl AsFd) -> i32 {
+    file.as_fd().as_raw_fd()
+}
