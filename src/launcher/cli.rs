@@ -198,7 +198,15 @@ mod tests {
 
     #[test]
     fn all_after_the_plugin_is_the_plugins() {
-        let parsed = launch(&["secure-exec", "--quiet", "p", "--whitelist", "-v", "--", "x"]);
+        let parsed = launch(&[
+            "secure-exec",
+            "--quiet",
+            "p",
+            "--whitelist",
+            "-v",
+            "--",
+            "x",
+        ]);
         assert!(parsed.quiet && parsed.whitelist.is_none() && !parsed.verbose);
         assert_eq!(parsed.plugin_arguments, ["--whitelist", "-v", "--", "x"]);
     }

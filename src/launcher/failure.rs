@@ -92,7 +92,11 @@ impl fmt::Display for Failure {
             Self::Own { message } => write!(f, "ERROR: {message}"),
             Self::Refused { plugin, violation } => refused(f, plugin, violation),
             Self::NotExecuted { plugin, message } => {
-                write!(f, "ERROR: Plugin '{}' could not be executed: {message}", Escaped(plugin))
+                write!(
+                    f,
+                    "ERROR: Plugin '{}' could not be executed: {message}",
+                    Escaped(plugin)
+                )
             }
             Self::NoSuchPlugin { plugin, path } => write!(
                 f,
@@ -112,7 +116,9 @@ fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> f
             f,
             "ERROR: Plugin hash mismatch for '{plugin}'\nExpected: {expected}\nActual:   {actual}\n"
         )?,
-        Violation::NotWhitelisted => writeln!(f, "ERROR: Plugin '{plugin}' not found in whitelist")?,
+        Violation::NotWhitelisted => {
+            writeln!(f, "ERROR: Plugin '{plugin}' not found in whitelist")?
+        }
         other => writeln!(
             f,
             "ERROR: Plugin '{plugin}' refused ({}): {}",
@@ -156,7 +162,9 @@ const fn cure(violation: &Violation) -> &'static str {
         Violation::InterpreterUntrusted(_) => {
             "Pin the interpreter ('interpreter: {path, hash}') in the whitelist entry, or install it owned and writable by root alone."
         }
-        Violation::LibraryMismatch(_) => "Update the library's hash in the whitelist entry, if you updated the library.",
+        Violation::LibraryMismatch(_) => {
+            "Update the library's hash in the whitelist entry, if you updated the library."
+        }
         Violation::WhitelistExpired(_) => "Install a current whitelist.",
         Violation::WhitelistRollback(_) => "Install the newest whitelist.",
         Violation::SandboxUnavailable(_) => {

@@ -69,7 +69,9 @@ impl Settings {
         let state_folder = state_folder();
         let audit_log = path(&typed.audit_log, "SECURE_EXEC_AUDIT_LOG", &configured_log)
             .or_else(default_audit_log)
-            .ok_or_else(|| Failure::own("no place for the audit log is known\nName one with --audit-log."))?;
+            .ok_or_else(|| {
+                Failure::own("no place for the audit log is known\nName one with --audit-log.")
+            })?;
         Ok(Self {
             whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
                 .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
@@ -81,7 +83,11 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_PROFILES.into())
                 .into(),
             audit_log,
-            plugin_root: path(&typed.plugin_root, "SECURE_EXEC_PLUGIN_ROOT", &config.plugin_root),
+            plugin_root: path(
+                &typed.plugin_root,
+                "SECURE_EXEC_PLUGIN_ROOT",
+                &config.plugin_root,
+            ),
             state_folder,
             insecure,
         })

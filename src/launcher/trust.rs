@@ -80,7 +80,10 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
     let file = open::open_file(path).map_err(failed)?;
     let stat = open::stat(file.as_fd()).map_err(failed)?;
     if stat.kind != Kind::Regular {
-        return Err(unreadable(format!("it is {}, not a regular file", stat.kind), false));
+        return Err(unreadable(
+            format!("it is {}, not a regular file", stat.kind),
+            false,
+        ));
     }
     let mut bytes = Vec::new();
     match open::read_bounded(file.as_fd(), &mut bytes, LIMIT).map_err(failed)? {
@@ -132,9 +135,15 @@ pub fn writable_by_root_alone(file: &OwnedFd) -> Result<Option<String>, secure_e
         let shown = path.to_string_lossy();
         let shown = Escaped(&shown);
         if stat.uid != 0 {
-            Some(format!("'{shown}' belongs to user {}, not to root", stat.uid))
+            Some(format!(
+                "'{shown}' belongs to user {}, not to root",
+                stat.uid
+            ))
         } else if others_can_write(stat) {
-            Some(format!("'{shown}' can be written by others (mode {:04o})", stat.mode & 0o7777))
+            Some(format!(
+                "'{shown}' can be written by others (mode {:04o})",
+                stat.mode & 0o7777
+            ))
         } else {
             None
         }

@@ -17,7 +17,7 @@ pub struct AppendFile(OwnedFd);
 /// How long a stuck holder of the lock is waited for: tries, and the pause
 /// between them.
 const TRIES: u32 = 5000;
-const PAUSE: libc::timespec = libc::timespec {
+static PAUSE: libc::timespec = libc::timespec {
     tv_sec: 0,
     tv_nsec: 1_000_000,
 };

@@ -2,9 +2,13 @@
 //! (man 7 capabilities).
 
 use caps::{CapSet, Capability, CapsHashSet};
+
 use nix::errno::Errno;
 
 use crate::Error;
+
+/// A set of capabilities.
+pub type Set = CapsHashSet;
 
 /// What could be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,16 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
         bounding: may_set,
         secure_bits: may_set,
     })
+}
+
+/// Makes everything that is permitted effective, which a change of user id
+/// took back.
+///
+/// # Errors
+/// As capset(2).
+pub(crate) fn raise_permitted() -> Result<(), Error> {
+    let permitted = read(CapSet::Permitted)?;
+    caps::set(None, CapSet::Effective, &permitted).map_err(failed)
 }
 
 /// By number up to the kernel's last, so that a capability that is newer than

@@ -18,6 +18,8 @@ const SEALS: SealFlag = SealFlag::F_SEAL_WRITE
     .union(SealFlag::F_SEAL_GROW)
     .union(SealFlag::F_SEAL_SEAL);
 
+/// `MFD_EXEC`, Linux 6.3: the file is meant to be executed.
+const MFD_EXEC: libc::c_uint = 0x10;
 /// `F_SEAL_EXEC`, Linux 6.3: the mode's execute bits can't change. Sealing the
 /// mode is a bonus; the bytes are fixed without it.
 const SEAL_EXEC: libc::c_int = 0x20;
@@ -29,7 +31,7 @@ const SEAL_EXEC: libc::c_int = 0x20;
 /// memory files.
 pub fn create(name: &CStr) -> Result<OwnedFd, Error> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    match memfd_create(name, flags | MFdFlags::MFD_EXEC) {
+    match memfd_create(name, flags | MFdFlags::from_bits_retain(MFD_EXEC)) {
         // Linux before 6.3 knows no MFD_EXEC, and executes without it.
         Err(Errno::EINVAL) => memfd_create(name, flags),
         other => other,

@@ -139,15 +139,17 @@ pub fn find_user(name: &str) -> Result<Account, Error> {
 }
 
 /// Becomes that user for good: groups first, since afterwards that right is
-/// gone.
+/// gone. Permitted capabilities stay until they are reduced.
 ///
 /// # Errors
 /// As setgroups(2), setresgid(2), setresuid(2).
 pub fn become_user(account: &Account) -> Result<(), Error> {
     let failed = Error::call("change the user");
+    nix::sys::prctl::set_keepcaps(true).map_err(&failed)?;
     nix::unistd::initgroups(&account.name, account.gid).map_err(&failed)?;
     nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
-    nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)
+    nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)?;
+    crate::capabilities::raise_permitted()
 }
 
 /// Ignores a signal until [`restore_signals`].

@@ -128,7 +128,7 @@ fn word(call: &Call, offset: u32) -> u32 {
             let argument = usize::try_from(at / 8)
                 .ok()
                 .and_then(|index| call.args.get(index));
-            half(argument.copied().unwrap_or(0), at % 8 != 0)
+            half(argument.copied().unwrap_or(0), !at.is_multiple_of(8))
         }
         _ => 0,
     }

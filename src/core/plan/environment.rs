@@ -9,6 +9,13 @@ use crate::profile::{self, glob_matches};
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, Vec<u8>>);
 
+// Values may be secrets.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
 impl Environment {
     /// Picks from `inherited` what the profile passes, then sets what the
     /// profile sets. A glob never passes a variable that changes how a

@@ -73,7 +73,8 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
 /// Folders of shared libraries, which a pinned plugin gets no blanket access
 /// to.
 const LIBRARY_FOLDERS: &[&str] = &[
-    "/lib",
+    "/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
     "/lib64",
     "/usr/lib64",
     "/usr/lib/x86_64-linux-gnu",

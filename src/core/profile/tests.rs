@@ -64,7 +64,7 @@ umask: "077"
             .filesystem
             .read
             .iter()
-            .any(|grant| grant.path == "/lib"),
+            .any(|grant| grant.path == "/lib64"),
         "default's grants stay"
     );
 }

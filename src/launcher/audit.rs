@@ -1,0 +1,131 @@
+//! Writing the audit log.
+
+use std::path::Path;
+
+use secure_exec_core::audit::{Launch, Record};
+use secure_exec_core::policy::Policy;
+use secure_exec_sys::append::AppendFile;
+use secure_exec_sys::process;
+
+use crate::USER_AGENT;
+use crate::failure::Failure;
+
+/// The audit log of one launch.
+#[derive(Debug)]
+pub struct AuditLog {
+    file: Result<AppendFile, String>,
+    launch: Launch,
+    policy: Policy,
+    path: String,
+}
+
+/// Proof that a record was written, or that the policy lets a launch go on
+/// without. Only [`AuditLog`] makes one.
+#[derive(Debug)]
+pub struct AuditReceipt(());
+
+impl AuditLog {
+    /// Opens the log; a log that can't be opened is an error only when a
+    /// record is to be written.
+    ///
+    /// # Errors
+    /// The kernel gives no random bytes for the launch's id.
+    pub fn open(path: &Path, policy: Policy) -> Result<Self, Failure> {
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            create_private(folder);
+        }
+        let file = AppendFile::open(path).map_err(|error| error.to_string());
+        let ids = process::ids();
+        let random = process::random_bytes::<16>().map_err(Failure::own)?;
+        Ok(Self {
+            file,
+            launch: Launch {
+                user_agent: USER_AGENT.to_string(),
+                source_ip: "127.0.0.1".to_string(),
+                launch_id: format!("{:032x}", u128::from_ne_bytes(random)),
+                pid: ids.pid,
+                ppid: ids.ppid,
+                uid: ids.uid,
+                host: process::host_name(),
+            },
+            policy,
+            path: path.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// The facts that all records of this launch share.
+    #[must_use]
+    pub fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    /// Under strict, when it can't be written; otherwise that is a warning.
+    pub fn write(&self, record: &Record<'_>, warn: &dyn Fn(&str)) -> Result<AuditReceipt, Failure> {
+        let written = match &self.file {
+            Ok(file) => file
+                .append(record.to_line().as_bytes())
+                .map_err(|errno| errno.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        match written {
+            Ok(()) => Ok(AuditReceipt(())),
+            Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
+            Err(why) => {
+                warn(&format!(
+                    "the audit log '{}' can't be written: {why}",
+                    self.path
+                ));
+                Ok(AuditReceipt(()))
+            }
+        }
+    }
+
+    /// Writes a line that was made ready before the process was confined.
+    /// Allocates nothing unless it fails.
+    ///
+    /// # Errors
+    /// As [`AuditLog::write`].
+    pub fn write_ready(&self, line: &str) -> Result<AuditReceipt, Failure> {
+        let written = match &self.file {
+            Ok(file) => file.append(line.as_bytes()),
+            // The first record's warning said so already.
+            Err(_) if self.policy != Policy::Strict => Ok(()),
+            Err(why) => return Err(self.failure(why)),
+        };
+        match written {
+            Ok(()) => Ok(AuditReceipt(())),
+            Err(_) if self.policy != Policy::Strict => Ok(AuditReceipt(())),
+            Err(errno) => Err(self.failure(errno.desc())),
+        }
+    }
+
+    fn failure(&self, why: &str) -> Failure {
+        Failure::own(format!(
+            "the audit log '{}' can't be written: {why}\n\
+             Under strict nothing runs unrecorded: make the log writable or name another with --audit-log.",
+            secure_exec_core::escape::Escaped(&self.path)
+        ))
+    }
+}
+
+/// The current time as the audit log has it: RFC 3339, UTC, microseconds.
+#[must_use]
+pub fn timestamp() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
+}
+
+/// Makes a folder that nobody else can read, with what is missing above it. A
+/// failure shows when the file in it is opened.
+pub(crate) fn create_private(folder: &Path) {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let _shows_later = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+}

@@ -1,0 +1,144 @@
+//! Canaries: what must work before and must fail after confinement.
+
+use std::ffi::{CStr, CString};
+
+use secure_exec_core::arch::Arch;
+use secure_exec_core::filter::{Action, Call, Filter};
+use secure_exec_core::plan::{GrantKind, LandlockPlan};
+use secure_exec_core::syscall;
+use secure_exec_sys::{canary, open};
+
+use crate::failure::Failure;
+
+/// The attempts that are made. A control that the profile does not use has
+/// none.
+#[derive(Debug, Default)]
+pub(crate) struct Canaries {
+    file: Option<CString>,
+    socket: Option<(i32, i32, i32)>,
+    exec: bool,
+}
+
+/// Places that exist everywhere; the first that no grant covers is tried.
+const FILES: &[&str] = &["/", "/etc/passwd", "/proc/self/status", "/usr", "/etc"];
+
+/// Family, type, protocol; the first that the filter refuses is tried. The
+/// last is refused by every filter.
+const SOCKETS: &[(i32, i32, i32)] = &[(2, 1, 0), (1, 1, 0), (2, 2, 0), (1, 2, 0)];
+
+impl Canaries {
+    /// Chooses the attempts, and makes sure that each works now: one that
+    /// fails anyway proves nothing.
+    pub(crate) fn choose(
+        landlock: Option<&LandlockPlan>,
+        filter: Option<&Filter>,
+    ) -> Result<Self, Failure> {
+        let mut chosen = Self::default();
+        if let Some(plan) = landlock {
+            let mut candidates = FILES
+                .iter()
+                .filter(|path| !is_granted(plan, path))
+                .peekable();
+            let is_needed = candidates.peek().is_some();
+            chosen.file = candidates
+                .filter_map(|path| CString::new(*path).ok())
+                .find(|path| canary::open(path).is_ok());
+            if is_needed && chosen.file.is_none() {
+                return Err(Failure::own(
+                    "no file canary can be opened, so nothing would prove the file rules",
+                ));
+            }
+        }
+        if let Some(filter) = filter {
+            chosen.exec = verdict(filter, "execveat", [0; 6]) == Action::Errno(1);
+            let refused = SOCKETS.iter().filter(|socket| is_refused(filter, **socket));
+            chosen.socket = refused
+                .copied()
+                .find(|(domain, kind, protocol)| canary::socket(*domain, *kind, *protocol).is_ok());
+            let is_needed = SOCKETS.iter().any(|socket| is_refused(filter, *socket));
+            if is_needed && chosen.socket.is_none() {
+                return Err(Failure::own(
+                    "no socket canary can be made, so nothing would prove the filter",
+                ));
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// The controls that are proved, for the record.
+    pub(crate) fn proves(&self) -> Vec<&'static str> {
+        [
+            (self.file.is_some(), "files"),
+            (self.socket.is_some(), "network"),
+            (self.exec, "exec"),
+        ]
+        .into_iter()
+        .filter_map(|(proved, name)| proved.then_some(name))
+        .collect()
+    }
+
+    /// Makes the attempts. Allocates nothing.
+    pub(crate) fn prove(&self) -> Result<(), &'static str> {
+        let path: Option<&CStr> = self.file.as_deref();
+        if path.is_some_and(|path| canary::open(path).is_ok()) {
+            return Err("a file could be opened that no rule admits");
+        }
+        if self
+            .socket
+            .is_some_and(|(domain, kind, protocol)| canary::socket(domain, kind, protocol).is_ok())
+        {
+            return Err("a socket could be made that the filter refuses");
+        }
+        if self.exec && canary::exec() as i32 != EPERM {
+            return Err("an exec got past the filter");
+        }
+        Ok(())
+    }
+}
+
+const EPERM: i32 = 1;
+
+/// A grant of the path itself or of a folder above it, however it is written.
+fn is_granted(plan: &LandlockPlan, path: &str) -> bool {
+    let same_file = |granted: &str| {
+        let identity = |path: &str| {
+            let stat = open::stat_path(std::path::Path::new(path), true).ok()?;
+            Some((stat.dev, stat.ino))
+        };
+        let wanted = identity(granted);
+        wanted.is_some()
+            && std::path::Path::new(path)
+                .ancestors()
+                .any(|above| identity(&above.to_string_lossy()) == wanted)
+    };
+    plan.grants
+        .iter()
+        .filter(|grant| {
+            matches!(
+                grant.kind,
+                GrantKind::Read | GrantKind::Write | GrantKind::Execute
+            )
+        })
+        // Only these can lie above a canary; the others are deeper.
+        .filter(|grant| grant.path.matches('/').count() <= 3)
+        .any(|grant| same_file(&grant.path))
+}
+
+/// Refused with an error, so that trying it ends nothing.
+fn is_refused(filter: &Filter, (domain, kind, protocol): (i32, i32, i32)) -> bool {
+    let argument = |value: i32| u64::from(value.unsigned_abs());
+    let args = [
+        argument(domain),
+        argument(kind),
+        argument(protocol),
+        0,
+        0,
+        0,
+    ];
+    matches!(verdict(filter, "socket", args), Action::Errno(_))
+}
+
+fn verdict(filter: &Filter, name: &str, args: [u64; 6]) -> Action {
+    let number = syscall::number(Arch::NATIVE, name).unwrap_or(u32::MAX);
+    filter.evaluate(&Call::native(Arch::NATIVE, number, args))
+}

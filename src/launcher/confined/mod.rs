@@ -1,0 +1,161 @@
+//! Last stages: the process gives up what the plan says, enters domain and
+//! filter, proves that they hold, and becomes the plugin.
+
+pub(crate) mod canary;
+mod report;
+
+use std::convert::Infallible;
+
+use secure_exec_core::plan::Step;
+use secure_exec_core::policy::Policy;
+use secure_exec_sys::{capabilities, limits, process};
+
+use crate::audit::{AuditLog, AuditReceipt};
+use crate::failure::Failure;
+use crate::prepared::Prepared;
+
+/// What the steps before the domain really did.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    limits: Vec<(&'static str, u64)>,
+    capabilities: Option<capabilities::Reduced>,
+}
+
+/// A process that is confined and has proof of it.
+///
+/// Executing needs the receipt of the record that says so:
+///
+/// ```compile_fail
+/// fn unrecorded(confined: secure_exec::confined::Confined) {
+///     confined.exec();
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Confined {
+    prepared: Prepared,
+    lines: report::Lines,
+}
+
+/// Carries out the plan, in its order. From the Landlock step on nothing is
+/// allocated, on the way to exec.
+///
+/// # Errors
+/// A step failed, or a canary showed that the sandbox leaks.
+pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> {
+    let mut applied = Applied::default();
+    for step in prepared.examined.plan.steps() {
+        apply(step, &prepared, &mut applied)?;
+    }
+    if let Some(script) = &prepared.script {
+        process::keep_across_exec(script).map_err(Failure::own)?;
+    }
+    let lines = report::Lines::render(&prepared, &applied, log);
+    let confined = Confined { prepared, lines };
+    match confined.enter() {
+        Ok(()) => Ok(confined),
+        Err(leak) => {
+            // The failure is what counts; the record may fail with it.
+            let _unrecorded = log.write_ready(&confined.lines.leaked);
+            Err(Failure::own(format!(
+                "the sandbox does not hold: {leak}\nNothing was run. Report this with the kernel's version."
+            )))
+        }
+    }
+}
+
+impl Confined {
+    /// Records what was applied.
+    ///
+    /// # Errors
+    /// Under strict, when the log can't be written.
+    pub fn record(&self, log: &AuditLog) -> Result<AuditReceipt, Failure> {
+        log.write_ready(&self.lines.applied)
+    }
+
+    /// Becomes the plugin.
+    ///
+    /// # Errors
+    /// The bytes were touched since they were hashed, or the kernel refused
+    /// the program.
+    pub fn exec(self, _recorded: AuditReceipt, log: &AuditLog) -> Result<Infallible, Failure> {
+        let failed = |message: String| {
+            let _unrecorded = log.write_ready(&self.lines.failed);
+            Failure::NotExecuted {
+                plugin: self.prepared.examined.listed.name.clone(),
+                message,
+            }
+        };
+        match self.prepared.examined.image.is_intact() {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(failed(
+                    "somebody opened it for writing during the launch\nTry again.".into(),
+                ));
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        }
+        process::restore_signals();
+        let errno = self.prepared.call.execute();
+        Err(failed(errno.desc().to_string()))
+    }
+
+    /// Allocates nothing.
+    fn enter(&self) -> Result<(), &'static str> {
+        if let Some(domain) = &self.prepared.domain {
+            domain
+                .enter()
+                .map_err(|_| "the kernel refused the Landlock domain")?;
+        }
+        if let Some((_, filter)) = &self.prepared.filter {
+            filter
+                .install()
+                .map_err(|_| "the kernel refused the seccomp filter")?;
+        }
+        self.prepared.canaries.prove()
+    }
+}
+
+fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {
+    let failed = |error: secure_exec_sys::Error| Failure::own(error);
+    match step {
+        // Part of the exec call, and of the two entries below.
+        Step::Environment(_) | Step::Landlock(_) | Step::Seccomp(_) => {}
+        Step::WorkingDirectory(path) => {
+            process::change_directory(std::path::Path::new(path)).map_err(|error| {
+                Failure::own(format!(
+                    "the working directory '{path}' of the profile: {error}"
+                ))
+            })?;
+        }
+        Step::NewSession => process::start_session().map_err(failed)?,
+        Step::Umask(mask) => process::set_umask(*mask),
+        Step::Limits(list) => {
+            process::ignore_file_size_signal().map_err(failed)?;
+            for limit in list {
+                let value = limits::lower(*limit).map_err(failed)?;
+                applied.limits.push((limit.resource.name(), value));
+            }
+        }
+        Step::User(_) => {
+            if let Some(account) = &prepared.account {
+                process::become_user(account).map_err(failed)?;
+            }
+        }
+        Step::Descriptors => process::close_on_exec_from(3).map_err(failed)?,
+        Step::Capabilities(_) => {
+            if let Some(keep) = &prepared.keep {
+                let reduced = capabilities::reduce_to(keep).map_err(|error| {
+                    Failure::own(format!("the capabilities of the profile: {error}"))
+                })?;
+                applied.capabilities = Some(reduced);
+            }
+        }
+        Step::NoNewPrivileges => process::set_no_new_privileges().map_err(failed)?,
+    }
+    Ok(())
+}
+
+/// Whether a policy applies a sandbox at all.
+pub(crate) fn applies_sandbox(policy: Policy) -> bool {
+    policy != Policy::AuditOnly
+}

@@ -1,0 +1,115 @@
+//! The records of confinement, made ready before it.
+
+use secure_exec_core::audit::{Event, Outcome};
+use secure_exec_core::plan::Enforcement;
+use serde_json::{Value, json};
+
+use super::{Applied, applies_sandbox};
+use crate::audit::AuditLog;
+use crate::authorized::{base, outcome};
+use crate::prepared::Prepared;
+
+/// Lines for the audit log; one of the first two is written, and the third
+/// only when exec fails.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) applied: String,
+    pub(super) leaked: String,
+    pub(super) failed: String,
+}
+
+impl Lines {
+    pub(super) fn render(prepared: &Prepared, applied: &Applied, log: &AuditLog) -> Self {
+        let examined = &prepared.examined;
+        let listed = &examined.listed;
+        let path = examined.path.to_string_lossy();
+        let mut record = base(listed, log);
+        record.plugin_path = Some(&path);
+        record.hash_actual = Some(examined.digest.to_string());
+        record.image = Some(examined.image.strength().name());
+        record.result = outcome(listed.policy);
+        record.sandbox = Some(sandbox(prepared, applied));
+        let degraded = !matches!(examined.plan.enforcement(), Enforcement::Full)
+            || !prepared.absent.is_empty();
+        record.event_type = if degraded {
+            Event::SandboxDegraded
+        } else {
+            Event::SandboxApplied
+        };
+        let applied = record.to_line();
+        record.result = Outcome::Blocked;
+        record.event_type = Event::SecurityViolation;
+        record.violation_type = Some("sandbox_unavailable");
+        record.severity = Some("high");
+        record.action_taken = Some("plugin_execution_blocked");
+        record.reason = Some("the sandbox did not hold".into());
+        let leaked = record.to_line();
+        record.event_type = Event::PluginExited;
+        record.violation_type = None;
+        record.severity = None;
+        record.reason = Some("the kernel did not execute the program".into());
+        Self {
+            applied,
+            leaked,
+            failed: record.to_line(),
+        }
+    }
+}
+
+/// What was really applied.
+fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
+    let examined = &prepared.examined;
+    if !applies_sandbox(examined.listed.policy) {
+        return json!({ "enforcement": "none", "why": "policy audit-only" });
+    }
+    let plan = &examined.plan;
+    let missing: Vec<String> = plan
+        .enforcement()
+        .missing()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let landlock = plan
+        .landlock()
+        .zip(prepared.domain.as_ref())
+        .map(|(plan, domain)| {
+            json!({
+                "abi": plan.abi,
+                "handled": domain.rights(),
+                "rules": plan.grants.len(),
+                "tcp_connect": plan.tcp_connect,
+                "tcp_bind": plan.tcp_bind,
+            })
+        });
+    let seccomp = prepared.filter.as_ref().map(|(filter, _)| {
+        json!({
+            "filter": filter.digest(),
+            "instructions": filter.instructions().len(),
+        })
+    });
+    let limits: serde_json::Map<String, Value> = applied
+        .limits
+        .iter()
+        .map(|(name, value)| ((*name).to_string(), json!(value)))
+        .collect();
+    // Root's processes are not counted against a limit (man 2 setrlimit).
+    let uncounted = secure_exec_sys::process::ids().uid == 0 && limits.contains_key("processes");
+    json!({
+        "enforcement": plan.enforcement().name(),
+        "missing": missing,
+        "absent_paths": prepared.absent,
+        "landlock": landlock,
+        "seccomp": seccomp,
+        "limits": limits,
+        "limits_not_enforced": if uncounted { vec!["processes"] } else { vec![] },
+        "no_new_privs": true,
+        "capabilities": {
+            "kept": examined.listed.profile.capabilities,
+            "bounding_set_dropped": applied.capabilities.map(|reduced| reduced.bounding),
+            "secure_bits_locked": applied.capabilities.map(|reduced| reduced.secure_bits),
+        },
+        "proven": prepared.canaries.proves(),
+        "interpreter": examined.interpreter.as_ref().map(|found| found.path.to_string_lossy()),
+        "pinned_libraries": examined.libraries.len(),
+    })
+}

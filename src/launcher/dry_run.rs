@@ -1,0 +1,292 @@
+//! `--dry-run`: the decision and the full plan, and nothing done.
+
+use std::fmt::Write as _;
+
+use secure_exec_core::decide::Judgement;
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::filter::ExecTicket;
+use secure_exec_core::plan::{LandlockPlan, Step};
+use secure_exec_core::violation::Violation;
+use serde_json::{Value, json};
+
+use crate::authorized;
+use crate::cli::Arguments;
+use crate::examined::{self, Examined, Examining};
+use crate::failure::Failure;
+use crate::listed::{self, Listed};
+use crate::opened::{self, Opening};
+use crate::prepared::compile;
+use crate::run::name;
+use crate::settings::Settings;
+
+/// What a dry run prints.
+#[derive(Debug)]
+pub struct Shown {
+    /// The text or the JSON.
+    pub text: String,
+    /// The plugin would run.
+    pub allowed: bool,
+}
+
+/// Goes through the stages up to the judgement. Writes nothing, to the audit
+/// log either: nothing was launched.
+///
+/// # Errors
+/// As a launch.
+pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
+    let settings = Settings::merge(arguments)?;
+    let plan = inspect(&settings, &name(arguments)?)?;
+    let text = if arguments.json {
+        format!("{:#}\n", plan.json())
+    } else {
+        plan.text()
+    };
+    Ok(Shown {
+        text,
+        allowed: plan.refusal.is_none(),
+    })
+}
+
+/// Everything that is known of a launch before it.
+#[derive(Debug)]
+pub struct Inspection {
+    listed: Listed,
+    examined: Option<Examined>,
+    refusal: Option<Violation>,
+}
+
+/// Inspects a plugin without launching it.
+///
+/// # Errors
+/// As a launch.
+pub fn inspect(settings: &Settings, plugin: &str) -> Result<Inspection, Failure> {
+    let listed = listed::list(settings, plugin)?;
+    let refused = |listed: Listed, violation| Inspection {
+        listed,
+        examined: None,
+        refusal: Some(violation),
+    };
+    if let Judgement::Refused(violation) = listed.judgement() {
+        return Ok(refused(listed, violation));
+    }
+    let opened = match opened::open(listed)? {
+        Opening::Open(opened) => *opened,
+        Opening::Violated(listed, violation) => return Ok(refused(*listed, violation)),
+    };
+    let examined = match examined::examine(opened)? {
+        Examining::Done(examined) => *examined,
+        Examining::Violated(listed, violation) => return Ok(refused(*listed, violation)),
+    };
+    Ok(match authorized::authorize(examined) {
+        Ok(authorized) => {
+            let examined = authorized.into_examined();
+            Inspection {
+                listed: examined.listed.clone(),
+                examined: Some(examined),
+                refusal: None,
+            }
+        }
+        Err((examined, violation)) => Inspection {
+            listed: examined.listed.clone(),
+            examined: Some(*examined),
+            refusal: Some(violation),
+        },
+    })
+}
+
+impl Inspection {
+    /// Whether the plugin would run.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        self.refusal.is_none()
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let listed = &self.listed;
+        let overlooked: Vec<&str> = match &self.refusal {
+            Some(_) => Vec::new(),
+            None => listed.violations.iter().map(Violation::code).collect(),
+        };
+        let examined = self.examined.as_ref();
+        json!({
+            "plugin": listed.name,
+            "path": examined.map(|examined| examined.path.to_string_lossy().into_owned()),
+            "decision": if self.is_allowed() { "allowed" } else { "blocked" },
+            "violation_type": self.refusal.as_ref().map(Violation::code),
+            "reason": self.refusal.as_ref().map(Violation::reason),
+            "overlooked": overlooked,
+            "warnings": listed.warnings,
+            "policy": listed.policy.name(),
+            "profile": listed.profile.name,
+            "profile_chain": listed.profile.chain,
+            "hash_expected": listed.expected(),
+            "hash_actual": examined.map(|examined| examined.digest.to_string()),
+            "image": examined.map(|examined| examined.image.strength().name()),
+            "interpreter": examined
+                .and_then(|examined| examined.interpreter.as_ref())
+                .map(|found| found.path.to_string_lossy().into_owned()),
+            "enforcement": examined.map(|examined| examined.plan.enforcement().name()),
+            "plan": examined.map(steps),
+        })
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            // Writing into a string has no way to fail.
+            let _ = writeln!(text, "{name:<12} {}", Escaped(value));
+        };
+        let listed = &self.listed;
+        line("plugin", &listed.name);
+        match &self.refusal {
+            None => line("decision", "allowed"),
+            Some(violation) => {
+                line("decision", &format!("blocked ({})", violation.code()));
+                line("reason", &violation.reason());
+            }
+        }
+        line("policy", listed.policy.name());
+        line("profile", &listed.profile.chain.join(" < "));
+        if let Some(expected) = listed.expected() {
+            line("expected", &expected);
+        }
+        for warning in &listed.warnings {
+            line("warning", warning);
+        }
+        let Some(examined) = &self.examined else {
+            return text;
+        };
+        line("path", &examined.path.to_string_lossy());
+        line("actual", &examined.digest.to_string());
+        line("image", examined.image.strength().name());
+        if let Some(interpreter) = &examined.interpreter {
+            line("interpreter", &interpreter.path.to_string_lossy());
+        }
+        line("enforcement", examined.plan.enforcement().name());
+        for (number, step) in examined.plan.steps().iter().enumerate() {
+            let _ = writeln!(
+                text,
+                "{:>2}. {}",
+                number.saturating_add(1),
+                describe(step, examined)
+            );
+        }
+        text
+    }
+}
+
+fn steps(examined: &Examined) -> Vec<Value> {
+    let steps = examined.plan.steps().iter();
+    steps.map(|step| step_json(step, examined)).collect()
+}
+
+fn step_json(step: &Step, examined: &Examined) -> Value {
+    match step {
+        Step::Environment(names) => json!({ "step": "environment", "names": names }),
+        Step::WorkingDirectory(path) => json!({ "step": "working_directory", "path": path }),
+        Step::NewSession => json!({ "step": "new_session" }),
+        Step::Umask(mask) => json!({ "step": "umask", "mask": format!("{mask:03o}") }),
+        Step::Limits(limits) => {
+            let limits: serde_json::Map<_, _> = limits
+                .iter()
+                .map(|limit| (limit.resource.name().to_string(), json!(limit.value)))
+                .collect();
+            json!({ "step": "limits", "limits": limits })
+        }
+        Step::User(name) => json!({ "step": "user", "name": name }),
+        Step::Capabilities(keep) => json!({ "step": "capabilities", "keep": keep }),
+        Step::Descriptors => json!({ "step": "descriptors", "close_from": 3 }),
+        Step::NoNewPrivileges => json!({ "step": "no_new_privs" }),
+        Step::Landlock(plan) => json!({
+            "step": "landlock",
+            "abi": plan.abi,
+            "grants": plan.grants.iter().map(|grant| json!({
+                "path": grant.path,
+                "admits": grant.kind.name(),
+                "optional": grant.optional,
+            })).collect::<Vec<_>>(),
+            "tcp_connect": plan.tcp_connect,
+            "tcp_bind": plan.tcp_bind,
+            "scope_signals": plan.scope_signals,
+            "scope_abstract": plan.scope_abstract,
+        }),
+        Step::Seccomp(plan) => match compile(plan, examined.plan.landlock(), ExecTicket::NONE) {
+            Ok(filter) => json!({
+                "step": "seccomp",
+                "filter": filter.digest(),
+                "instructions": filter.instructions().len(),
+                "always_allowed": filter.always_allowed(),
+                "exec": if plan.execute { "landlock" } else { "launch only" },
+            }),
+            Err(error) => json!({ "step": "seccomp", "error": error.to_string() }),
+        },
+    }
+}
+
+fn describe(step: &Step, examined: &Examined) -> String {
+    match step {
+        Step::Environment(names) => format!("environment: {}", names.join(" ")),
+        Step::WorkingDirectory(path) => format!("working directory: {}", Escaped(path)),
+        Step::NewSession => "a session of its own".into(),
+        Step::Umask(mask) => format!("umask: {mask:03o}"),
+        Step::Limits(limits) => {
+            let limits: Vec<String> = limits
+                .iter()
+                .map(|limit| format!("{}={}", limit.resource.name(), limit.value))
+                .collect();
+            format!("limits: {}", limits.join(" "))
+        }
+        Step::User(name) => format!("user: {}", Escaped(name)),
+        Step::Capabilities(keep) if keep.is_empty() => "capabilities: none".into(),
+        Step::Capabilities(keep) => format!("capabilities: {}", keep.join(" ")),
+        Step::Descriptors => "descriptors: closed from 3 on".into(),
+        Step::NoNewPrivileges => "no_new_privs".into(),
+        Step::Landlock(plan) => landlock(plan),
+        Step::Seccomp(plan) => match compile(plan, examined.plan.landlock(), ExecTicket::NONE) {
+            Ok(filter) => format!(
+                "seccomp: {} instructions, {} calls always allowed, exec {}",
+                filter.instructions().len(),
+                filter.always_allowed().len(),
+                if plan.execute {
+                    "where Landlock admits it"
+                } else {
+                    "only by this launch"
+                }
+            ),
+            Err(error) => format!("seccomp: {error}"),
+        },
+    }
+}
+
+fn landlock(plan: &LandlockPlan) -> String {
+    let mut text = format!("Landlock, ABI {}", plan.abi);
+    for grant in &plan.grants {
+        let optional = if grant.optional { "-" } else { "" };
+        let _ = write!(
+            text,
+            "\n      {:<14} {optional}{}",
+            grant.kind.name(),
+            Escaped(&grant.path)
+        );
+    }
+    for (name, ports) in [
+        ("tcp connect", &plan.tcp_connect),
+        ("tcp bind", &plan.tcp_bind),
+    ] {
+        let shown = match ports {
+            None => "every port".to_string(),
+            Some(ports) if ports.is_empty() => "none".to_string(),
+            Some(ports) => ports
+                .iter()
+                .map(u16::to_string)
+                .collect::<Vec<_>>()
+                .join(" "),
+        };
+        let _ = write!(text, "\n      {name:<14} {shown}");
+    }
+    text
+}

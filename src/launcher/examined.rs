@@ -1,0 +1,286 @@
+//! Third stage: the bytes are fixed, hashed and understood; what runs them is
+//! verified; the sandbox is planned. The result is all facts there are.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+use secure_exec_core::arch::Arch;
+use secure_exec_core::digest::Digest;
+use secure_exec_core::elf;
+use secure_exec_core::plan::{self, Environment, KernelFacts, SandboxPlan};
+use secure_exec_core::policy::Policy;
+use secure_exec_core::profile::{Isolation, expand};
+use secure_exec_core::shebang;
+use secure_exec_core::violation::Violation;
+use secure_exec_core::whitelist::{Expected, ImageChoice};
+use secure_exec_sys::{open, probe};
+
+use crate::failure::Failure;
+use crate::image::{Fixing, Image};
+use crate::interpreter::{self, Interpreter};
+use crate::listed::Listed;
+use crate::opened::Opened;
+use crate::settings::runtime_folder;
+use crate::signature;
+
+/// A plugin of which everything is known.
+#[derive(Debug)]
+pub struct Examined {
+    /// Whitelist, policy, profile, and all violations.
+    pub listed: Listed,
+    /// Where the plugin is.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub image: Image,
+    /// Their digest.
+    pub digest: Digest,
+    /// Interpreter, where the plugin is a script.
+    pub interpreter: Option<Interpreter>,
+    /// Dynamic loader of the plugin or of its interpreter.
+    pub loader: Option<OwnedFd>,
+    /// Pinned libraries.
+    pub libraries: Vec<OwnedFd>,
+    /// What will be done to the process.
+    pub plan: SandboxPlan,
+    /// The plugin's environment, without secrets.
+    pub environment: Environment,
+    /// `{runtime_dir}`.
+    pub runtime_folder: PathBuf,
+}
+
+/// What examining led to.
+#[derive(Debug)]
+pub enum Examining {
+    /// All facts are there.
+    Done(Box<Examined>),
+    /// The bytes could not be fixed or hashed.
+    Violated(Box<Listed>, Violation),
+}
+
+/// Examines an open plugin.
+///
+/// # Errors
+/// A system call failed, or the profile names a path that can't be.
+pub fn examine(opened: Opened) -> Result<Examining, Failure> {
+    let Opened {
+        mut listed,
+        file,
+        stat,
+        path,
+        limit,
+    } = opened;
+    let name = listed.name.clone();
+    let failed = |error: secure_exec_sys::Error| Failure::NotExecuted {
+        plugin: name.clone(),
+        message: error.to_string(),
+    };
+    let is_script = is_script(&file).map_err(&failed)?;
+    let choice = listed
+        .entry
+        .as_ref()
+        .map_or(ImageChoice::Auto, |entry| entry.image);
+    let minimum = listed.whitelist.image_minimum;
+    let fixed = if is_script {
+        Image::fix_script(&file, limit)
+    } else {
+        Image::fix(file, &stat, choice, minimum, limit)
+    };
+    let image = match fixed.map_err(&failed)? {
+        Fixing::Fixed(image) => image,
+        Fixing::TooLarge => {
+            let found = "the plugin grew while it was read".to_string();
+            return Ok(Examining::Violated(
+                Box::new(listed),
+                Violation::FileSizeExceeded { limit, found },
+            ));
+        }
+        Fixing::Unavailable(why) => {
+            let why = format!("the bytes can't be fixed as 'image' asks: {why}");
+            return Ok(Examining::Violated(
+                Box::new(listed),
+                Violation::SandboxUnavailable(why),
+            ));
+        }
+    };
+    let algorithm = listed.algorithm();
+    let Some(digest) = image.digest(algorithm).map_err(&failed)? else {
+        let why = format!("the plugin has no {algorithm} digest here");
+        return Ok(Examining::Violated(
+            Box::new(listed),
+            Violation::SandboxUnavailable(why),
+        ));
+    };
+    of_bytes(&mut listed, &image, &digest);
+
+    let mut violations = Vec::new();
+    let head = image.head().map_err(&failed)?;
+    let interpreter = if is_script {
+        match script(&head, &listed) {
+            Ok(found) => Some(found),
+            // Without an interpreter there is nothing to execute.
+            Err(violation) => return Ok(Examining::Violated(Box::new(listed), violation)),
+        }
+    } else {
+        None
+    };
+    let program = match &interpreter {
+        Some(found) => found.program.clone(),
+        None => match own_program(&head) {
+            Ok(program) => program,
+            Err(violation) => return Ok(Examining::Violated(Box::new(listed), violation)),
+        },
+    };
+    let pins = listed
+        .entry
+        .as_ref()
+        .map(|entry| entry.libraries.clone())
+        .unwrap_or_default();
+    let mut loader = None;
+    if let Some(path) = &program.interpreter {
+        match interpreter::loader(path, &pins) {
+            Ok(found) => loader = Some(found),
+            Err(violation) => violations.push(violation),
+        }
+    }
+    let mut libraries = Vec::with_capacity(pins.len());
+    for pin in &pins {
+        match interpreter::library(pin) {
+            Ok(found) => libraries.push(found),
+            Err(violation) => violations.push(violation),
+        }
+    }
+    listed.violations.extend(violations);
+    let runtime_folder = runtime_folder(&listed.name);
+    let environment = environment(&listed);
+    let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
+    Ok(Examining::Done(Box::new(Examined {
+        listed,
+        path,
+        image,
+        digest,
+        interpreter,
+        loader,
+        libraries,
+        plan,
+        environment,
+        runtime_folder,
+    })))
+}
+
+fn is_script(file: &OwnedFd) -> Result<bool, secure_exec_sys::Error> {
+    let mut start = [0; 2];
+    let count = open::read_at(file.as_fd(), &mut start, 0)?;
+    Ok(count == 2 && start == *b"#!")
+}
+
+/// What the bytes themselves violate.
+fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
+    if let Some(minimum) = listed.whitelist.image_minimum
+        && image.strength() < minimum
+    {
+        listed
+            .violations
+            .push(Violation::SandboxUnavailable(format!(
+                "the image is {}, the whitelist demands {}",
+                image.strength().name(),
+                minimum.name()
+            )));
+    }
+    let Some(entry) = &listed.entry else {
+        return;
+    };
+    let mut found = Vec::new();
+    if let Expected::Pinned(expected) = &entry.hash
+        && !expected.matches(digest)
+    {
+        found.push(Violation::HashMismatch {
+            expected: expected.clone(),
+            actual: digest.clone(),
+        });
+    }
+    let bytes = || {
+        if let Some(bytes) = image.bytes() {
+            return Some(bytes.to_vec());
+        }
+        let mut bytes = Vec::new();
+        let read = open::read_bounded(image.file().as_fd(), &mut bytes, u64::MAX - 1);
+        read.is_ok().then_some(bytes)
+    };
+    found.extend(signature::check(entry, &listed.whitelist, &bytes));
+    listed.violations.extend(found);
+}
+
+fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
+    let line = shebang::parse(head).map_err(Violation::InterpreterUntrusted)?;
+    let line =
+        line.ok_or_else(|| Violation::InterpreterUntrusted("the script has no first line".into()))?;
+    let pin = listed
+        .entry
+        .as_ref()
+        .and_then(|entry| entry.interpreter.as_ref());
+    interpreter::of_script(&line, pin)
+}
+
+fn own_program(head: &[u8]) -> Result<elf::Program, Violation> {
+    if !elf::is_elf(head) {
+        return Err(Violation::NotExecutable(
+            "the plugin is neither an ELF program nor a script".into(),
+        ));
+    }
+    let program = elf::inspect(head).map_err(Violation::NotExecutable)?;
+    if program.arch == Some(Arch::NATIVE) {
+        Ok(program)
+    } else {
+        let machine = Arch::NATIVE.name();
+        Err(Violation::NotExecutable(format!(
+            "the plugin is no 64-bit program for {machine}"
+        )))
+    }
+}
+
+fn environment(listed: &Listed) -> Environment {
+    let inherited = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        Some((name, OsString::into_vec(value)))
+    });
+    let unconfined = listed.policy == Policy::AuditOnly;
+    if unconfined {
+        return Environment::inherit(inherited);
+    }
+    Environment::compose(&listed.profile.environment, inherited)
+}
+
+fn plan(
+    listed: &mut Listed,
+    path: &std::path::Path,
+    runtime_folder: &std::path::Path,
+    environment: &Environment,
+) -> Result<SandboxPlan, Failure> {
+    let kernel = KernelFacts {
+        landlock_abi: probe::landlock_abi(),
+    };
+    let plugin_dir = path.parent().unwrap_or(path).to_string_lossy().into_owned();
+    let runtime_dir = runtime_folder.to_string_lossy().into_owned();
+    let variable = |name: &str| std::env::var(name).ok();
+    let inputs = plan::Inputs {
+        kernel,
+        policy: listed.policy,
+        environment,
+        expand: &|text: &str| expand(text, &variable, &plugin_dir, &runtime_dir),
+        libraries_pinned: listed
+            .entry
+            .as_ref()
+            .is_some_and(|entry| !entry.libraries.is_empty()),
+    };
+    let plan = plan::lower(&listed.profile, &inputs)
+        .map_err(|why| Failure::own(format!("profile '{}': {why}", listed.profile.name)))?;
+    let missing = plan.enforcement().missing();
+    if !missing.is_empty() && listed.profile.isolation == Isolation::Process {
+        let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let why = format!("this kernel lacks {}", names.join(", "));
+        listed.violations.push(Violation::SandboxUnavailable(why));
+    }
+    Ok(plan)
+}

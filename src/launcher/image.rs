@@ -1,0 +1,252 @@
+//! The bytes that are hashed and executed, fixed so that they are the same.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use secure_exec_core::digest::{Algorithm, Digest, Hasher};
+use secure_exec_core::elf;
+use secure_exec_core::whitelist::{ImageChoice, Strength};
+use secure_exec_sys::memfd::{self, Mapping};
+use secure_exec_sys::open::{self, Stat};
+use secure_exec_sys::{Error, lease, probe, verity};
+
+/// From this size on, a copy costs more than a lease.
+const COPY_UP_TO: u64 = 4 << 20;
+/// Bytes read at once: as many as stay in the second-level cache.
+const CHUNK: usize = 256 << 10;
+/// Bytes of a program's head that are looked at.
+const HEAD: usize = 64 << 10;
+
+/// Fixed bytes, from open to exec. There is no path left to open again.
+#[derive(Debug)]
+pub struct Image {
+    file: OwnedFd,
+    bytes: Option<Mapping>,
+    strength: Strength,
+    limit: u64,
+}
+
+/// What fixing led to.
+#[derive(Debug)]
+pub enum Fixing {
+    /// The bytes are fixed.
+    Fixed(Image),
+    /// The file is, or grew, larger than the limit.
+    TooLarge,
+    /// The wished kind is not to be had here, for this reason.
+    Unavailable(String),
+}
+
+impl Image {
+    /// Fixes the bytes of an open file.
+    ///
+    /// # Errors
+    /// A system call failed.
+    pub fn fix(
+        file: OwnedFd,
+        stat: &Stat,
+        choice: ImageChoice,
+        minimum: Option<Strength>,
+        limit: u64,
+    ) -> Result<Fixing, Error> {
+        match choice {
+            ImageChoice::Sealed => Self::sealed(&file, limit),
+            ImageChoice::InPlace => Self::leased(file, limit),
+            ImageChoice::Verity => Self::verity(file, limit),
+            ImageChoice::Auto => Self::cheapest(file, stat, minimum, limit),
+        }
+    }
+
+    /// Fixes a script: always a copy, since its interpreter reads it after
+    /// exec, when a lease is gone.
+    ///
+    /// # Errors
+    /// As [`Image::fix`].
+    pub fn fix_script(file: &OwnedFd, limit: u64) -> Result<Fixing, Error> {
+        Self::sealed(file, limit)
+    }
+
+    /// How strongly the bytes are fixed.
+    #[must_use]
+    pub const fn strength(&self) -> Strength {
+        self.strength
+    }
+
+    /// The descriptor.
+    #[must_use]
+    pub fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    /// The first bytes.
+    ///
+    /// # Errors
+    /// As pread(2).
+    pub fn head(&self) -> Result<Vec<u8>, Error> {
+        head(self.file.as_fd())
+    }
+
+    /// The whole content, where it lies in memory already.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.bytes.as_deref()
+    }
+
+    /// Computes the digest of the bytes, or asks the kernel for it. `None`
+    /// where the file outgrew the limit, or has no such digest.
+    ///
+    /// # Errors
+    /// As read(2).
+    pub fn digest(&self, algorithm: Algorithm) -> Result<Option<Digest>, Error> {
+        let Some(hasher) = Hasher::new(algorithm) else {
+            let measured = verity::measure(self.file.as_fd())?;
+            return Ok(measured.and_then(|bytes| Digest::from_bytes(algorithm, &bytes)));
+        };
+        match &self.bytes {
+            Some(bytes) => {
+                let mut hasher = hasher;
+                hasher.update(bytes);
+                Ok(Some(hasher.finish()))
+            }
+            None => digest_file(self.file.as_fd(), hasher, self.limit),
+        }
+    }
+
+    /// Whether nobody has touched the bytes since they were fixed.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    pub fn is_intact(&self) -> Result<bool, Error> {
+        match self.strength {
+            Strength::Leased => lease::is_held(self.file.as_fd()),
+            Strength::Sealed | Strength::Verity => Ok(true),
+        }
+    }
+
+    /// Whether Landlock needs a rule for it: a copy lies in no folder.
+    #[must_use]
+    pub const fn has_path(&self) -> bool {
+        !matches!(self.strength, Strength::Sealed)
+    }
+
+    fn sealed(file: &OwnedFd, limit: u64) -> Result<Fixing, Error> {
+        let name = CString::from(c"plugin");
+        let Some(copy) = memfd::sealed_copy(&name, file.as_fd(), limit)? else {
+            return Ok(Fixing::TooLarge);
+        };
+        let bytes = Mapping::new(copy.as_fd())?;
+        Ok(Fixing::Fixed(Self {
+            file: copy,
+            bytes: Some(bytes),
+            strength: Strength::Sealed,
+            limit,
+        }))
+    }
+
+    fn leased(file: OwnedFd, limit: u64) -> Result<Fixing, Error> {
+        if let Some(why) = why_no_lease(&file)? {
+            return Ok(Fixing::Unavailable(why));
+        }
+        Ok(Fixing::Fixed(Self {
+            file,
+            bytes: None,
+            strength: Strength::Leased,
+            limit,
+        }))
+    }
+
+    fn verity(file: OwnedFd, limit: u64) -> Result<Fixing, Error> {
+        if verity::measure(file.as_fd())?.is_none() {
+            let why = "the file has no fs-verity digest that the kernel measures";
+            return Ok(Fixing::Unavailable(why.into()));
+        }
+        Ok(Fixing::Fixed(Self {
+            file,
+            bytes: None,
+            strength: Strength::Verity,
+            limit,
+        }))
+    }
+
+    /// fs-verity costs nothing; a lease costs no copy; a copy always works,
+    /// but for programs that look for their libraries beside themselves.
+    fn cheapest(
+        file: OwnedFd,
+        stat: &Stat,
+        minimum: Option<Strength>,
+        limit: u64,
+    ) -> Result<Fixing, Error> {
+        if verity::measure(file.as_fd())?.is_some() {
+            return Self::verity(file, limit);
+        }
+        let may_lease = minimum.is_none_or(|minimum| minimum <= Strength::Leased)
+            && elf::is_elf(&head_of(file.as_fd(), 4)?);
+        if may_lease && stat.size > COPY_UP_TO && why_no_lease(&file)?.is_none() {
+            return Ok(Fixing::Fixed(Self {
+                file,
+                bytes: None,
+                strength: Strength::Leased,
+                limit,
+            }));
+        }
+        let copied = Self::sealed(&file, limit)?;
+        match &copied {
+            Fixing::Fixed(image) if may_lease && image.bytes().is_some_and(elf::uses_origin) => {
+                match Self::leased(file, limit)? {
+                    Fixing::Unavailable(_) => Ok(copied),
+                    leased => Ok(leased),
+                }
+            }
+            _ => Ok(copied),
+        }
+    }
+}
+
+/// Takes a lease, or says why there is none to be had.
+fn why_no_lease(file: &OwnedFd) -> Result<Option<String>, Error> {
+    if !lease::is_trustworthy_here(file.as_fd())? {
+        return Ok(Some("leases can't be trusted on this file system".into()));
+    }
+    if !lease::running_executables_are_kept(&probe::kernel_release()) {
+        return Ok(Some("this kernel lets running programs be written".into()));
+    }
+    match lease::take(file.as_fd()) {
+        Ok(()) => Ok(None),
+        Err(error) => Ok(Some(format!("somebody may be writing the file ({error})"))),
+    }
+}
+
+fn head(file: BorrowedFd<'_>) -> Result<Vec<u8>, Error> {
+    head_of(file, HEAD)
+}
+
+fn head_of(file: BorrowedFd<'_>, length: usize) -> Result<Vec<u8>, Error> {
+    let mut head = vec![0; length];
+    let count = open::read_at(file, &mut head, 0)?;
+    head.truncate(count);
+    Ok(head)
+}
+
+/// Hashes a file from its start; `None` where it is larger than `limit`.
+///
+/// # Errors
+/// As read(2).
+pub fn digest_file(
+    file: BorrowedFd<'_>,
+    mut hasher: Hasher,
+    limit: u64,
+) -> Result<Option<Digest>, Error> {
+    let mut buffer = vec![0; CHUNK];
+    let mut offset = 0_u64;
+    loop {
+        let count = open::read_at(file, &mut buffer, offset)?;
+        hasher.update(buffer.get(..count).unwrap_or_default());
+        offset = offset.saturating_add(count as u64);
+        if offset > limit {
+            return Ok(None);
+        }
+        if count < CHUNK {
+            return Ok(Some(hasher.finish()));
+        }
+    }
+}

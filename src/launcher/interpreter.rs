@@ -1,0 +1,208 @@
+//! Programs that a plugin needs to run at all, trusted by digest or by place:
+//! the interpreter of a script, the dynamic loader, pinned libraries.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::arch::Arch;
+use secure_exec_core::digest::Hasher;
+use secure_exec_core::elf::{self, Program};
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::shebang::Shebang;
+use secure_exec_core::violation::Violation;
+use secure_exec_core::whitelist::{ImageChoice, Pin};
+use secure_exec_sys::open::{self, Kind};
+
+use crate::image::{Fixing, Image, digest_file};
+use crate::opened::DEFAULT_LIMIT;
+use crate::trust;
+
+/// Where `env` is answered from: the caller's PATH is not to be trusted.
+const PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// The interpreter of a script.
+#[derive(Debug)]
+pub struct Interpreter {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The program.
+    pub file: Trusted,
+    /// Its one argument from the script's first line.
+    pub argument: Option<String>,
+    /// Its headers.
+    pub program: Program,
+}
+
+/// A program that may be executed beside the plugin.
+#[derive(Debug)]
+pub enum Trusted {
+    /// By its digest.
+    Pinned(Image),
+    /// Owned and writable by root alone along its whole path.
+    Place(OwnedFd),
+}
+
+impl Trusted {
+    /// The descriptor.
+    #[must_use]
+    pub fn file(&self) -> &OwnedFd {
+        match self {
+            Self::Pinned(image) => image.file(),
+            Self::Place(file) => file,
+        }
+    }
+
+    /// Whether Landlock needs a rule for it.
+    #[must_use]
+    pub const fn has_path(&self) -> bool {
+        match self {
+            Self::Pinned(image) => image.has_path(),
+            Self::Place(_) => true,
+        }
+    }
+}
+
+/// Opens and verifies the interpreter that a script asks for, or the one that
+/// its whitelist entry names instead.
+///
+/// # Errors
+/// [`Violation::InterpreterUntrusted`], with the reason.
+pub fn of_script(shebang: &Shebang, pin: Option<&Pin>) -> Result<Interpreter, Violation> {
+    let untrusted = Violation::InterpreterUntrusted;
+    let path = match (pin, shebang.env_target()) {
+        (Some(pin), _) => PathBuf::from(&pin.path),
+        (None, Some(name)) => on_path(name).ok_or_else(|| {
+            untrusted(format!(
+                "no program '{}' is in {}",
+                Escaped(name),
+                PATH.join(", ")
+            ))
+        })?,
+        (None, None) => PathBuf::from(&shebang.interpreter),
+    };
+    // With env as interpreter, the argument was the interpreter's name.
+    let argument = shebang
+        .argument
+        .clone()
+        .filter(|_| shebang.env_target().is_none());
+    let file = trusted(&path, pin).map_err(untrusted)?;
+    let head = match &file {
+        Trusted::Pinned(image) => image.head(),
+        Trusted::Place(file) => read_head(file),
+    };
+    let head = head.map_err(|error| untrusted(error.to_string()))?;
+    let shown = path.to_string_lossy().into_owned();
+    if !elf::is_elf(&head) {
+        return Err(untrusted(format!(
+            "the interpreter '{}' is no program itself",
+            Escaped(&shown)
+        )));
+    }
+    let program = elf::inspect(&head).map_err(untrusted)?;
+    if program.arch != Some(Arch::NATIVE) {
+        return Err(untrusted(format!(
+            "the interpreter '{}' is not for this machine",
+            Escaped(&shown)
+        )));
+    }
+    Ok(Interpreter {
+        path,
+        file,
+        argument,
+        program,
+    })
+}
+
+/// Opens and verifies a dynamic loader. One that the entry pins as a library
+/// needs no trusted place.
+///
+/// # Errors
+/// [`Violation::InterpreterUntrusted`], with the reason.
+pub fn loader(path: &str, libraries: &[Pin]) -> Result<OwnedFd, Violation> {
+    let pin = libraries.iter().find(|library| library.path == path);
+    if let Some(pin) = pin {
+        return library(pin);
+    }
+    let file = open_program(Path::new(path)).map_err(Violation::InterpreterUntrusted)?;
+    match trust::writable_by_root_alone(&file) {
+        Ok(None) => Ok(file),
+        Ok(Some(why)) => Err(Violation::InterpreterUntrusted(format!(
+            "the dynamic loader {why}"
+        ))),
+        Err(error) => Err(Violation::InterpreterUntrusted(error.to_string())),
+    }
+}
+
+/// Opens and verifies a pinned library.
+///
+/// # Errors
+/// [`Violation::LibraryMismatch`], with both digests.
+pub fn library(pin: &Pin) -> Result<OwnedFd, Violation> {
+    let shown = Escaped(&pin.path);
+    let mismatch = |why: String| Violation::LibraryMismatch(format!("library '{shown}': {why}"));
+    let expected = pin
+        .hash
+        .as_ref()
+        .ok_or_else(|| mismatch("no hash".into()))?;
+    let file = open_program(Path::new(&pin.path)).map_err(mismatch)?;
+    let hasher = Hasher::new(expected.algorithm())
+        .ok_or_else(|| mismatch("fs-verity digests are for plugins alone".into()))?;
+    let actual = digest_file(file.as_fd(), hasher, DEFAULT_LIMIT)
+        .map_err(|error| mismatch(error.to_string()))?
+        .ok_or_else(|| mismatch("it is too large".into()))?;
+    if actual.matches(expected) {
+        Ok(file)
+    } else {
+        Err(mismatch(format!("expected {expected}, actual {actual}")))
+    }
+}
+
+fn trusted(path: &Path, pin: Option<&Pin>) -> Result<Trusted, String> {
+    let file = open_program(path)?;
+    let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
+        return match trust::writable_by_root_alone(&file) {
+            Ok(None) => Ok(Trusted::Place(file)),
+            Ok(Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
+            Err(error) => Err(error.to_string()),
+        };
+    };
+    let stat = open::stat(file.as_fd()).map_err(|error| error.to_string())?;
+    let fixed = Image::fix(file, &stat, ImageChoice::Auto, None, DEFAULT_LIMIT);
+    let image = match fixed.map_err(|error| error.to_string())? {
+        Fixing::Fixed(image) => image,
+        Fixing::TooLarge => return Err("the interpreter is too large".into()),
+        Fixing::Unavailable(why) => return Err(why),
+    };
+    match image.digest(expected.algorithm()) {
+        Ok(Some(actual)) if actual.matches(expected) => Ok(Trusted::Pinned(image)),
+        Ok(Some(actual)) => Err(format!(
+            "the interpreter is not the pinned one: expected {expected}, actual {actual}"
+        )),
+        Ok(None) => Err("the interpreter has no such digest".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn open_program(path: &Path) -> Result<OwnedFd, String> {
+    let shown = path.to_string_lossy();
+    let shown = Escaped(&shown);
+    let file = open::open_no_magic(path).map_err(|error| format!("'{shown}': {error}"))?;
+    let stat = open::stat(file.as_fd()).map_err(|error| format!("'{shown}': {error}"))?;
+    if stat.kind != Kind::Regular {
+        return Err(format!("'{shown}' is {}", stat.kind));
+    }
+    Ok(file)
+}
+
+fn read_head(file: &OwnedFd) -> Result<Vec<u8>, secure_exec_sys::Error> {
+    let mut head = vec![0; 64 << 10];
+    let count = open::read_at(file.as_fd(), &mut head, 0)?;
+    head.truncate(count);
+    Ok(head)
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    PATH.iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| open::stat_path(path, true).is_ok_and(|stat| stat.kind == Kind::Regular))
+}

@@ -1,0 +1,353 @@
+//! First stage: whitelist, entry, policy, profile.
+
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::decide::{Judgement, decide};
+use secure_exec_core::digest::{self, Algorithm};
+use secure_exec_core::name::PluginName;
+use secure_exec_core::policy::Policy;
+use secure_exec_core::profile::{self, Isolation, Profile, RawProfile, builtin};
+use secure_exec_core::violation::Violation;
+use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
+
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::state;
+use crate::trust::{self, Finding};
+
+/// What is launched, and on which terms. Nothing of the plugin was touched
+/// yet.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// PLUGIN as it was named.
+    pub name: String,
+    /// The whitelist's entry; an unlisted plugin has none.
+    pub entry: Option<Entry>,
+    /// What the whitelist demands.
+    pub whitelist: whitelist::Settings,
+    /// SHA-256 of the whitelist file.
+    pub whitelist_digest: Option<String>,
+    /// Where relative paths begin.
+    pub plugin_root: PathBuf,
+    /// The policy in force.
+    pub policy: Policy,
+    /// The profile in force.
+    pub profile: Profile,
+    /// What is wrong already.
+    pub violations: Vec<Violation>,
+    /// What is to be said on stderr.
+    pub warnings: Vec<String>,
+}
+
+/// A whitelist from its file, or one file of its folder.
+struct Loaded {
+    whitelist: Whitelist,
+    digest: String,
+    folder: PathBuf,
+    findings: Vec<Finding>,
+}
+
+/// Loads what a launch goes by.
+///
+/// # Errors
+/// A whitelist or profile that is missing, has a mistake, or that others can
+/// write under strict; a profile that the whitelist does not admit.
+pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
+    let loaded = load(&settings.whitelist, plugin)?;
+    let demanded = loaded.whitelist.settings.clone();
+    let policy = settings.policy.at_least(demanded.policy);
+    let entry = loaded.whitelist.find(plugin).cloned();
+    let mut violations = Vec::new();
+    let mut warnings = loaded.whitelist.warnings.clone();
+    let mut findings = settings.insecure.clone();
+    findings.extend(loaded.findings.clone());
+
+    let profiles = Profiles {
+        folder: &settings.profile_folder,
+        findings: std::cell::RefCell::new(Vec::new()),
+    };
+    let profile = profiles.choose(settings, entry.as_ref(), policy)?;
+    findings.extend(profiles.findings.into_inner());
+    if profile.isolation == Isolation::None && !demanded.allow_unconfined {
+        return Err(Failure::own(format!(
+            "profile '{}' has no sandbox, and the whitelist does not say 'allow_unconfined: true'\n\
+             Use another profile, or allow it in the whitelist's settings.",
+            profile.name
+        )));
+    }
+    for finding in findings {
+        if policy == Policy::Strict {
+            violations.push(Violation::InsecurePermissions(finding.to_string()));
+        } else {
+            warnings.push(finding.to_string());
+        }
+    }
+    match &entry {
+        None => violations.push(Violation::NotWhitelisted),
+        Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
+    }
+    violations.extend(of_whitelist(settings, &demanded)?);
+    let plugin_root = demanded
+        .plugin_root
+        .as_ref()
+        .map(|root| loaded.folder.join(root))
+        .or_else(|| settings.plugin_root.clone())
+        .unwrap_or(loaded.folder);
+    Ok(Listed {
+        name: plugin.to_string(),
+        entry,
+        whitelist: demanded,
+        whitelist_digest: Some(loaded.digest),
+        plugin_root,
+        policy,
+        profile,
+        violations,
+        warnings,
+    })
+}
+
+impl Listed {
+    /// What the policy says of what was found so far: a plugin that is refused
+    /// already is not even opened.
+    #[must_use]
+    pub fn judgement(&self) -> Judgement {
+        decide(self.policy, self.violations.clone())
+    }
+
+    /// The path as it is written, in the whitelist or by the caller.
+    #[must_use]
+    pub fn written_path(&self) -> &str {
+        self.entry.as_ref().map_or(&self.name, |entry| &entry.path)
+    }
+
+    /// The algorithm to hash the plugin with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match self.entry.as_ref().map(|entry| &entry.hash) {
+            Some(Expected::Pinned(digest)) => digest.algorithm(),
+            _ => self.whitelist.hash_algorithm,
+        }
+    }
+
+    /// The digest that the whitelist expects, as text.
+    #[must_use]
+    pub fn expected(&self) -> Option<String> {
+        match &self.entry.as_ref()?.hash {
+            Expected::Pinned(digest) => Some(digest.to_string()),
+            Expected::Malformed(malformed) => Some(malformed.text().to_string()),
+            Expected::Missing => None,
+        }
+    }
+}
+
+fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
+    let is_folder = secure_exec_sys::open::stat_path(path, true)
+        .is_ok_and(|stat| stat.kind == secure_exec_sys::open::Kind::Directory);
+    if is_folder {
+        return load_folder(path, plugin);
+    }
+    let loaded = trust::read(path).map_err(|error| {
+        Failure::own(format!(
+            "the whitelist {error}\nName the whitelist with --whitelist."
+        ))
+    })?;
+    let shown = path.to_string_lossy();
+    Ok(Loaded {
+        whitelist: Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?,
+        digest: digest::sha256(&loaded.bytes).to_string(),
+        folder: parent(path),
+        findings: loaded.finding.into_iter().collect(),
+    })
+}
+
+/// A folder holds one file a plugin, so a lookup reads one file however many
+/// there are.
+fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
+    let nothing = |findings| Loaded {
+        whitelist: Whitelist {
+            settings: whitelist::Settings::default(),
+            entries: Vec::new(),
+            warnings: Vec::new(),
+        },
+        digest: digest::sha256(b"").to_string(),
+        folder: folder.to_path_buf(),
+        findings,
+    };
+    let Ok(name) = PluginName::new(plugin) else {
+        return Ok(nothing(Vec::new()));
+    };
+    let path = folder.join(format!("{name}.yaml"));
+    let loaded = match trust::read(&path) {
+        Ok(loaded) => loaded,
+        Err(error) if error.is_not_found() => return Ok(nothing(Vec::new())),
+        Err(error) => return Err(Failure::own(format!("the whitelist {error}"))),
+    };
+    let shown = path.to_string_lossy();
+    let whitelist =
+        Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str()).map_err(Failure::own)?;
+    Ok(Loaded {
+        whitelist,
+        digest: digest::sha256(&loaded.bytes).to_string(),
+        folder: folder.to_path_buf(),
+        findings: loaded.finding.into_iter().collect(),
+    })
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn of_entry(
+    entry: &Entry,
+    demanded: &whitelist::Settings,
+    warnings: &mut Vec<String>,
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if !entry.enabled {
+        found.push(Violation::Disabled);
+    }
+    match &entry.hash {
+        Expected::Pinned(_) => {}
+        Expected::Malformed(malformed) => found.push(Violation::MalformedHash(malformed.clone())),
+        Expected::Missing => {
+            if entry.dev && demanded.allow_dev_plugins {
+                warnings.push(format!(
+                    "plugin '{}' is under development and has no hash",
+                    entry.name
+                ));
+            }
+            found.push(Violation::MissingHash);
+        }
+    }
+    found
+}
+
+fn of_whitelist(
+    settings: &Settings,
+    demanded: &whitelist::Settings,
+) -> Result<Vec<Violation>, Failure> {
+    let mut found = Vec::new();
+    if let Some(end) = demanded
+        .expires_at
+        .filter(|end| *end <= jiff::Timestamp::now())
+    {
+        found.push(Violation::WhitelistExpired(format!(
+            "the whitelist expired at {end}"
+        )));
+    }
+    if let Some(serial) = demanded.serial {
+        found.extend(state::check_serial(
+            &settings.state_folder,
+            &settings.whitelist,
+            serial,
+        )?);
+    }
+    Ok(found)
+}
+
+/// Where profiles come from: the machine's folder, then the program itself.
+pub struct Profiles<'a> {
+    /// The machine's folder.
+    pub folder: &'a Path,
+    /// Files that others can write.
+    pub findings: std::cell::RefCell<Vec<Finding>>,
+}
+
+impl Profiles<'_> {
+    /// The profile of a launch: the entry's own, else the caller's, else
+    /// `default`. What the whitelist pins, the caller can't replace.
+    fn choose(
+        &self,
+        settings: &Settings,
+        entry: Option<&Entry>,
+        policy: Policy,
+    ) -> Result<Profile, Failure> {
+        let outside = settings.profile.as_deref();
+        match entry.and_then(|entry| entry.profile.as_ref()) {
+            Some(pinned) => {
+                let same = matches!((pinned, outside), (ProfileRef::Named(name), Some(other)) if name == other);
+                if outside.is_some() && !same && policy == Policy::Strict {
+                    return Err(Failure::own(
+                        "the whitelist entry has a profile of its own, and under strict no other can replace it\n\
+                         Leave --profile and SECURE_EXEC_PROFILE away, or change the entry.",
+                    ));
+                }
+                match (pinned, outside) {
+                    (_, Some(name)) if !same => self.by_name_or_file(name),
+                    (ProfileRef::Named(name), _) => self.by_name(name),
+                    (ProfileRef::Inline(raw), _) => {
+                        self.resolve(raw, raw.name().unwrap_or("inline"))
+                    }
+                }
+            }
+            None => self.by_name_or_file(outside.unwrap_or("default")),
+        }
+    }
+
+    /// A profile by its name.
+    ///
+    /// # Errors
+    /// It is unknown or has a mistake.
+    pub fn by_name(&self, name: &str) -> Result<Profile, Failure> {
+        let raw = self.raw(name).map_err(Failure::own)?;
+        let raw =
+            raw.ok_or_else(|| Failure::own(profile::ProfileError::Unknown(name.to_string())))?;
+        self.resolve(&raw, name)
+    }
+
+    /// A profile by its name, or by the path of its file, which has a `/`.
+    ///
+    /// # Errors
+    /// As [`Profiles::by_name`].
+    pub fn by_name_or_file(&self, name: &str) -> Result<Profile, Failure> {
+        if !name.contains('/') {
+            return self.by_name(name);
+        }
+        let raw = self.file(Path::new(name)).map_err(Failure::own)?;
+        let stem = Path::new(name)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let own = raw.name().unwrap_or(&stem).to_string();
+        self.resolve(&raw, &own)
+    }
+
+    fn resolve(&self, raw: &RawProfile, name: &str) -> Result<Profile, Failure> {
+        let lookup = |name: &str| match self.raw(name) {
+            Ok(found) => found.map(Ok),
+            Err(message) => Some(Err(secure_exec_core::located::located(
+                "", name, 0, 0, message,
+            ))),
+        };
+        profile::resolve(raw, name, &lookup).map_err(Failure::own)
+    }
+
+    fn raw(&self, name: &str) -> Result<Option<RawProfile>, String> {
+        if PluginName::new(name).is_err() {
+            return Ok(None);
+        }
+        let path = self.folder.join(format!("{name}.yaml"));
+        match trust::read(&path) {
+            Ok(loaded) => self.parsed(loaded, &path).map(Some),
+            Err(error) if error.is_not_found() => builtin::source(name)
+                .map(|text| {
+                    RawProfile::parse(text.as_bytes(), name).map_err(|error| error.to_string())
+                })
+                .transpose(),
+            Err(error) => Err(format!("the profile {error}")),
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<RawProfile, String> {
+        let loaded = trust::read(path).map_err(|error| format!("the profile {error}"))?;
+        self.parsed(loaded, path)
+    }
+
+    fn parsed(&self, loaded: trust::Loaded, path: &Path) -> Result<RawProfile, String> {
+        self.findings.borrow_mut().extend(loaded.finding);
+        RawProfile::parse(&loaded.bytes, &path.to_string_lossy()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,208 @@
+//! Second stage: the plugin is opened, once. Everything after uses this
+//! descriptor.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::profile::has_dotdot;
+use secure_exec_core::violation::Violation;
+use secure_exec_sys::open::{self, Kind, Stat};
+
+use crate::failure::Failure;
+use crate::listed::Listed;
+
+/// Plugins are at most this large unless the whitelist says otherwise.
+pub const DEFAULT_LIMIT: u64 = 512 << 20;
+
+/// An open plugin.
+#[derive(Debug)]
+pub struct Opened {
+    /// The stage before.
+    pub listed: Listed,
+    /// The plugin's file.
+    pub file: OwnedFd,
+    /// What it is.
+    pub stat: Stat,
+    /// Where it really is.
+    pub path: PathBuf,
+    /// Largest size in bytes.
+    pub limit: u64,
+}
+
+/// What opening led to.
+#[derive(Debug)]
+pub enum Opening {
+    /// The plugin is open.
+    Open(Box<Opened>),
+    /// It can't be opened, for this reason.
+    Violated(Box<Listed>, Violation),
+}
+
+/// Opens the plugin: below the plugin root if its path is relative, without
+/// magic links in any case, and finds what its type, size and mode violate.
+///
+/// # Errors
+/// There is no such plugin, or it can't be read.
+pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
+    let written = listed.written_path().to_string();
+    if written.contains('\0') {
+        let violation = Violation::PathTraversal("the path contains NUL".into());
+        return Ok(Opening::Violated(Box::new(listed), violation));
+    }
+    // An unlisted plugin is a path of the caller's, from where he is.
+    let is_unlisted = listed.entry.is_none();
+    if has_dotdot(&written) && !is_unlisted {
+        let violation = Violation::PathTraversal("the path contains '..'".into());
+        if listed.policy.waive(&violation).is_none() {
+            return Ok(Opening::Violated(Box::new(listed), violation));
+        }
+        listed.violations.push(violation);
+    }
+    if is_unlisted && !written.contains('/') {
+        return Err(Failure::NoSuchPlugin {
+            path: written,
+            plugin: listed.name,
+        });
+    }
+    let file = match resolve(&mut listed, &written, is_unlisted) {
+        Ok(file) => file,
+        Err(error) if error.is_not_found() => {
+            return Err(Failure::NoSuchPlugin {
+                path: place(&listed, &written, is_unlisted)
+                    .to_string_lossy()
+                    .into_owned(),
+                plugin: listed.name,
+            });
+        }
+        Err(error) if error.is_traversal() => {
+            let violation = Violation::PathTraversal(
+                "the path leaves the plugin root or goes through a magic link".into(),
+            );
+            return Ok(Opening::Violated(Box::new(listed), violation));
+        }
+        // A socket can't be opened at all.
+        Err(error) if error.errno() == Some(6) => {
+            let violation = Violation::NotARegularFile("it is a socket or a device".into());
+            return Ok(Opening::Violated(Box::new(listed), violation));
+        }
+        Err(error) => {
+            return Err(Failure::NotExecuted {
+                plugin: listed.name,
+                message: format!("{error}\nThe launcher must be able to read it."),
+            });
+        }
+    };
+    examine_file(listed, file)
+}
+
+fn resolve(
+    listed: &mut Listed,
+    written: &str,
+    is_unlisted: bool,
+) -> Result<OwnedFd, secure_exec_sys::Error> {
+    let path = Path::new(written);
+    if path.is_absolute() || is_unlisted {
+        return open::open_no_magic(path);
+    }
+    let root = open::open_dir(&listed.plugin_root)?;
+    match open::open_beneath(root.as_fd(), path) {
+        Err(error) if error.is_traversal() => {
+            let violation = Violation::PathTraversal("the path leaves the plugin root".into());
+            if listed.policy.waive(&violation).is_none() {
+                return Err(error);
+            }
+            listed.violations.push(violation);
+            open::open_no_magic(&listed.plugin_root.join(path))
+        }
+        other => other,
+    }
+}
+
+fn place(listed: &Listed, written: &str, is_unlisted: bool) -> PathBuf {
+    if is_unlisted {
+        PathBuf::from(written)
+    } else {
+        listed.plugin_root.join(written)
+    }
+}
+
+fn examine_file(mut listed: Listed, file: OwnedFd) -> Result<Opening, Failure> {
+    let failed = |plugin: &str| {
+        let plugin = plugin.to_string();
+        move |error: secure_exec_sys::Error| Failure::NotExecuted {
+            plugin,
+            message: error.to_string(),
+        }
+    };
+    let stat = open::stat(file.as_fd()).map_err(failed(&listed.name))?;
+    if stat.kind != Kind::Regular {
+        let violation = Violation::NotARegularFile(format!("it is {}", stat.kind));
+        return Ok(Opening::Violated(Box::new(listed), violation));
+    }
+    let path = open::real_path(file.as_fd()).map_err(failed(&listed.name))?;
+    let executable = open::is_executable(file.as_fd()).map_err(failed(&listed.name))?;
+    let limit = limit(&listed);
+    for violation in file_violations(&listed, &stat, &path, executable, limit) {
+        if listed.policy.waive(&violation).is_none() {
+            return Ok(Opening::Violated(Box::new(listed), violation));
+        }
+        listed.violations.push(violation);
+    }
+    Ok(Opening::Open(Box::new(Opened {
+        listed,
+        file,
+        stat,
+        path,
+        limit,
+    })))
+}
+
+fn limit(listed: &Listed) -> u64 {
+    let of_entry = listed.entry.as_ref().and_then(|entry| entry.max_file_size);
+    match (of_entry, listed.whitelist.max_file_size) {
+        (Some(entry), Some(all)) => entry.min(all),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => DEFAULT_LIMIT,
+    }
+}
+
+fn file_violations(
+    listed: &Listed,
+    stat: &Stat,
+    path: &Path,
+    executable: bool,
+    limit: u64,
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let forbidden = listed.whitelist.forbidden_paths.iter();
+    if let Some(place) = forbidden.into_iter().find(|place| path.starts_with(place)) {
+        found.push(Violation::PathTraversal(format!(
+            "the plugin lies in the forbidden path '{place}'"
+        )));
+    }
+    if stat.size > limit {
+        found.push(Violation::FileSizeExceeded {
+            limit,
+            found: format!("the plugin has {} bytes", stat.size),
+        });
+    }
+    if stat.mode & 0o6000 != 0 {
+        found.push(Violation::InsecurePermissions(format!(
+            "the plugin has a set-ID bit (mode {:04o})",
+            stat.mode
+        )));
+    }
+    if stat.mode & 0o002 != 0 {
+        found.push(Violation::InsecurePermissions(format!(
+            "everyone can write the plugin (mode {:04o})",
+            stat.mode
+        )));
+    }
+    if !executable {
+        found.push(Violation::NotExecutable(format!(
+            "the plugin has no execute permission here (mode {:04o})",
+            stat.mode
+        )));
+    }
+    found
+}

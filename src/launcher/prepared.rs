@@ -1,0 +1,350 @@
+//! Fifth stage: everything that confinement needs is made while it still can
+//! be: paths are opened, rules and filter built, arguments laid out.
+
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use secure_exec_core::arch::Arch;
+use secure_exec_core::filter::{self, ExecRule, ExecTicket, Filter, Request};
+use secure_exec_core::plan::{Environment, Grant, GrantKind, LandlockPlan, SeccompPlan, Step};
+use secure_exec_core::policy::Policy;
+use secure_exec_sys::landlock::{Domain, Rule};
+use secure_exec_sys::process::{self, Account};
+use secure_exec_sys::{capabilities, exec, open, seccomp};
+
+use crate::audit::{AuditReceipt, create_private};
+use crate::authorized::Authorized;
+use crate::confined::canary::Canaries;
+use crate::examined::Examined;
+use crate::failure::Failure;
+use crate::interpreter::Trusted;
+
+/// A launch with nothing left to make.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The stage before.
+    pub(crate) examined: Examined,
+    /// The exec.
+    pub(crate) call: exec::Call,
+    /// The Landlock domain.
+    pub(crate) domain: Option<secure_exec_sys::landlock::Ready>,
+    /// The filter, and the same for the kernel.
+    pub(crate) filter: Option<(Filter, seccomp::Ready)>,
+    /// What is tried once confined.
+    pub(crate) canaries: Canaries,
+    /// The user to become.
+    pub(crate) account: Option<Account>,
+    /// The capabilities to keep.
+    pub(crate) keep: Option<secure_exec_sys::capabilities::Set>,
+    /// The script's descriptor, which lives through exec.
+    pub(crate) script: Option<OwnedFd>,
+    /// Paths that were granted and do not exist.
+    pub(crate) absent: Vec<String>,
+}
+
+/// Prepares an authorized plugin whose decision stands in the audit log.
+///
+/// # Errors
+/// A path of the profile does not exist, a user is unknown, a capability is
+/// not held; the kernel refuses rules or addresses.
+pub fn prepare(
+    authorized: Authorized,
+    _decided: AuditReceipt,
+    arguments: &[OsString],
+    warn: &dyn Fn(&str),
+) -> Result<Prepared, Failure> {
+    let examined = authorized.into_examined();
+    let script = script_descriptor(&examined)?;
+    let call = call(&examined, script.as_ref(), arguments)?;
+    let mut account = None;
+    let mut keep = None;
+    for step in examined.plan.steps() {
+        match step {
+            Step::User(name) => {
+                account = Some(process::find_user(name).map_err(|error| {
+                    Failure::own(format!("user '{name}' of the profile: {error}"))
+                })?)
+            }
+            Step::Capabilities(names) => {
+                keep = Some(capabilities::parse(names).map_err(Failure::own)?);
+            }
+            _ => {}
+        }
+    }
+    make_runtime_folder(&examined)?;
+    let mut absent = Vec::new();
+    let domain = match examined.plan.landlock() {
+        None => None,
+        Some(plan) => Some(domain(plan, &examined, &mut absent, warn)?),
+    };
+    let filter = match examined.plan.seccomp() {
+        None => None,
+        Some(plan) => {
+            let filter =
+                compile(plan, examined.plan.landlock(), call.ticket()).map_err(Failure::own)?;
+            let ready = seccomp::Ready::new(filter.instructions());
+            Some((filter, ready))
+        }
+    };
+    let canaries = Canaries::choose(
+        examined.plan.landlock(),
+        filter.as_ref().map(|(filter, _)| filter),
+    );
+    Ok(Prepared {
+        canaries: canaries?,
+        examined,
+        call,
+        domain,
+        filter,
+        account,
+        keep,
+        script,
+        absent,
+    })
+}
+
+/// Compiles the filter of a plan.
+///
+/// # Errors
+/// As [`filter::compile`].
+pub fn compile(
+    plan: &SeccompPlan,
+    landlock: Option<&LandlockPlan>,
+    ticket: ExecTicket,
+) -> Result<Filter, filter::FilterError> {
+    let scoped = landlock.is_some_and(|landlock| landlock.abi >= 6 && landlock.scope_signals);
+    filter::compile(&Request {
+        arch: Arch::NATIVE,
+        layers: &plan.layers,
+        on_violation: plan.on_violation,
+        sockets: plan.sockets,
+        fork: plan.fork,
+        metadata: plan.metadata,
+        writes: plan.writes,
+        write_execute: plan.write_execute,
+        signals_scoped: plan.signals_any || scoped,
+        own_pid: process::ids().pid,
+        // Without Landlock nothing would narrow an open exec.
+        exec: if plan.execute && landlock.is_some() {
+            ExecRule::Landlock
+        } else {
+            ExecRule::Ticket(ticket)
+        },
+    })
+}
+
+/// The script goes to its interpreter as a descriptor of its own, so that the
+/// image keeps the one that stays close-on-exec.
+fn script_descriptor(examined: &Examined) -> Result<Option<OwnedFd>, Failure> {
+    match &examined.interpreter {
+        None => Ok(None),
+        Some(_) => open::duplicate(examined.image.file())
+            .map(Some)
+            .map_err(Failure::own),
+    }
+}
+
+/// The exec call: the plugin with the entry's arguments and the caller's, or
+/// the interpreter with the script before them.
+fn call(
+    examined: &Examined,
+    script: Option<&OwnedFd>,
+    arguments: &[OsString],
+) -> Result<exec::Call, Failure> {
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    let file = match (&examined.interpreter, script) {
+        (Some(interpreter), Some(script)) => {
+            words.push(interpreter.path.as_os_str().as_bytes().to_vec());
+            words.extend(interpreter.argument.clone().map(String::into_bytes));
+            words.push(format!("/proc/self/fd/{}", process::number(script)).into_bytes());
+            interpreter.file.file()
+        }
+        _ => {
+            words.push(examined.path.as_os_str().as_bytes().to_vec());
+            examined.image.file()
+        }
+    };
+    let of_entry = examined
+        .listed
+        .entry
+        .iter()
+        .flat_map(|entry| entry.args.iter());
+    words.extend(of_entry.map(|word| word.clone().into_bytes()));
+    words.extend(arguments.iter().map(|word| word.clone().into_vec()));
+    let mut environment = examined.environment.clone();
+    if examined.listed.policy != Policy::AuditOnly {
+        add_secrets(&mut environment, examined)?;
+    }
+    expand_environment(&mut environment, examined);
+    let variables = environment
+        .iter()
+        .map(|(name, value)| [name.as_bytes(), b"=", value].concat());
+    let file = open::duplicate(file).map_err(Failure::own)?;
+    exec::Call::prepare(file, strings(words.into_iter())?, strings(variables)?)
+        .map_err(Failure::own)
+}
+
+fn strings(words: impl Iterator<Item = Vec<u8>>) -> Result<Vec<CString>, Failure> {
+    words
+        .map(|word| {
+            CString::new(word).map_err(|_| Failure::own("an argument or a variable contains NUL"))
+        })
+        .collect()
+}
+
+/// `{runtime_dir}` and `{plugin_dir}` stand in values as they do in paths.
+fn expand_environment(environment: &mut Environment, examined: &Examined) {
+    let runtime = examined.runtime_folder.to_string_lossy();
+    let folder = examined
+        .path
+        .parent()
+        .unwrap_or(&examined.path)
+        .to_string_lossy();
+    for (name, value) in &examined.listed.profile.environment.set {
+        let expanded = value
+            .replace("{runtime_dir}", &runtime)
+            .replace("{plugin_dir}", &folder);
+        environment.insert(name.clone(), expanded.into_bytes());
+    }
+}
+
+/// Secrets go from their source into the plugin's environment and nowhere
+/// else.
+fn add_secrets(environment: &mut Environment, examined: &Examined) -> Result<(), Failure> {
+    for (name, source) in &examined.listed.profile.environment.secrets {
+        let value = match source.split_once(':') {
+            Some(("env", variable)) => std::env::var_os(variable)
+                .map(OsString::into_vec)
+                .ok_or_else(|| {
+                    Failure::own(format!(
+                        "secret '{name}': the variable '{variable}' is not set"
+                    ))
+                })?,
+            Some(("file", path)) => {
+                let loaded = crate::trust::read(Path::new(path))
+                    .map_err(|error| Failure::own(format!("secret '{name}': {error}")))?;
+                let bytes = loaded.bytes;
+                bytes
+                    .strip_suffix(b"\n")
+                    .map(<[u8]>::to_vec)
+                    .unwrap_or(bytes)
+            }
+            _ => return Err(Failure::own(format!("secret '{name}' has no known source"))),
+        };
+        environment.insert(name.clone(), value);
+    }
+    Ok(())
+}
+
+fn make_runtime_folder(examined: &Examined) -> Result<(), Failure> {
+    let folder = &examined.runtime_folder;
+    let is_used = examined.plan.landlock().is_some_and(|plan| {
+        plan.grants
+            .iter()
+            .any(|grant| Path::new(&grant.path).starts_with(folder))
+    });
+    if !is_used {
+        return Ok(());
+    }
+    create_private(folder);
+    // Somebody else may have been there first.
+    let stat = open::stat_path(folder, false).map_err(|error| runtime_failure(folder, &error))?;
+    let private = stat.kind == open::Kind::Directory && stat.mode & 0o077 == 0;
+    if private && stat.uid == process::ids().euid {
+        Ok(())
+    } else {
+        Err(runtime_failure(
+            folder,
+            &"it is not a private folder of this user",
+        ))
+    }
+}
+
+fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::own(format!(
+        "the runtime folder '{}': {why}",
+        folder.to_string_lossy()
+    ))
+}
+
+fn domain(
+    plan: &LandlockPlan,
+    examined: &Examined,
+    absent: &mut Vec<String>,
+    warn: &dyn Fn(&str),
+) -> Result<secure_exec_sys::landlock::Ready, Failure> {
+    let mut rules = Vec::with_capacity(plan.grants.len());
+    for grant in &plan.grants {
+        match open::open_path(Path::new(&grant.path)) {
+            Ok(file) => rules.push(Rule {
+                file,
+                kind: grant.kind,
+            }),
+            Err(_) if grant.optional => {}
+            Err(error) => {
+                unopened(grant, &error, examined.listed.policy, warn)?;
+                absent.push(grant.path.clone());
+            }
+        }
+    }
+    rules.extend(own_files(examined)?);
+    let domain = Domain {
+        abi: plan.abi,
+        rules,
+        tcp_connect: plan.tcp_connect.clone(),
+        tcp_bind: plan.tcp_bind.clone(),
+        scope_signals: plan.scope_signals,
+        scope_abstract: plan.scope_abstract,
+    };
+    domain.build().map_err(Failure::own)
+}
+
+fn unopened(
+    grant: &Grant,
+    error: &secure_exec_sys::Error,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let what = format!(
+        "the path '{}' of the profile ({}): {error}",
+        grant.path,
+        grant.kind.name()
+    );
+    if policy == Policy::Strict {
+        return Err(Failure::own(format!(
+            "{what}\nCreate it, or write '-{}' if it may be missing.",
+            grant.path
+        )));
+    }
+    warn(&what);
+    Ok(())
+}
+
+/// What the plugin itself consists of: the program as far as it lies in a
+/// folder, its loader, its libraries. Each rule is for that inode alone.
+fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
+    let mut rules = Vec::new();
+    let mut add = |file: &OwnedFd, kind: GrantKind| -> Result<(), Failure> {
+        let file = open::duplicate(&file.as_fd()).map_err(Failure::own)?;
+        rules.push(Rule { file, kind });
+        Ok(())
+    };
+    match &examined.interpreter {
+        Some(interpreter) if interpreter.file.has_path() => {
+            let file: &Trusted = &interpreter.file;
+            add(file.file(), GrantKind::Execute)?;
+        }
+        Some(_) => {}
+        None if examined.image.has_path() => add(examined.image.file(), GrantKind::Execute)?,
+        None => {}
+    }
+    if let Some(loader) = &examined.loader {
+        add(loader, GrantKind::Execute)?;
+    }
+    for library in &examined.libraries {
+        add(library, GrantKind::Read)?;
+    }
+    Ok(rules)
+}

@@ -1,0 +1,188 @@
+//! A launch from start to end. [`launch`] is its table of contents.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use secure_exec_core::decide::Judgement;
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::policy::Policy;
+use secure_exec_core::violation::Violation;
+use secure_exec_sys::process;
+
+use crate::audit::AuditLog;
+use crate::authorized::{self, Authorized};
+use crate::cli::{self, Arguments, Command};
+use crate::confined;
+use crate::dry_run;
+use crate::examined::{self, Examining};
+use crate::failure::{self, Failure};
+use crate::listed::{self, Listed};
+use crate::opened::{self, Opening};
+use crate::prepared;
+use crate::settings::Settings;
+
+/// The program: parses, launches, and prints the one error there is.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(failure) => return report(&failure),
+    };
+    let arguments = match command {
+        Command::Help => return print(cli::HELP),
+        Command::Version => return print(concat!("secure-exec ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Launch(arguments) => arguments,
+    };
+    if arguments.dry_run {
+        return match dry_run::run(&arguments) {
+            Ok(shown) => {
+                let printed = print(&shown.text);
+                if shown.allowed {
+                    printed
+                } else {
+                    ExitCode::from(126)
+                }
+            }
+            Err(failure) => report(&failure),
+        };
+    }
+    let Err(failure) = launch(&arguments);
+    if let Some(descriptor) = arguments.ready_fd {
+        failure::tell_ready(descriptor, &failure);
+    }
+    report(&failure)
+}
+
+/// One launch. It only returns if the plugin does not run.
+fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
+    process::harden().map_err(Failure::own)?;
+    let plugin = name(arguments)?;
+    let settings = Settings::merge(arguments)?;
+    let listed = listed::list(&settings, &plugin)?;
+    let speaker = Speaker::new(arguments, listed.policy);
+    let warn = |message: &str| speaker.warn(message);
+    speaker.tell(&format!(
+        "policy {}, profile {}",
+        listed.policy, listed.profile.name
+    ));
+    listed.warnings.iter().for_each(|warning| warn(warning));
+    let log = AuditLog::open(&settings.audit_log, listed.policy)?;
+
+    let authorized = authorize(listed, &log, &warn)?;
+    speaker.tell("verified; preparing the sandbox");
+    let decided = authorized::record(&authorized, &log, &warn)?;
+    let prepared = prepared::prepare(authorized, decided, &arguments.plugin_arguments, &warn)?;
+    speaker.tell("confining and executing");
+    let confined = confined::confine(prepared, &log)?;
+    let recorded = confined.record(&log)?;
+    confined.exec(recorded, &log)
+}
+
+/// From the entry to the judgement; a refusal is recorded here.
+fn authorize(listed: Listed, log: &AuditLog, warn: &dyn Fn(&str)) -> Result<Authorized, Failure> {
+    if let Judgement::Refused(violation) = listed.judgement() {
+        return Err(refuse(&listed, None, violation, log, warn));
+    }
+    let record = listed.clone();
+    let opened = match opened::open(listed) {
+        Ok(Opening::Open(opened)) => *opened,
+        Ok(Opening::Violated(listed, violation)) => {
+            return Err(refuse(&listed, None, violation, log, warn));
+        }
+        Err(failure) => {
+            authorized::record_failure(&record, reason(&failure), log, warn)?;
+            return Err(failure);
+        }
+    };
+    let examined = match examined::examine(opened) {
+        Ok(Examining::Done(examined)) => *examined,
+        Ok(Examining::Violated(listed, violation)) => {
+            return Err(refuse(&listed, None, violation, log, warn));
+        }
+        Err(failure) => {
+            authorized::record_failure(&record, reason(&failure), log, warn)?;
+            return Err(failure);
+        }
+    };
+    authorized::authorize(examined).map_err(|(examined, violation)| {
+        let actual = Some(examined.digest.to_string());
+        refuse(&examined.listed, actual, violation, log, warn)
+    })
+}
+
+fn refuse(
+    listed: &Listed,
+    actual: Option<String>,
+    violation: Violation,
+    log: &AuditLog,
+    warn: &dyn Fn(&str),
+) -> Failure {
+    match authorized::record_refusal(listed, actual, &violation, log, warn) {
+        Ok(_) => Failure::Refused {
+            plugin: listed.name.clone(),
+            violation,
+        },
+        // Both are failures; the one that hides the other is worse.
+        Err(unrecorded) => unrecorded,
+    }
+}
+
+fn reason(failure: &Failure) -> String {
+    let text = failure.to_string();
+    text.lines().next().unwrap_or_default().to_string()
+}
+
+/// PLUGIN as text: names in a whitelist are text, and so are its paths.
+pub(crate) fn name(arguments: &Arguments) -> Result<String, Failure> {
+    arguments
+        .plugin
+        .to_str()
+        .map(String::from)
+        .ok_or_else(|| Failure::usage("PLUGIN is not UTF-8"))
+}
+
+/// Says what is to be said on stderr.
+pub(crate) struct Speaker {
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Speaker {
+    pub(crate) fn new(arguments: &Arguments, policy: Policy) -> Self {
+        Self {
+            // Audit-only observes, and is silent about it.
+            quiet: arguments.quiet || policy == Policy::AuditOnly,
+            verbose: arguments.verbose,
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        if !self.quiet {
+            stderr(&format!("WARNING: {}\n", Escaped(message)));
+        }
+    }
+
+    fn tell(&self, message: &str) {
+        if self.verbose {
+            stderr(&format!("secure-exec: {}\n", Escaped(message)));
+        }
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    stderr(&format!("{failure}\n"));
+    ExitCode::from(failure.status())
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&Failure::own(format!("standard output: {error}"))),
+    }
+}
+
+/// A host that closed its standard error still gets the exit status.
+fn stderr(text: &str) {
+    let _closed = std::io::stderr().write_all(text.as_bytes());
+}
