@@ -1,0 +1,1 @@
+//! Attack classes, each shown to work without the sandbox first.

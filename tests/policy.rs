@@ -1,0 +1,1 @@
+//! What each policy refuses and what it lets run.

@@ -1,0 +1,1 @@
+//! Each shipped profile, with real programs of its kind.
