@@ -1,5 +1,7 @@
 //! From verdicts to a program: architecture check, binary search, leaves.
 
+use std::rc::Rc;
+
 use super::{FilterError, Instruction};
 use crate::arch::Arch;
 use crate::syscall::LAST_KNOWN;
@@ -10,7 +12,7 @@ pub(super) enum Verdict {
     /// This raw seccomp action.
     Return(u32),
     /// This program decides; it ends in returns on every path.
-    Check(Vec<Instruction>),
+    Check(Rc<[Instruction]>),
 }
 
 pub(super) const LD_ABS: u16 = 0x20;
@@ -43,14 +45,18 @@ pub(super) const fn audit_token(arch: Arch) -> u32 {
 /// Builds the program. `verdicts` has one entry a number, from 0 on; above
 /// them all calls are unknown.
 pub(super) fn assemble(arch: Arch, verdicts: &[Verdict]) -> Result<Vec<Instruction>, FilterError> {
-    let mut blocks = Vec::new();
+    let mut blocks: Vec<&Rc<[Instruction]>> = Vec::new();
     let mut ranges: Vec<Range> = Vec::new();
     for (number, verdict) in (0_u32..).zip(verdicts) {
         let leaf = match verdict {
             Verdict::Return(action) => Leaf::Return(*action),
+            // Calls with the same check share it.
             Verdict::Check(block) => {
-                blocks.push(block);
-                Leaf::Block(blocks.len().saturating_sub(1))
+                let known = blocks.iter().position(|known| Rc::ptr_eq(known, block));
+                Leaf::Block(known.unwrap_or_else(|| {
+                    blocks.push(block);
+                    blocks.len().saturating_sub(1)
+                }))
             }
         };
         if ranges.last().is_none_or(|last| last.leaf != leaf) {
@@ -64,14 +70,15 @@ pub(super) fn assemble(arch: Arch, verdicts: &[Verdict]) -> Result<Vec<Instructi
     program.push(jump(JGT, LAST_KNOWN, 0, 1));
     program.push(ret(ENOSYS));
     let tree_start = program.len();
-    let tree = tree(&ranges);
+    let mut nodes = Vec::with_capacity(ranges.len().saturating_mul(2));
+    tree(&ranges, &mut nodes);
     let mut starts = Vec::with_capacity(blocks.len());
-    let mut next = tree_start.saturating_add(tree.len());
+    let mut next = tree_start.saturating_add(nodes.len());
     for block in &blocks {
         starts.push(next);
         next = next.saturating_add(block.len());
     }
-    for (at, node) in (tree_start..).zip(tree) {
+    for (at, node) in (tree_start..).zip(nodes) {
         program.push(match node {
             Node::Done(instruction) => instruction,
             Node::Block(index) => {
@@ -81,7 +88,9 @@ pub(super) fn assemble(arch: Arch, verdicts: &[Verdict]) -> Result<Vec<Instructi
             }
         });
     }
-    program.extend(blocks.into_iter().flatten());
+    for block in blocks {
+        program.extend_from_slice(block);
+    }
     if program.len() > MOST {
         return Err(FilterError::TooLong(program.len()));
     }
@@ -121,31 +130,36 @@ fn prologue(arch: Arch) -> Vec<Instruction> {
 
 /// A balanced search: each inner node compares with the first number of its
 /// right half.
-fn tree(ranges: &[Range]) -> Vec<Node> {
+fn tree(ranges: &[Range], nodes: &mut Vec<Node>) {
     let (left, right) = ranges.split_at(ranges.len() / 2);
     let Some(middle) = right.first() else {
-        return Vec::new();
+        return;
     };
     if left.is_empty() {
-        return vec![match middle.leaf {
+        nodes.push(match middle.leaf {
             Leaf::Return(action) => Node::Done(ret(action)),
             Leaf::Block(index) => Node::Block(index),
-        }];
+        });
+        return;
     }
-    let below = tree(left);
-    let above = tree(right);
-    let mut nodes = Vec::with_capacity(below.len() + above.len() + 2);
-    if let Ok(distance) = u8::try_from(below.len()) {
-        nodes.push(Node::Done(jump(JGE, middle.start, distance, 0)));
-    } else {
+    let inner = nodes.len();
+    nodes.push(Node::Done(jump(JGE, middle.start, 0, 0)));
+    tree(left, nodes);
+    let distance = nodes.len().saturating_sub(inner).saturating_sub(1);
+    let near = u8::try_from(distance);
+    if let Some(node) = nodes.get_mut(inner) {
         // Conditional jumps reach 255 instructions, unconditional ones all.
-        let distance = u32::try_from(below.len()).unwrap_or(u32::MAX);
-        nodes.push(Node::Done(jump(JGE, middle.start, 0, 1)));
-        nodes.push(Node::Done(jump(JA, distance, 0, 0)));
+        let (jt, jf) = near.map_or((0, 1), |distance| (distance, 0));
+        *node = Node::Done(jump(JGE, middle.start, jt, jf));
     }
-    nodes.extend(below);
-    nodes.extend(above);
-    nodes
+    if near.is_err() {
+        let distance = u32::try_from(distance).unwrap_or(u32::MAX);
+        nodes.insert(
+            inner.saturating_add(1),
+            Node::Done(jump(JA, distance, 0, 0)),
+        );
+    }
+    tree(right, nodes);
 }
 
 const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {

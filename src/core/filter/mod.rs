@@ -10,8 +10,10 @@
 //! the seccompiler crate, spliced in as they are.
 
 mod assemble;
+mod checks;
 mod evaluate;
 mod rules;
+mod standing;
 
 use std::fmt;
 
@@ -265,7 +267,10 @@ impl Admitted {
     }
 
     fn set(&mut self, arch: Arch, name: &str, to: bool, named: bool) -> Result<(), FilterError> {
-        if let Some(members) = syscall::group(name) {
+        // Only a group's name begins so, and comparing with all of them for
+        // each call would cost more than compiling the rest.
+        let group = name.starts_with('@').then(|| syscall::group(name));
+        if let Some(members) = group.flatten() {
             for member in members {
                 self.set(arch, member, to, false)?;
             }
@@ -314,22 +319,22 @@ fn digest(
         ..*request
     };
     let own = rules::launch_specific(&anonymous, admitted)?;
-    let mut hasher = Sha256::new();
-    hasher.update(request.arch.name());
+    let mut text = Vec::with_capacity(16 << 10);
+    text.extend(request.arch.name().as_bytes());
     for (number, verdict) in (0_u32..).zip(verdicts) {
         let own = own.iter().find(|(of, _)| *of == number);
         match own.map_or(verdict, |(_, verdict)| verdict) {
-            Verdict::Return(action) => hasher.update(action.to_le_bytes()),
+            Verdict::Return(action) => text.extend(action.to_le_bytes()),
             Verdict::Check(block) => {
-                for instruction in block {
-                    hasher.update(instruction.code.to_le_bytes());
-                    hasher.update([instruction.jt, instruction.jf]);
-                    hasher.update(instruction.k.to_le_bytes());
+                for instruction in block.iter() {
+                    let [low, high] = instruction.code.to_le_bytes();
+                    text.extend([low, high, instruction.jt, instruction.jf]);
+                    text.extend(instruction.k.to_le_bytes());
                 }
             }
         }
     }
-    Ok(hasher.finalize().into())
+    Ok(Sha256::digest(&text).into())
 }
 
 #[cfg(test)]

@@ -1,116 +1,14 @@
 //! The verdict on each system call: what kills, what does not exist, what is
 //! refused, and which arguments are admitted of the rest.
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
+use seccompiler::{SeccompCmpArgLen, SeccompCmpOp};
 
 use super::assemble::{ALLOW, ENOSYS, EPERM, KILL_PROCESS, LOG, Verdict};
-use super::{Admitted, ExecRule, ExecTicket, FilterError, Instruction, Request};
-use crate::arch::Arch;
+use super::checks::{Checks, Condition};
+use super::standing::{Rank, Standing};
+use super::{Admitted, ExecRule, ExecTicket, FilterError, Request};
 use crate::profile::OnViolation;
 use crate::syscall;
-
-/// No plugin calls these by mistake: they look into other processes, replace
-/// the kernel or parts of it, or rebuild the file system. A profile that needs
-/// one names it itself; a group does not bring it in.
-const KILL: &[&str] = &[
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "bpf",
-    "kexec_load",
-    "kexec_file_load",
-    "init_module",
-    "finit_module",
-    "delete_module",
-    "create_module",
-    "mount",
-    "umount2",
-    "pivot_root",
-    "move_mount",
-    "fsopen",
-    "fsconfig",
-    "fsmount",
-    "fspick",
-    "open_tree",
-    "open_tree_attr",
-    "mount_setattr",
-    "swapon",
-    "swapoff",
-    "reboot",
-    "iopl",
-    "ioperm",
-    "modify_ldt",
-    "acct",
-    "settimeofday",
-    "clock_settime",
-    "sethostname",
-    "setdomainname",
-    "open_by_handle_at",
-    "uselib",
-    "vhangup",
-];
-
-/// Libraries and run times fall back when these are absent. Their arguments
-/// lie in memory that a filter can't look into, or bypass the filter.
-const ABSENT: &[&str] = &[
-    "clone3",
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-];
-
-/// Shared between all processes of a user, outside of every folder and port
-/// that a profile grants, so a group does not bring them in. The rest of the
-/// list is kernel surface that programs probe and do without.
-const ONLY_BY_NAME: &[&str] = &[
-    "shmget",
-    "shmctl",
-    "shmdt",
-    "semget",
-    "semop",
-    "semctl",
-    "semtimedop",
-    "msgget",
-    "msgsnd",
-    "msgrcv",
-    "msgctl",
-    "mq_open",
-    "mq_unlink",
-    "mq_timedsend",
-    "mq_timedreceive",
-    "mq_notify",
-    "mq_getsetattr",
-    "userfaultfd",
-    "perf_event_open",
-    "kcmp",
-    "pidfd_getfd",
-    "name_to_handle_at",
-    "fanotify_init",
-    "fanotify_mark",
-    "process_madvise",
-    "process_mrelease",
-    "migrate_pages",
-    "move_pages",
-    "mbind",
-    "set_mempolicy",
-    "set_mempolicy_home_node",
-    "remap_file_pages",
-    "chroot",
-    "quotactl",
-    "quotactl_fd",
-    "lookup_dcookie",
-    "add_key",
-    "request_key",
-    "keyctl",
-    "syslog",
-    "statmount",
-    "listmount",
-    "listns",
-    "lsm_set_self_attr",
-];
 
 /// Change a file's metadata by its path, which no Landlock right covers.
 const METADATA_BY_PATH: &[&str] = &[
@@ -148,46 +46,22 @@ const OWN_PROCESS: &[&str] = &[
 /// Take the receiver's process id first.
 const SIGNALS: &[&str] = &["kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"];
 
-/// The harmless options of prctl(2): the caller's own name, timers, memory
-/// labels, and everything that only tightens.
-const PRCTL: &[u64] = &[
-    1,
-    2, // PDEATHSIG
-    3,
-    4, // DUMPABLE
-    7, // GET_KEEPCAPS
-    15,
-    16, // NAME
-    21,
-    22, // SECCOMP
-    23,
-    24, // CAPBSET
-    27, // GET_SECUREBITS
-    29,
-    30, // TIMERSLACK
-    36,
-    37, // CHILD_SUBREAPER
-    38,
-    39, // NO_NEW_PRIVS
-    40, // GET_TID_ADDRESS
-    41,
-    42, // THP_DISABLE
-    47, // CAP_AMBIENT
-    50,
-    51, // SVE
-    52,
-    53, // SPECULATION_CTRL
-    54,
-    55,
-    56,
-    60,
-    61, // pointer authentication and tagged addresses
-    63,
-    64, // SME
-    65,
-    66,          // MDWE
-    0x5356_4d41, // SET_VMA
-    0x4155_5856, // GET_AUXV
+/// The harmless options of prctl(2), as ranges: the caller's own name, timers,
+/// memory labels, and everything that only tightens.
+const PRCTL: &[(u64, u64)] = &[
+    (1, 4),                     // PDEATHSIG, DUMPABLE
+    (7, 7),                     // GET_KEEPCAPS
+    (15, 16),                   // NAME
+    (21, 24),                   // SECCOMP, CAPBSET
+    (27, 27),                   // GET_SECUREBITS
+    (29, 30),                   // TIMERSLACK
+    (36, 42),                   // CHILD_SUBREAPER, NO_NEW_PRIVS, GET_TID_ADDRESS, THP_DISABLE
+    (47, 47),                   // CAP_AMBIENT
+    (50, 56),                   // SVE, SPECULATION_CTRL, pointer authentication, tagged addresses
+    (60, 61),                   // pointer authentication keys
+    (63, 66),                   // SME, MDWE
+    (0x5356_4d41, 0x5356_4d41), // SET_VMA
+    (0x4155_5856, 0x4155_5856), // GET_AUXV
 ];
 
 /// Terminal requests that act on other processes' input: TIOCSTI, TIOCLINUX,
@@ -216,9 +90,11 @@ pub(super) fn verdicts(
     admitted: &Admitted,
 ) -> Result<Vec<Verdict>, FilterError> {
     let mut verdicts = vec![Verdict::Return(ENOSYS); syscall::LAST_KNOWN as usize + 1];
+    let standing = Standing::of(request.arch);
+    let mut checks = Checks::new(request.arch);
     for (name, number) in syscall::table(request.arch) {
         if let Some(verdict) = verdicts.get_mut(*number as usize) {
-            *verdict = verdict_of(request, admitted, name, *number)?;
+            *verdict = verdict_of(request, admitted, &standing, &mut checks, name, *number)?;
         }
     }
     Ok(verdicts)
@@ -229,30 +105,36 @@ pub(super) fn launch_specific(
     request: &Request<'_>,
     admitted: &Admitted,
 ) -> Result<Vec<(u32, Verdict)>, FilterError> {
+    let standing = Standing::of(request.arch);
+    let mut checks = Checks::new(request.arch);
     OWN_PROCESS
         .iter()
         .chain(SIGNALS)
         .chain(&["execveat", "setpriority", "ioprio_set"])
         .filter_map(|name| Some((*name, syscall::number(request.arch, name)?)))
-        .map(|(name, number)| Ok((number, verdict_of(request, admitted, name, number)?)))
+        .map(|(name, number)| {
+            let verdict = verdict_of(request, admitted, &standing, &mut checks, name, number)?;
+            Ok((number, verdict))
+        })
         .collect()
 }
 
 /// The launch's own execveat and no other.
-fn ticket(arch: Arch, number: u32, ticket: ExecTicket) -> Result<Vec<Instruction>, FilterError> {
-    let rule = vec![
+fn ticket(ticket: ExecTicket) -> Vec<Condition> {
+    vec![
         equals(0, u64::from(ticket.fd)),
         long(1, ticket.path),
         long(2, ticket.argv),
         long(3, ticket.envp),
         equals(4, u64::from(ticket.flags)),
-    ];
-    check(arch, number, vec![rule], EPERM)
+    ]
 }
 
 fn verdict_of(
     request: &Request<'_>,
     admitted: &Admitted,
+    standing: &Standing,
+    checks: &mut Checks,
     name: &str,
     number: u32,
 ) -> Result<Verdict, FilterError> {
@@ -262,10 +144,11 @@ fn verdict_of(
         OnViolation::Log => LOG,
     };
     let by_name = admitted.names(number);
-    if KILL.contains(&name) && !by_name {
+    let rank = standing.rank(number);
+    if rank == Rank::Kill && !by_name {
         return Ok(Verdict::Return(KILL_PROCESS));
     }
-    if ABSENT.contains(&name) || (name == "openat2" && request.writes) {
+    if rank == Rank::Absent || (name == "openat2" && request.writes) {
         return Ok(Verdict::Return(ENOSYS));
     }
     match (name, request.exec) {
@@ -279,20 +162,18 @@ fn verdict_of(
             return Ok(Verdict::Return(hard));
         }
         ("execveat", ExecRule::Ticket(one)) => {
-            return ticket(request.arch, number, one).map(Verdict::Check);
+            return checks.block(vec![ticket(one)], EPERM).map(Verdict::Check);
         }
         ("execve" | "execveat", ExecRule::Landlock) => return Ok(Verdict::Return(ALLOW)),
         _ => {}
     }
-    if !admitted.has(number) || (ONLY_BY_NAME.contains(&name) && !by_name) {
+    if !admitted.has(number) || (rank == Rank::OnlyByName && !by_name) {
         return Ok(Verdict::Return(refused));
     }
     match narrow(request, name, by_name) {
         Narrowed::Any => Ok(Verdict::Return(ALLOW)),
         Narrowed::Never => Ok(Verdict::Return(refused)),
-        Narrowed::When(alternatives) => {
-            check(request.arch, number, alternatives, refused).map(Verdict::Check)
-        }
+        Narrowed::When(alternatives) => checks.block(alternatives, refused).map(Verdict::Check),
     }
 }
 
@@ -302,13 +183,6 @@ enum Narrowed {
     Never,
     /// Alternatives of conditions that must all hold.
     When(Vec<Vec<Condition>>),
-}
-
-struct Condition {
-    argument: u8,
-    length: SeccompCmpArgLen,
-    operator: SeccompCmpOp,
-    value: u64,
 }
 
 /// A condition on an `int` argument: the kernel ignores the upper half of the
@@ -338,6 +212,14 @@ const fn bits_clear(argument: u8, bits: u64) -> Condition {
 
 const fn equals(argument: u8, value: u64) -> Condition {
     int(argument, SeccompCmpOp::Eq, value)
+}
+
+/// An `int` first argument in a range.
+fn within(from: u64, to: u64) -> Vec<Condition> {
+    if from == to {
+        return vec![equals(0, from)];
+    }
+    vec![int(0, SeccompCmpOp::Ge, from), int(0, SeccompCmpOp::Le, to)]
 }
 
 fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
@@ -400,12 +282,7 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
             int(1, SeccompCmpOp::Ne, 15),
             int(1, SeccompCmpOp::Ne, 10),
         ]]),
-        "prctl" => When(
-            PRCTL
-                .iter()
-                .map(|option| vec![equals(0, *option)])
-                .collect(),
-        ),
+        "prctl" => When(PRCTL.iter().map(|(from, to)| within(*from, *to)).collect()),
         name if SIGNALS.contains(&name) && !request.signals_scoped => {
             When(vec![vec![equals(0, u64::from(request.own_pid))]])
         }
@@ -533,45 +410,4 @@ fn socket(request: &Request<'_>) -> Narrowed {
     } else {
         Narrowed::When(rules)
     }
-}
-
-/// One call's argument check as a program of its own.
-fn check(
-    arch: Arch,
-    number: u32,
-    alternatives: Vec<Vec<Condition>>,
-    refused: u32,
-) -> Result<Vec<Instruction>, FilterError> {
-    let failed = |error: seccompiler::BackendError| FilterError::Arguments(error.to_string());
-    let mut rules = Vec::with_capacity(alternatives.len());
-    for conditions in alternatives {
-        let conditions = conditions
-            .into_iter()
-            .map(|c| SeccompCondition::new(c.argument, c.length, c.operator, c.value))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(failed)?;
-        rules.push(SeccompRule::new(conditions).map_err(failed)?);
-    }
-    let refused = match refused {
-        KILL_PROCESS => SeccompAction::KillProcess,
-        LOG => SeccompAction::Log,
-        errno => SeccompAction::Errno(errno & 0xffff),
-    };
-    let target = match arch {
-        Arch::X86_64 => TargetArch::x86_64,
-        Arch::Aarch64 => TargetArch::aarch64,
-    };
-    let rules = [(i64::from(number), rules)].into_iter().collect();
-    let filter =
-        SeccompFilter::new(rules, refused, SeccompAction::Allow, target).map_err(failed)?;
-    let program = BpfProgram::try_from(filter).map_err(failed)?;
-    Ok(program
-        .into_iter()
-        .map(|raw| Instruction {
-            code: raw.code,
-            jt: raw.jt,
-            jf: raw.jf,
-            k: raw.k,
-        })
-        .collect())
 }

@@ -6,7 +6,7 @@ pub const LAST_KNOWN: u32 = 470;
 
 /// Sorted by name. The x32 numbers are left out: they are refused.
 #[rustfmt::skip]
-pub(super) static X86_64: &[(&str, u32)] = &[
+pub(super) const X86_64: &[(&str, u32)] = &[
     ("_sysctl", 156),
     ("accept", 43),
     ("accept4", 288),
@@ -395,7 +395,7 @@ pub(super) static X86_64: &[(&str, u32)] = &[
 
 /// Sorted by name.
 #[rustfmt::skip]
-pub(super) static AARCH64: &[(&str, u32)] = &[
+pub(super) const AARCH64: &[(&str, u32)] = &[
     ("accept", 202),
     ("accept4", 242),
     ("acct", 89),
