@@ -332,11 +332,9 @@ impl Profiles<'_> {
         let path = self.folder.join(format!("{name}.yaml"));
         match trust::read(&path) {
             Ok(loaded) => self.parsed(loaded, &path).map(Some),
-            Err(error) if error.is_not_found() => builtin::source(name)
-                .map(|text| {
-                    RawProfile::parse(text.as_bytes(), name).map_err(|error| error.to_string())
-                })
-                .transpose(),
+            Err(error) if error.is_not_found() => builtin::raw(name)
+                .transpose()
+                .map_err(|error| format!("the built-in profile '{name}': {error}")),
             Err(error) => Err(format!("the profile {error}")),
         }
     }

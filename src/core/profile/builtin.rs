@@ -1,43 +1,77 @@
 //! The profiles that the program carries with it.
 
-const SOURCES: &[(&str, &str)] = &[
-    ("cni", include_str!("../../../profiles/cni.yaml")),
-    ("default", include_str!("../../../profiles/default.yaml")),
-    (
-        "go-plugin",
-        include_str!("../../../profiles/go-plugin.yaml"),
-    ),
-    ("jvm", include_str!("../../../profiles/jvm.yaml")),
-    (
-        "mcp-stdio",
-        include_str!("../../../profiles/mcp-stdio.yaml"),
-    ),
-    (
-        "network-client",
-        include_str!("../../../profiles/network-client.yaml"),
-    ),
-    (
-        "network-service",
-        include_str!("../../../profiles/network-service.yaml"),
-    ),
-    ("node", include_str!("../../../profiles/node.yaml")),
-    ("python", include_str!("../../../profiles/python.yaml")),
-    (
-        "unconfined",
-        include_str!("../../../profiles/unconfined.yaml"),
-    ),
+use super::RawProfile;
+
+/// A profile: its name, its YAML as it is shipped, and the same as JSON.
+struct Builtin {
+    name: &'static str,
+    yaml: &'static str,
+    json: &'static str,
+}
+
+macro_rules! builtin {
+    ($($name:literal),* $(,)?) => {
+        &[$(Builtin {
+            name: $name,
+            yaml: include_str!(concat!("../../../profiles/", $name, ".yaml")),
+            json: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".json")),
+        }),*]
+    };
+}
+
+const BUILTIN: &[Builtin] = builtin![
+    "cni",
+    "default",
+    "go-plugin",
+    "jvm",
+    "mcp-stdio",
+    "network-client",
+    "network-service",
+    "node",
+    "python",
+    "unconfined",
 ];
 
 /// The YAML text of a profile.
 #[must_use]
 pub fn source(name: &str) -> Option<&'static str> {
-    SOURCES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, text)| *text)
+    find(name).map(|builtin| builtin.yaml)
+}
+
+/// A profile as it is written.
+///
+/// # Errors
+/// The program was built with a profile that is none.
+pub fn raw(name: &str) -> Option<Result<RawProfile, serde_json::Error>> {
+    find(name).map(|builtin| serde_json::from_str(builtin.json))
 }
 
 /// The names, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    SOURCES.iter().map(|(name, _)| *name)
+    BUILTIN.iter().map(|builtin| builtin.name)
+}
+
+fn find(name: &str) -> Option<&'static Builtin> {
+    BUILTIN.iter().find(|builtin| builtin.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_profile_say_the_same() {
+        for builtin in BUILTIN {
+            let yaml = RawProfile::parse(builtin.yaml.as_bytes(), builtin.name).unwrap();
+            let json = raw(builtin.name).unwrap().unwrap();
+            assert_eq!(format!("{yaml:?}"), format!("{json:?}"));
+            assert_eq!(json.name(), Some(builtin.name));
+        }
+    }
+
+    #[test]
+    fn every_shipped_profile_is_built_in() {
+        let shipped = std::fs::read_dir("../../profiles").unwrap().count();
+        assert_eq!(BUILTIN.len(), shipped);
+    }
 }

@@ -1,5 +1,8 @@
 //! Verify and launch one plugin.
 
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> std::process::ExitCode {
     secure_exec::run::main()
 }
