@@ -4,6 +4,13 @@
 //! all others. A test that needs a program or a kernel feature fails where it
 //! is missing; none skips.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
+
 mod kit;
 
 mod attacks;

@@ -2,8 +2,10 @@
 //! which dynamic loader it names, whether it finds libraries by its own place.
 
 use elf::ElfBytes;
-use elf::abi;
+use elf::abi::{self, EI_NIDENT};
 use elf::endian::AnyEndian;
+use elf::file::{Class, FileHeader};
+use elf::segment::SegmentTable;
 
 use crate::arch::Arch;
 
@@ -22,41 +24,77 @@ pub fn is_elf(head: &[u8]) -> bool {
     head.starts_with(&abi::ELFMAGIC)
 }
 
-/// Examines the first bytes of an ELF file, which hold the headers and the
-/// loader's name in every file that linkers make.
+/// Examines an ELF program's headers.
 ///
 /// # Errors
 /// What is wrong, as a sentence.
-pub fn inspect(head: &[u8]) -> Result<Program, String> {
-    let damaged = |_: elf::ParseError| "the program's ELF header is damaged".to_string();
-    let copy = without_sections(head);
-    let file = ElfBytes::<AnyEndian>::minimal_parse(&copy).map_err(damaged)?;
-    let is_ours = file.ehdr.class == elf::file::Class::ELF64
-        && matches!(file.ehdr.endianness, AnyEndian::Little)
-        && matches!(file.ehdr.e_type, abi::ET_EXEC | abi::ET_DYN);
-    let arch = match file.ehdr.e_machine {
+pub fn inspect(bytes: &[u8]) -> Result<Program, String> {
+    inspect_parts(&|offset, length| {
+        let start = usize::try_from(offset).ok()?;
+        let part = bytes.get(start..start.checked_add(length)?)?;
+        Some(part.to_vec())
+    })
+}
+
+/// Examines an ELF program of which `part` reads so many bytes from an offset,
+/// or none where the file is shorter. Nothing is read but the headers and the
+/// loader's name, wherever they lie.
+///
+/// # Errors
+/// What is wrong, as a sentence.
+pub fn inspect_parts(part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Result<Program, String> {
+    let damaged = || "the program's ELF header is damaged".to_string();
+    let start = part(0, EI_NIDENT).ok_or_else(damaged)?;
+    let ident = elf::file::parse_ident::<AnyEndian>(&start).map_err(|_| damaged())?;
+    let (endian, class) = (ident.0, ident.1);
+    if class != Class::ELF64 {
+        return Ok(Program {
+            arch: None,
+            interpreter: None,
+        });
+    }
+    let tail = part(EI_NIDENT as u64, TAIL_64).ok_or_else(damaged)?;
+    let header = FileHeader::parse_tail(ident, &tail).map_err(|_| damaged())?;
+    let is_ours =
+        matches!(endian, AnyEndian::Little) && matches!(header.e_type, abi::ET_EXEC | abi::ET_DYN);
+    let arch = match header.e_machine {
         abi::EM_X86_64 if is_ours => Some(Arch::X86_64),
         abi::EM_AARCH64 if is_ours => Some(Arch::Aarch64),
         _ => None,
     };
+    // The kernel takes no other size, and at most a page of them.
+    let count = usize::from(header.e_phnum);
+    if usize::from(header.e_phentsize) != SEGMENT_64 || count > 4096 / SEGMENT_64 {
+        return Err(damaged());
+    }
+    let table = part(header.e_phoff, count * SEGMENT_64).ok_or_else(damaged)?;
     let mut interpreter = None;
-    for header in file.segments().into_iter().flatten().take(256) {
-        if header.p_type != abi::PT_INTERP {
+    for segment in SegmentTable::new(endian, class, &table) {
+        if segment.p_type != abi::PT_INTERP {
             continue;
         }
-        let name = file.segment_data(&header).map_err(damaged)?;
-        let name = name.strip_suffix(b"\0").unwrap_or(name);
-        let name = std::str::from_utf8(name).ok().filter(|name| {
-            name.starts_with('/')
-                && name.len() < 4096
-                && !name.chars().any(crate::escape::is_unsafe)
-        });
-        let name = name.ok_or("the program's dynamic loader has no absolute path")?;
-        if interpreter.replace(name.to_string()).is_some() {
+        let length = usize::try_from(segment.p_filesz)
+            .ok()
+            .filter(|length| *length <= 4096);
+        let name = part(segment.p_offset, length.ok_or_else(damaged)?).ok_or_else(damaged)?;
+        let name = loader_name(&name).ok_or("the program's dynamic loader has no absolute path")?;
+        if interpreter.replace(name).is_some() {
             return Err("the program names two dynamic loaders".into());
         }
     }
     Ok(Program { arch, interpreter })
+}
+
+/// Bytes of the 64-bit header behind its identification, and of one entry of
+/// the program header table (man 5 elf).
+const TAIL_64: usize = 48;
+const SEGMENT_64: usize = 56;
+
+fn loader_name(bytes: &[u8]) -> Option<String> {
+    let name = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    let name = std::str::from_utf8(name).ok()?;
+    let is_plain = name.starts_with('/') && !name.chars().any(crate::escape::is_unsafe);
+    is_plain.then(|| name.to_string())
 }
 
 /// Whether a program looks for libraries beside itself (`$ORIGIN` in its run
@@ -80,20 +118,6 @@ pub fn uses_origin(bytes: &[u8]) -> bool {
     run_paths(bytes).unwrap_or(false)
 }
 
-/// The section table lies at a file's end, beyond the first bytes, and running
-/// a program takes none: the copy's header says that there is none.
-fn without_sections(head: &[u8]) -> Vec<u8> {
-    /// `e_shoff`, `e_shnum` and `e_shstrndx` of a 64-bit header (man 5 elf).
-    const FIELDS: [std::ops::Range<usize>; 2] = [40..48, 60..64];
-    let mut copy = head.to_vec();
-    for field in FIELDS {
-        if let Some(bytes) = copy.get_mut(field) {
-            bytes.fill(0);
-        }
-    }
-    copy
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +125,7 @@ mod tests {
     #[test]
     fn this_test_is_a_program() {
         let own = std::fs::read("/proc/self/exe").unwrap();
-        let program = inspect(&own[..4096]).unwrap();
+        let program = inspect(&own).unwrap();
         assert_eq!(program.arch, Some(Arch::NATIVE));
         assert!(is_elf(&own));
         let _ = uses_origin(&own);

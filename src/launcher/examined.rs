@@ -115,8 +115,8 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
     of_bytes(&mut listed, &image, &digest);
 
     let mut violations = Vec::new();
-    let head = image.head().map_err(&failed)?;
     let interpreter = if is_script {
+        let head = image.head().map_err(&failed)?;
         match script(&head, &listed) {
             Ok(found) => Some(found),
             // Without an interpreter there is nothing to execute.
@@ -127,7 +127,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
     };
     let program = match &interpreter {
         Some(found) => found.program.clone(),
-        None => match own_program(&head) {
+        None => match own_program(&image) {
             Ok(program) => program,
             Err(violation) => return Ok(Examining::Violated(Box::new(listed), violation)),
         },
@@ -223,13 +223,10 @@ fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
     interpreter::of_script(&line, pin)
 }
 
-fn own_program(head: &[u8]) -> Result<elf::Program, Violation> {
-    if !elf::is_elf(head) {
-        return Err(Violation::NotExecutable(
-            "the plugin is neither an ELF program nor a script".into(),
-        ));
-    }
-    let program = elf::inspect(head).map_err(Violation::NotExecutable)?;
+fn own_program(image: &Image) -> Result<elf::Program, Violation> {
+    let program = image
+        .program()
+        .map_err(|why| Violation::NotExecutable(format!("the plugin can't be run: {why}")))?;
     if program.arch == Some(Arch::NATIVE) {
         Ok(program)
     } else {

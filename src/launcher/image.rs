@@ -5,17 +5,16 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use secure_exec_core::digest::{Algorithm, Digest, Hasher};
 use secure_exec_core::elf;
+use secure_exec_core::shebang;
 use secure_exec_core::whitelist::{ImageChoice, Strength};
 use secure_exec_sys::memfd::{self, Mapping};
 use secure_exec_sys::open::{self, Stat};
 use secure_exec_sys::{Error, lease, probe, verity};
 
 /// From this size on, a copy costs more than a lease.
-const COPY_UP_TO: u64 = 4 << 20;
-/// Bytes read at once: as many as stay in the second-level cache.
-const CHUNK: usize = 256 << 10;
-/// Bytes of a program's head that are looked at.
-const HEAD: usize = 64 << 10;
+const COPY_UP_TO: u64 = 128 << 10;
+/// Bytes read at once: as many as stay in a cache near the processor.
+const CHUNK: usize = 64 << 10;
 
 /// Fixed bytes, from open to exec. There is no path left to open again.
 #[derive(Debug)]
@@ -78,12 +77,20 @@ impl Image {
         &self.file
     }
 
-    /// The first bytes.
+    /// The first bytes, of which a script's first line is read.
     ///
     /// # Errors
     /// As pread(2).
     pub fn head(&self) -> Result<Vec<u8>, Error> {
-        head(self.file.as_fd())
+        head_of(self.file.as_fd(), shebang::HEAD)
+    }
+
+    /// The headers of the program that the bytes are.
+    ///
+    /// # Errors
+    /// They are no ELF program, or a damaged one; a sentence.
+    pub fn program(&self) -> Result<elf::Program, String> {
+        program(self.file.as_fd())
     }
 
     /// The whole content, where it lies in memory already.
@@ -216,8 +223,20 @@ fn why_no_lease(file: &OwnedFd) -> Result<Option<String>, Error> {
     }
 }
 
-fn head(file: BorrowedFd<'_>) -> Result<Vec<u8>, Error> {
-    head_of(file, HEAD)
+/// The headers of the program in an open file.
+///
+/// # Errors
+/// It is no ELF program, or a damaged one; a sentence.
+pub fn program(file: BorrowedFd<'_>) -> Result<elf::Program, String> {
+    let is_elf = head_of(file, 4).map(|head| elf::is_elf(&head));
+    if !is_elf.map_err(|error| error.to_string())? {
+        return Err("it is neither an ELF program nor a script".into());
+    }
+    elf::inspect_parts(&|offset, length| {
+        let mut part = vec![0; length];
+        let read = open::read_at(file, &mut part, offset).ok()?;
+        (read == length).then_some(part)
+    })
 }
 
 fn head_of(file: BorrowedFd<'_>, length: usize) -> Result<Vec<u8>, Error> {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::Hasher;
-use secure_exec_core::elf::{self, Program};
+use secure_exec_core::elf::Program;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::shebang::Shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{ImageChoice, Pin};
 use secure_exec_sys::open::{self, Kind};
 
-use crate::image::{Fixing, Image, digest_file};
+use crate::image::{self, Fixing, Image, digest_file};
 use crate::opened::DEFAULT_LIMIT;
 use crate::trust;
 
@@ -86,19 +86,9 @@ pub fn of_script(shebang: &Shebang, pin: Option<&Pin>) -> Result<Interpreter, Vi
         .clone()
         .filter(|_| shebang.env_target().is_none());
     let file = trusted(&path, pin).map_err(untrusted)?;
-    let head = match &file {
-        Trusted::Pinned(image) => image.head(),
-        Trusted::Place(file) => read_head(file),
-    };
-    let head = head.map_err(|error| untrusted(error.to_string()))?;
     let shown = path.to_string_lossy().into_owned();
-    if !elf::is_elf(&head) {
-        return Err(untrusted(format!(
-            "the interpreter '{}' is no program itself",
-            Escaped(&shown)
-        )));
-    }
-    let program = elf::inspect(&head).map_err(untrusted)?;
+    let program = image::program(file.file().as_fd())
+        .map_err(|why| untrusted(format!("the interpreter '{}': {why}", Escaped(&shown))))?;
     if program.arch != Some(Arch::NATIVE) {
         return Err(untrusted(format!(
             "the interpreter '{}' is not for this machine",
@@ -192,13 +182,6 @@ fn open_program(path: &Path) -> Result<OwnedFd, String> {
         return Err(format!("'{shown}' is {}", stat.kind));
     }
     Ok(file)
-}
-
-fn read_head(file: &OwnedFd) -> Result<Vec<u8>, secure_exec_sys::Error> {
-    let mut head = vec![0; 64 << 10];
-    let count = open::read_at(file.as_fd(), &mut head, 0)?;
-    head.truncate(count);
-    Ok(head)
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -67,11 +67,21 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
     }
     caps::set(None, CapSet::Effective, keep).map_err(failed)?;
     caps::set(None, CapSet::Permitted, keep).map_err(failed)?;
-    if &read(CapSet::Permitted)? != keep || &read(CapSet::Ambient)? != keep {
+    // The kernel keeps the ambient set within the permitted one.
+    if &read(CapSet::Permitted)? != keep {
         return Err(Error::unexpected(
             "reduce capabilities",
             "the kernel kept others",
         ));
+    }
+    for capability in keep {
+        let lives_on = caps::has_cap(None, CapSet::Ambient, *capability).map_err(failed)?;
+        if !lives_on {
+            return Err(Error::unexpected(
+                "keep capabilities",
+                format!("{capability} would not survive exec"),
+            ));
+        }
     }
     Ok(Reduced {
         bounding: may_set,
@@ -93,17 +103,21 @@ pub(crate) fn raise_permitted() -> Result<(), Error> {
 /// this program goes too.
 fn drop_bounding(keep: &CapsHashSet) -> Result<(), Error> {
     for number in 0..64_u8 {
-        // SAFETY: the option takes a plain integer and touches no memory.
-        let held = unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(number)) };
-        if held < 0 {
-            break;
-        }
-        if held == 0 || keep.iter().any(|kept| kept.index() == number) {
+        if keep.iter().any(|kept| kept.index() == number) {
             continue;
         }
-        // SAFETY: as above.
+        // SAFETY: the option takes a plain integer and touches no memory.
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number)) };
-        Errno::result(dropped).map_err(Error::call("drop a capability from the bounding set"))?;
+        match Errno::result(dropped) {
+            Ok(_) => {}
+            // The kernel knows no capability from this number on.
+            Err(Errno::EINVAL) if number > 0 => break,
+            Err(errno) => {
+                return Err(Error::call("drop a capability from the bounding set")(
+                    errno,
+                ));
+            }
+        }
     }
     Ok(())
 }
