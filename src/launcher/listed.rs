@@ -257,8 +257,9 @@ pub struct Profiles<'a> {
 }
 
 impl Profiles<'_> {
-    /// The profile of a launch: the entry's own, else the caller's, else
-    /// `default`. What the whitelist pins, the caller can't replace.
+    /// The profile of a launch: the entry's own, else the caller's, else the
+    /// machine's, else `default`. What the whitelist pins, the caller can't
+    /// replace under strict.
     fn choose(
         &self,
         settings: &Settings,
@@ -283,7 +284,10 @@ impl Profiles<'_> {
                     }
                 }
             }
-            None => self.by_name_or_file(outside.unwrap_or("default")),
+            None => {
+                let of_machine = settings.default_profile.as_deref();
+                self.by_name_or_file(outside.or(of_machine).unwrap_or("default"))
+            }
         }
     }
 
@@ -347,5 +351,57 @@ impl Profiles<'_> {
     fn parsed(&self, loaded: trust::Loaded, path: &Path) -> Result<RawProfile, String> {
         self.findings.borrow_mut().extend(loaded.finding);
         RawProfile::parse(&loaded.bytes, &path.to_string_lossy()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The profile of an entry that names `pinned`, if that.
+    fn chosen(pinned: Option<&str>, caller: Option<&str>, machine: Option<&str>) -> Option<String> {
+        let profile = pinned.map(|name| format!("    profile: {name}\n"));
+        let text = format!(
+            "version: 1\nplugins:\n  - name: p\n    path: p\n{}",
+            profile.unwrap_or_default()
+        );
+        let whitelist = Whitelist::parse(text.as_bytes(), "w").unwrap();
+        let settings = Settings {
+            whitelist: "w".into(),
+            policy: Policy::Strict,
+            profile: caller.map(String::from),
+            default_profile: machine.map(String::from),
+            profile_folder: "/nonexistent".into(),
+            audit_log: "/nonexistent".into(),
+            plugin_root: None,
+            state_folder: "/nonexistent".into(),
+            insecure: Vec::new(),
+        };
+        let profiles = Profiles {
+            folder: &settings.profile_folder,
+            findings: std::cell::RefCell::new(Vec::new()),
+        };
+        let found = profiles.choose(&settings, whitelist.find("p"), Policy::Strict);
+        found.map(|profile| profile.name).ok()
+    }
+
+    #[test]
+    fn the_machines_profile_is_for_entries_without_one() {
+        assert_eq!(chosen(None, None, Some("node")).unwrap(), "node");
+        assert_eq!(
+            chosen(Some("python"), None, Some("node")).unwrap(),
+            "python"
+        );
+        assert_eq!(chosen(None, Some("jvm"), Some("node")).unwrap(), "jvm");
+        assert_eq!(chosen(None, None, None).unwrap(), "default");
+    }
+
+    #[test]
+    fn a_caller_does_not_replace_the_entrys_profile_under_strict() {
+        assert_eq!(chosen(Some("python"), Some("unconfined"), None), None);
+        assert_eq!(
+            chosen(Some("python"), Some("python"), None).unwrap(),
+            "python"
+        );
     }
 }

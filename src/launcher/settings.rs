@@ -26,8 +26,10 @@ pub struct Settings {
     pub whitelist: PathBuf,
     /// The policy asked for; the whitelist's floor is not yet in it.
     pub policy: Policy,
-    /// The profile asked for from outside.
+    /// The profile that the caller asks for.
     pub profile: Option<String>,
+    /// The machine's profile for plugins that nobody names one for.
+    pub default_profile: Option<String>,
     /// Folder of profiles.
     pub profile_folder: PathBuf,
     /// The audit log.
@@ -63,7 +65,6 @@ impl Settings {
         let profile = typed.profile.clone().or_else(|| {
             let name = environment("SECURE_EXEC_PROFILE");
             name.map(|name| name.to_string_lossy().into_owned())
-                .or_else(|| config.profile.clone())
         });
         let configured_log = config.audit.log_file.clone();
         let state_folder = state_folder();
@@ -77,6 +78,7 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
             policy,
             profile,
+            default_profile: config.profile.clone(),
             profile_folder: config
                 .profile_dir
                 .clone()
