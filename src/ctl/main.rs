@@ -1,1 +1,3 @@
+//! `secure-execctl`: everything an administrator of secure-exec does.
+
 fn main() {}
