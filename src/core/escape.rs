@@ -31,6 +31,22 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// The same for a message of several lines, whole: line feeds stay, since the
+/// message was laid out with them.
+#[derive(Clone, Copy, Debug)]
+pub struct EscapedLines<'a>(pub &'a str);
+
+impl fmt::Display for EscapedLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        self.0.chars().try_for_each(|c| match c {
+            '\n' => f.write_char(c),
+            c if is_unsafe(c) => write!(f, "\\u{{{:x}}}", u32::from(c)),
+            c => f.write_char(c),
+        })
+    }
+}
+
 /// Whether a character could change how the text around it is shown.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
@@ -53,6 +69,11 @@ mod tests {
             Escaped("a\x1b[2Jb\u{202e}").to_string(),
             "a\\u{1b}[2Jb\\u{202e}"
         );
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines() {
+        assert_eq!(EscapedLines("a\nb\x1b[2J").to_string(), "a\nb\\u{1b}[2J");
     }
 
     #[test]

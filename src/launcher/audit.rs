@@ -31,14 +31,14 @@ impl AuditLog {
     /// # Errors
     /// The kernel gives no random bytes for the launch's id.
     pub fn open(path: &Path, policy: Policy) -> Result<Self, Failure> {
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            create_private(folder);
-        }
-        let file = AppendFile::open(path).map_err(|error| error.to_string());
-        let ids = process::ids();
+        let file = match AppendFile::open(path) {
+            Err(error) if error.is_not_found() => {
+                path.parent().into_iter().for_each(create_private);
+                AppendFile::open(path)
+            }
+            other => other,
+        };
+        let file = file.map_err(|error| error.to_string());
         let random = process::random_bytes::<16>().map_err(Failure::own)?;
         Ok(Self {
             file,
@@ -46,9 +46,9 @@ impl AuditLog {
                 user_agent: USER_AGENT.to_string(),
                 source_ip: "127.0.0.1".to_string(),
                 launch_id: format!("{:032x}", u128::from_ne_bytes(random)),
-                pid: ids.pid,
-                ppid: ids.ppid,
-                uid: ids.uid,
+                pid: process::id(),
+                ppid: process::parent_id(),
+                uid: process::user(),
                 host: process::host_name(),
             },
             policy,

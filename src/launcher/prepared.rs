@@ -7,9 +7,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use secure_exec_core::arch::Arch;
-use secure_exec_core::filter::{self, ExecRule, ExecTicket, Filter, Request};
+use secure_exec_core::filter::{self, Action, ExecRule, ExecTicket, Filter, Request};
 use secure_exec_core::plan::{Environment, Grant, GrantKind, LandlockPlan, SeccompPlan, Step};
 use secure_exec_core::policy::Policy;
+use secure_exec_core::syscall;
 use secure_exec_sys::landlock::{Domain, Rule};
 use secure_exec_sys::process::{self, Account};
 use secure_exec_sys::{capabilities, exec, open, seccomp};
@@ -75,25 +76,29 @@ pub fn prepare(
     }
     make_runtime_folder(&examined)?;
     let mut absent = Vec::new();
-    let domain = match examined.plan.landlock() {
-        None => None,
-        Some(plan) => Some(domain(plan, &examined, &mut absent, warn)?),
+    let rules = match examined.plan.landlock() {
+        None => Vec::new(),
+        Some(plan) => rules(plan, &examined, &mut absent, warn)?,
     };
     let filter = match examined.plan.seccomp() {
         None => None,
         Some(plan) => {
             let filter =
                 compile(plan, examined.plan.landlock(), call.ticket()).map_err(Failure::own)?;
+            check_launch(&filter, &examined.listed.profile.name)?;
             let ready = seccomp::Ready::new(filter.instructions());
             Some((filter, ready))
         }
     };
+    let landlock = examined.plan.landlock();
     let canaries = Canaries::choose(
-        examined.plan.landlock(),
+        landlock.is_some().then_some(&rules),
         filter.as_ref().map(|(filter, _)| filter),
-    );
+    )?;
+    let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
+    let domain = domain.transpose()?;
     Ok(Prepared {
-        canaries: canaries?,
+        canaries,
         examined,
         call,
         domain,
@@ -103,6 +108,27 @@ pub fn prepare(
         script,
         absent,
     })
+}
+
+/// What the launch itself does between filter and exec: record what was
+/// applied, look at the lease, restore signals.
+const LAUNCH_CALLS: &[&str] = &["write", "flock", "nanosleep", "fcntl", "rt_sigaction"];
+
+/// A filter that refused one of them would refuse the launch, without saying
+/// why.
+fn check_launch(filter: &Filter, profile: &str) -> Result<(), Failure> {
+    let admitted = |name: &str| {
+        let number = syscall::number(Arch::NATIVE, name)?;
+        let action = filter.evaluate(&filter::Call::native(Arch::NATIVE, number, [0; 6]));
+        matches!(action, Action::Allow | Action::Log).then_some(())
+    };
+    match LAUNCH_CALLS.iter().find(|name| admitted(name).is_none()) {
+        None => Ok(()),
+        Some(name) => Err(Failure::own(format!(
+            "profile '{profile}' does not admit '{name}', which the launch needs after the filter is in force\n\
+             Admit it, and deny the rest of its group by name."
+        ))),
+    }
 }
 
 /// Compiles the filter of a plan.
@@ -125,7 +151,7 @@ pub fn compile(
         writes: plan.writes,
         write_execute: plan.write_execute,
         signals_scoped: plan.signals_any || scoped,
-        own_pid: process::ids().pid,
+        own_pid: process::id(),
         // Without Landlock nothing would narrow an open exec.
         exec: if plan.execute && landlock.is_some() {
             ExecRule::Landlock
@@ -249,17 +275,18 @@ fn make_runtime_folder(examined: &Examined) -> Result<(), Failure> {
         return Ok(());
     }
     create_private(folder);
-    // Somebody else may have been there first.
-    let stat = open::stat_path(folder, false).map_err(|error| runtime_failure(folder, &error))?;
-    let private = stat.kind == open::Kind::Directory && stat.mode & 0o077 == 0;
-    if private && stat.uid == process::ids().euid {
-        Ok(())
-    } else {
-        Err(runtime_failure(
-            folder,
-            &"it is not a private folder of this user",
-        ))
+    // Somebody else may have been there first: at the folder itself, or at the
+    // one above, whose owner could put another in its place.
+    for (folder, others) in folder.ancestors().zip([0o077, 0o022]) {
+        let stat =
+            open::stat_path(folder, false).map_err(|error| runtime_failure(folder, &error))?;
+        let own = stat.uid == process::effective_user() && stat.mode & others == 0;
+        if stat.kind != open::Kind::Directory || !own {
+            let why = "it is not a folder of this user alone";
+            return Err(runtime_failure(folder, &why));
+        }
     }
+    Ok(())
 }
 
 fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
@@ -271,25 +298,8 @@ fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
 
 fn domain(
     plan: &LandlockPlan,
-    examined: &Examined,
-    absent: &mut Vec<String>,
-    warn: &dyn Fn(&str),
-) -> Result<secure_exec_sys::landlock::Ready, Failure> {
-    let mut rules = Vec::with_capacity(plan.grants.len());
-    for grant in &plan.grants {
-        match open::open_path(Path::new(&grant.path)) {
-            Ok(file) => rules.push(Rule {
-                file,
-                kind: grant.kind,
-            }),
-            Err(_) if grant.optional => {}
-            Err(error) => {
-                unopened(grant, &error, examined.listed.policy, warn)?;
-                absent.push(grant.path.clone());
-            }
-        }
-    }
-    rules.extend(own_files(examined)?);
+    rules: Vec<Rule>,
+) -> Result<secure_exec_sys::landlock::Ready, secure_exec_sys::Error> {
     let domain = Domain {
         abi: plan.abi,
         rules,
@@ -298,7 +308,30 @@ fn domain(
         scope_signals: plan.scope_signals,
         scope_abstract: plan.scope_abstract,
     };
-    domain.build().map_err(Failure::own)
+    domain.build()
+}
+
+/// The profile's grants and the plugin's own files, opened.
+fn rules(
+    plan: &LandlockPlan,
+    examined: &Examined,
+    absent: &mut Vec<String>,
+    warn: &dyn Fn(&str),
+) -> Result<Vec<Rule>, Failure> {
+    let mut rules = Vec::with_capacity(plan.grants.len());
+    for grant in &plan.grants {
+        let opened = open::open_path(Path::new(&grant.path));
+        match opened.and_then(|file| Rule::new(file, grant.kind)) {
+            Ok(rule) => rules.push(rule),
+            Err(_) if grant.optional => {}
+            Err(error) => {
+                unopened(grant, &error, examined.listed.policy, warn)?;
+                absent.push(grant.path.clone());
+            }
+        }
+    }
+    rules.extend(own_files(examined)?);
+    Ok(rules)
 }
 
 fn unopened(
@@ -328,7 +361,7 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
     let mut rules = Vec::new();
     let mut add = |file: &OwnedFd, kind: GrantKind| -> Result<(), Failure> {
         let file = open::duplicate(&file.as_fd()).map_err(Failure::own)?;
-        rules.push(Rule { file, kind });
+        rules.push(Rule::new(file, kind).map_err(Failure::own)?);
         Ok(())
     };
     match &examined.interpreter {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use secure_exec_core::decide::Judgement;
-use secure_exec_core::escape::Escaped;
+use secure_exec_core::escape::{Escaped, EscapedLines};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::process;
@@ -182,7 +182,9 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// A host that closed its standard error still gets the exit status.
+/// A host that closed its standard error still gets the exit status. Paths in
+/// messages are of files, which have names of anybody's choice.
 fn stderr(text: &str) {
+    let text = EscapedLines(text).to_string();
     let _closed = std::io::stderr().write_all(text.as_bytes());
 }

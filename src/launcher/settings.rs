@@ -117,14 +117,14 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 fn default_audit_log() -> Option<PathBuf> {
-    if secure_exec_sys::process::ids().euid == 0 {
+    if secure_exec_sys::process::effective_user() == 0 {
         return Some("/var/log/secure-exec/audit.log".into());
     }
     user_state().map(|folder| folder.join("audit.log"))
 }
 
 fn state_folder() -> PathBuf {
-    if secure_exec_sys::process::ids().euid == 0 {
+    if secure_exec_sys::process::effective_user() == 0 {
         return "/var/lib/secure-exec".into();
     }
     user_state().unwrap_or_else(|| "/nonexistent".into())
@@ -145,15 +145,15 @@ fn user_state() -> Option<PathBuf> {
 /// Where sockets and temporary files of a plugin may lie (`{runtime_dir}`).
 #[must_use]
 pub fn runtime_folder(plugin: &str) -> PathBuf {
-    let ids = secure_exec_sys::process::ids();
-    let base = if ids.euid == 0 {
+    let user = secure_exec_sys::process::effective_user();
+    let base = if user == 0 {
         PathBuf::from("/run/secure-exec")
     } else {
         environment("XDG_RUNTIME_DIR")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
             .map_or_else(
-                || Path::new("/tmp").join(format!("secure-exec-{}", ids.euid)),
+                || Path::new("/tmp").join(format!("secure-exec-{user}")),
                 |path| path.join("secure-exec"),
             )
     };

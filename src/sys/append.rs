@@ -39,7 +39,7 @@ impl AppendFile {
             | OFlag::O_NOCTTY;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let file =
-            nix::fcntl::open(path, flags, mode).map_err(Error::at("open for appending", path))?;
+            open::open_with(path, flags, mode).map_err(Error::at("open for appending", path))?;
         let stat = open::stat(file.as_fd())?;
         if stat.kind != Kind::Regular || stat.nlink != 1 {
             let what = format!(

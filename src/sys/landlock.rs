@@ -11,15 +11,28 @@ use nix::errno::Errno;
 use secure_exec_core::plan::GrantKind;
 
 use crate::Error;
-use crate::open::{self, Kind};
+use crate::open::{self, Kind, Stat};
 
 /// A folder or file and what is admitted there.
 #[derive(Debug)]
 pub struct Rule {
     /// The folder or file, opened at least with `O_PATH`.
     pub file: OwnedFd,
+    /// What it is.
+    pub stat: Stat,
     /// What is admitted beneath it.
     pub kind: GrantKind,
+}
+
+impl Rule {
+    /// A rule for an open folder or file.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub fn new(file: OwnedFd, kind: GrantKind) -> Result<Self, Error> {
+        let stat = open::stat(file.as_fd())?;
+        Ok(Self { file, stat, kind })
+    }
 }
 
 /// What a domain admits.
@@ -98,7 +111,7 @@ impl Domain {
         }
         let mut created = ruleset.create().map_err(failed)?;
         for rule in self.rules {
-            let is_folder = open::stat(rule.file.as_fd())?.kind == Kind::Directory;
+            let is_folder = rule.stat.kind == Kind::Directory;
             let mut access = access(rule.kind, abi) & AccessFs::from_all(abi);
             if !is_folder {
                 access &= AccessFs::from_file(abi);

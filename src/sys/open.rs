@@ -26,7 +26,7 @@ const READ: OFlag = OFlag::O_RDONLY
 /// # Errors
 /// As open(2).
 pub fn open_file(path: &Path) -> Result<OwnedFd, Error> {
-    nix::fcntl::open(path, READ, Mode::empty()).map_err(Error::at("open", path))
+    open_with(path, READ, Mode::empty()).map_err(Error::at("open", path))
 }
 
 /// Opens a folder.
@@ -34,7 +34,7 @@ pub fn open_file(path: &Path) -> Result<OwnedFd, Error> {
 /// # Errors
 /// As open(2).
 pub fn open_dir(path: &Path) -> Result<OwnedFd, Error> {
-    nix::fcntl::open(path, READ | OFlag::O_DIRECTORY, Mode::empty())
+    open_with(path, READ | OFlag::O_DIRECTORY, Mode::empty())
         .map_err(Error::at("open folder", path))
 }
 
@@ -44,7 +44,12 @@ pub fn open_dir(path: &Path) -> Result<OwnedFd, Error> {
 /// As open(2).
 pub fn open_path(path: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    nix::fcntl::open(path, flags, Mode::empty()).map_err(Error::at("open", path))
+    open_with(path, flags, Mode::empty()).map_err(Error::at("open", path))
+}
+
+/// By openat(2): behind open(2), musl sets close-on-exec once more.
+pub(crate) fn open_with(path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
+    nix::fcntl::openat(nix::fcntl::AT_FDCWD, path, flags, mode)
 }
 
 /// Opens a file for reading below `root`; links that leave it and magic links

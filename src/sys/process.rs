@@ -10,32 +10,28 @@ use nix::unistd::{Gid, Uid, User};
 
 use crate::Error;
 
-/// Who the process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ids {
-    /// Real user.
-    pub uid: u32,
-    /// Effective user.
-    pub euid: u32,
-    /// Real group.
-    pub gid: u32,
-    /// Process.
-    pub pid: u32,
-    /// Parent process.
-    pub ppid: u32,
+/// Real user id.
+#[must_use]
+pub fn user() -> u32 {
+    Uid::current().as_raw()
 }
 
-/// Who the process is.
+/// Effective user id.
 #[must_use]
-pub fn ids() -> Ids {
-    let positive = |pid: nix::unistd::Pid| u32::try_from(pid.as_raw()).unwrap_or(0);
-    Ids {
-        uid: Uid::current().as_raw(),
-        euid: Uid::effective().as_raw(),
-        gid: Gid::current().as_raw(),
-        pid: positive(nix::unistd::getpid()),
-        ppid: positive(nix::unistd::getppid()),
-    }
+pub fn effective_user() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// Process id.
+#[must_use]
+pub fn id() -> u32 {
+    std::process::id()
+}
+
+/// Process id of the parent; 0 where it lies outside of the PID namespace.
+#[must_use]
+pub fn parent_id() -> u32 {
+    std::os::unix::process::parent_id()
 }
 
 /// The host's name; empty where the kernel has none.

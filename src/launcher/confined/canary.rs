@@ -1,11 +1,13 @@
 //! Canaries: what must work before and must fail after confinement.
 
 use std::ffi::{CStr, CString};
+use std::path::Path;
 
 use secure_exec_core::arch::Arch;
 use secure_exec_core::filter::{Action, Call, Filter};
-use secure_exec_core::plan::{GrantKind, LandlockPlan};
+use secure_exec_core::plan::GrantKind;
 use secure_exec_core::syscall;
+use secure_exec_sys::landlock::Rule;
 use secure_exec_sys::{canary, open};
 
 use crate::failure::Failure;
@@ -30,14 +32,14 @@ impl Canaries {
     /// Chooses the attempts, and makes sure that each works now: one that
     /// fails anyway proves nothing.
     pub(crate) fn choose(
-        landlock: Option<&LandlockPlan>,
+        landlock: Option<&Vec<Rule>>,
         filter: Option<&Filter>,
     ) -> Result<Self, Failure> {
         let mut chosen = Self::default();
-        if let Some(plan) = landlock {
+        if let Some(rules) = landlock {
             let mut candidates = FILES
                 .iter()
-                .filter(|path| !is_granted(plan, path))
+                .filter(|path| !is_granted(rules, path))
                 .peekable();
             let is_needed = candidates.peek().is_some();
             chosen.file = candidates
@@ -99,29 +101,19 @@ impl Canaries {
 const EPERM: i32 = 1;
 
 /// A grant of the path itself or of a folder above it, however it is written.
-fn is_granted(plan: &LandlockPlan, path: &str) -> bool {
-    let same_file = |granted: &str| {
-        let identity = |path: &str| {
-            let stat = open::stat_path(std::path::Path::new(path), true).ok()?;
-            Some((stat.dev, stat.ino))
-        };
-        let wanted = identity(granted);
-        wanted.is_some()
-            && std::path::Path::new(path)
-                .ancestors()
-                .any(|above| identity(&above.to_string_lossy()) == wanted)
-    };
-    plan.grants
-        .iter()
-        .filter(|grant| {
-            matches!(
-                grant.kind,
-                GrantKind::Read | GrantKind::Write | GrantKind::Execute
-            )
+fn is_granted(rules: &[Rule], path: &str) -> bool {
+    Path::new(path)
+        .ancestors()
+        .filter_map(|above| open::stat_path(above, true).ok())
+        .any(|above| {
+            rules.iter().any(|rule| {
+                let reads = matches!(
+                    rule.kind,
+                    GrantKind::Read | GrantKind::Write | GrantKind::Execute
+                );
+                reads && (rule.stat.dev, rule.stat.ino) == (above.dev, above.ino)
+            })
         })
-        // Only these can lie above a canary; the others are deeper.
-        .filter(|grant| grant.path.matches('/').count() <= 3)
-        .any(|grant| same_file(&grant.path))
 }
 
 /// Refused with an error, so that trying it ends nothing.

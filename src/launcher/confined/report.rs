@@ -93,7 +93,7 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
         .map(|(name, value)| ((*name).to_string(), json!(value)))
         .collect();
     // Root's processes are not counted against a limit (man 2 setrlimit).
-    let uncounted = secure_exec_sys::process::ids().uid == 0 && limits.contains_key("processes");
+    let uncounted = secure_exec_sys::process::user() == 0 && limits.contains_key("processes");
     json!({
         "enforcement": plan.enforcement().name(),
         "missing": missing,
