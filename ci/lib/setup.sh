@@ -1,0 +1,51 @@
+# Sourced by the scripts beside it: installs what they need, and only that.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export CARGO_TERM_COLOR=never
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+    printf 'ERROR: %s\n' "$*" >&2
+    exit 1
+}
+
+# need_packages PACKAGE...: installs the Debian packages that are missing.
+need_packages() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    [ "$(id -u)" -eq 0 ] || fail "these Debian packages are missing: ${missing[*]}; install them as root"
+    say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# need_command COMMAND PACKAGE: as above, where something else than the
+# package may have brought the command.
+need_command() {
+    command -v "$1" >/dev/null || need_packages "$2"
+}
+
+need_rust() {
+    command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (https://rustup.rs)"
+    # The toolchain and its targets are named in rust-toolchain.toml.
+    if command -v rustup >/dev/null; then
+        rustup target list --installed | grep -qx x86_64-unknown-linux-musl ||
+            rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+    fi
+}
+
+# cargo_tool COMMAND CRATE: a cargo subcommand from crates.io.
+cargo_tool() {
+    cargo "$1" --version >/dev/null 2>&1 || cargo install --locked "$2"
+}
+
+# Folder of the release programs, for this machine.
+release_folder() {
+    printf '%s/%s-unknown-linux-musl/release' "${CARGO_TARGET_DIR:-target}" "$(uname -m)"
+}
