@@ -1,7 +1,7 @@
 //! secure-exec: verify a plugin's bytes and run exactly those bytes in a
 //! sandbox made for it.
 //!
-//! The manual is in [`manual`]. [`run::launch`] is the table of contents of a
+//! The manual is in [`manual`]. `run::launch` is the table of contents of a
 //! launch; each stage below it has a file of its own and consumes the stage
 //! before it.
 

@@ -1,4 +1,4 @@
-//! A launch from start to end. [`launch`] is its table of contents.
+//! A launch from start to end. `launch` is its table of contents.
 
 use std::convert::Infallible;
 use std::io::Write as _;

@@ -1,1 +1,12 @@
-//! m
+//! The manual of the code, for those who read or change it. Users read the
+//! manual pages.
+//!
+//! - [`house`]: the packages and what each may do.
+//! - [`launch`]: one launch as types.
+//! - [`images`]: how bytes are fixed, and what that is worth.
+//! - [`exec_ticket`]: how the filter knows the launch's own exec.
+
+pub mod exec_ticket;
+pub mod house;
+pub mod images;
+pub mod launch;
