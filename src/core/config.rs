@@ -4,13 +4,14 @@ use serde::Deserialize;
 
 use crate::located::{LocatedError, parse_yaml};
 use crate::policy::Policy;
+use crate::version::VersionOne;
 
 /// The configuration; every key may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Version of the format: 1.
-    pub version: Option<u32>,
+    /// Version of the format.
+    pub version: Option<VersionOne>,
     /// Whitelist file or folder.
     pub whitelist: Option<String>,
     /// Policy.
@@ -39,17 +40,7 @@ impl Config {
     /// # Errors
     /// The first mistake, with its place.
     pub fn parse(bytes: &[u8], file: &str) -> Result<Self, LocatedError> {
-        let config: Self = parse_yaml(bytes, file)?;
-        match config.version {
-            None | Some(1) => Ok(config),
-            Some(other) => Err(crate::located::located(
-                "",
-                file,
-                0,
-                0,
-                format!("version {other} of the configuration is not supported; this is 1"),
-            )),
-        }
+        parse_yaml(bytes, file)
     }
 }
 

@@ -20,5 +20,6 @@ pub mod profile;
 pub mod shebang;
 pub mod size;
 pub mod syscall;
+pub mod version;
 pub mod violation;
 pub mod whitelist;

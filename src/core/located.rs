@@ -56,7 +56,8 @@ pub fn parse_yaml<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Result<T, Lo
         let (line, column) = place.map_or((0, 0), |place| {
             (narrow(place.line()), narrow(place.column()))
         });
-        let message = plain(&error.without_snippet().to_string());
+        let error = error.without_snippet();
+        let message = own_words(error).unwrap_or_else(|| plain(&error.to_string()));
         located(text, file, line, column, message)
     })
 }
@@ -108,7 +109,7 @@ fn options() -> serde_yaml::Options {
             max_documents: 1,
             max_aliases: 0,
             max_anchors: 0,
-            max_depth: 16,
+            max_depth: DEEPEST,
             max_nodes: 5_000_000,
             max_events: 10_000_000,
             max_total_scalar_bytes: LARGEST,
@@ -125,6 +126,51 @@ fn options() -> serde_yaml::Options {
 fn narrow<T: TryInto<u32>>(number: T) -> u32 {
     number.try_into().unwrap_or(u32::MAX)
 }
+
+/// What concerns the rules of these files, which the reader's own words do not
+/// know: what is wrong and what to write instead.
+fn own_words(error: &serde_yaml::Error) -> Option<String> {
+    use serde_yaml::Error;
+    use serde_yaml::budget::BudgetBreach;
+    Some(match error {
+        Error::Budget { breach, .. } => match breach {
+            BudgetBreach::Documents { .. } => {
+                "a second document begins here; a file has one".into()
+            }
+            BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. } => NO_ALIASES.into(),
+            BudgetBreach::Depth { .. } => {
+                format!("nested deeper than {DEEPEST} levels, as nothing here needs to be")
+            }
+            _ => "the file has too many values".into(),
+        },
+        Error::UnknownAnchor { .. } => NO_ALIASES.into(),
+        Error::MergeKeyNotAllowed { .. } => {
+            "merge keys ('<<') are not allowed; write the keys out".into()
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().unwrap_or("this key");
+            format!("duplicate key '{}'; remove one of the two", Escaped(key))
+        }
+        Error::Unexpected {
+            expected: "mapping start",
+            ..
+        } => "expected a mapping, that is, lines of 'key: value'".into(),
+        Error::Unexpected {
+            expected: "sequence start",
+            ..
+        } => "expected a list, that is, '[a, b]' or lines of '- a'".into(),
+        Error::Unexpected {
+            expected: "string scalar",
+            ..
+        } => "expected text".into(),
+        Error::Eof { .. } => "the file ends where a value is expected".into(),
+        _ => return None,
+    })
+}
+
+const NO_ALIASES: &str = "anchors and aliases are not allowed; write the value out";
+/// Levels of nesting that are read.
+const DEEPEST: usize = 16;
 
 /// One line, no control characters, and no second mention of the place.
 fn plain(message: &str) -> String {

@@ -7,12 +7,14 @@ use serde::{Deserialize, Deserializer, de};
 use super::{Isolation, OnViolation, Ports, Signals};
 use crate::located::{LocatedError, parse_yaml};
 use crate::size::Bytes;
+use crate::version::VersionOne;
 
 /// A profile as it is written: every key may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawProfile {
-    pub(super) version: Option<u32>,
+    #[serde(rename = "version")]
+    pub(super) _version: Option<VersionOne>,
     pub(super) name: Option<String>,
     pub(super) description: Option<String>,
     pub(super) extends: Option<String>,
@@ -38,17 +40,7 @@ impl RawProfile {
     /// # Errors
     /// The first mistake, with its place.
     pub fn parse(bytes: &[u8], file: &str) -> Result<Self, LocatedError> {
-        let raw: Self = parse_yaml(bytes, file)?;
-        match raw.version {
-            None | Some(1) => Ok(raw),
-            Some(other) => Err(crate::located::located(
-                "",
-                file,
-                0,
-                0,
-                format!("version {other} of profiles is not supported; this is 1"),
-            )),
-        }
+        parse_yaml(bytes, file)
     }
 
     /// The profile's own name, where it has one.
