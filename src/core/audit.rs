@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use crate::escape;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,13 +108,14 @@ pub struct Launch {
 }
 
 impl Record<'_> {
-    /// The record as one line, with its line feed. JSON escapes every control
-    /// character, so a name can't start a line of its own.
+    /// The record as one line, with its line feed. Every control character is
+    /// escaped, so a name can't start a line of its own, nor change how the
+    /// log is shown.
     #[must_use]
     pub fn to_line(&self) -> String {
         // Serialising strings and numbers into memory has no way to fail; a
         // record without its fields would still be refused by every reader.
-        let mut line = serde_json::to_string(self).unwrap_or_default();
+        let mut line = escape::json(&serde_json::to_string(self).unwrap_or_default());
         line.push('\n');
         line
     }

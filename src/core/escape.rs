@@ -16,34 +16,67 @@ impl Escaped<'_> {
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
         for (shown, c) in self.0.chars().enumerate() {
             if shown == Self::LIMIT {
                 return write!(f, "… ({} bytes)", self.0.len());
             }
-            if is_unsafe(c) {
-                write!(f, "\\u{{{:x}}}", u32::from(c))?;
-            } else {
-                f.write_char(c)?;
-            }
+            escaped(f, c)?;
         }
         Ok(())
     }
 }
 
-/// The same for a message of several lines, whole: line feeds stay, since the
+/// As [`Escaped`], but whole: for sentences whose outside parts are cut
+/// already.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole<'a>(pub &'a str);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| escaped(f, c))
+    }
+}
+
+/// As [`Whole`], for a message of several lines: line feeds stay, since the
 /// message was laid out with them.
 #[derive(Clone, Copy, Debug)]
-pub struct EscapedLines<'a>(pub &'a str);
+pub struct Lines<'a>(pub &'a str);
 
-impl fmt::Display for EscapedLines<'_> {
+impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
+        use fmt::Write as _;
         self.0.chars().try_for_each(|c| match c {
             '\n' => f.write_char(c),
-            c if is_unsafe(c) => write!(f, "\\u{{{:x}}}", u32::from(c)),
-            c => f.write_char(c),
+            c => escaped(f, c),
         })
+    }
+}
+
+/// JSON whose strings have every unsafe character escaped: JSON itself demands
+/// that of C0 controls alone. Line feeds between values stay.
+#[must_use]
+pub fn json(serialised: &str) -> String {
+    use fmt::Write as _;
+    if !serialised.chars().any(|c| is_unsafe(c) && c != '\n') {
+        return serialised.to_string();
+    }
+    serialised.chars().fold(String::new(), |mut text, c| {
+        if is_unsafe(c) && c != '\n' {
+            // Writing into a string has no way to fail.
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+        text
+    })
+}
+
+fn escaped(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
+    use fmt::Write as _;
+    if is_unsafe(c) {
+        write!(f, "\\u{{{:x}}}", u32::from(c))
+    } else {
+        f.write_char(c)
     }
 }
 
@@ -73,7 +106,25 @@ mod tests {
 
     #[test]
     fn a_message_keeps_its_lines() {
-        assert_eq!(EscapedLines("a\nb\x1b[2J").to_string(), "a\nb\\u{1b}[2J");
+        assert_eq!(Lines("a\nb\x1b[2J").to_string(), "a\nb\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_sentence_is_not_cut() {
+        let long = "x".repeat(1000);
+        assert_eq!(
+            Whole(&format!("{long}\n")).to_string(),
+            format!("{long}\\u{{a}}")
+        );
+    }
+
+    #[test]
+    fn json_stays_json_and_means_the_same() {
+        let text = "a\u{202e}\u{9b}\x7f\n\u{feff}\\u{e9}";
+        let line = json(&serde_json::json!({ text: text }).to_string());
+        assert!(line.is_ascii());
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value[text], text);
     }
 
     #[test]

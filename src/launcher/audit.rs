@@ -79,7 +79,7 @@ impl AuditLog {
             Err(why) => {
                 warn(&format!(
                     "the audit log '{}' can't be written: {why}",
-                    self.path
+                    secure_exec_core::escape::Escaped(&self.path)
                 ));
                 Ok(AuditReceipt(()))
             }

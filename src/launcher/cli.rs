@@ -108,7 +108,7 @@ fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Command, Failu
     use lexopt::Arg::{Long, Short, Value};
     let mut parser = lexopt::Parser::from_args(words);
     let mut typed = Arguments::default();
-    let usage = |error: lexopt::Error| Failure::usage(error.to_string());
+    let usage = |error: lexopt::Error| Failure::usage(Escaped(&error.to_string()));
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Long("whitelist") => typed.whitelist = Some(parser.value().map_err(usage)?.into()),
@@ -139,7 +139,7 @@ fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Command, Failu
                 break;
             }
             unknown @ (Long(_) | Short(_)) => {
-                return Err(Failure::usage(unknown.unexpected().to_string()));
+                return Err(usage(unknown.unexpected()));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use secure_exec_core::decide::Judgement;
-use secure_exec_core::escape::Escaped;
+use secure_exec_core::escape::{self, Escaped, Whole};
 use secure_exec_core::filter::ExecTicket;
 use secure_exec_core::plan::{LandlockPlan, Step};
 use secure_exec_core::violation::Violation;
@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let settings = Settings::merge(arguments)?;
     let plan = inspect(&settings, &name(arguments)?)?;
     let text = if arguments.json {
-        format!("{:#}\n", plan.json())
+        format!("{}\n", escape::json(&format!("{:#}", plan.json())))
     } else {
         plan.text()
     };
@@ -138,7 +138,7 @@ impl Inspection {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // Writing into a string has no way to fail.
-            let _ = writeln!(text, "{name:<12} {}", Escaped(value));
+            let _ = writeln!(text, "{name:<12} {}", Whole(value));
         };
         let listed = &self.listed;
         line("plugin", &listed.name);

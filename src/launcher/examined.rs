@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::Digest;
 use secure_exec_core::elf;
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{self, Environment, KernelFacts, SandboxPlan};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Isolation, expand};
@@ -271,8 +272,10 @@ fn plan(
             .as_ref()
             .is_some_and(|entry| !entry.libraries.is_empty()),
     };
-    let plan = plan::lower(&listed.profile, &inputs)
-        .map_err(|why| Failure::own(format!("profile '{}': {why}", listed.profile.name)))?;
+    let plan = plan::lower(&listed.profile, &inputs).map_err(|why| {
+        let name = Escaped(&listed.profile.name);
+        Failure::own(format!("profile '{name}': {why}"))
+    })?;
     let missing = plan.enforcement().missing();
     if !missing.is_empty() && listed.profile.isolation == Isolation::Process {
         let names: Vec<String> = missing.iter().map(ToString::to_string).collect();

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::os::fd::RawFd;
 
-use secure_exec_core::escape::Escaped;
+use secure_exec_core::escape::{self, Escaped, Whole};
 use secure_exec_core::violation::Violation;
 
 /// Why the plugin does not run.
@@ -79,6 +79,7 @@ impl Failure {
             "message": self.to_string(),
         })
         .to_string();
+        line = escape::json(&line);
         line.push('\n');
         line
     }
@@ -123,7 +124,7 @@ fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> f
             f,
             "ERROR: Plugin '{plugin}' refused ({}): {}",
             other.code(),
-            Escaped(&other.reason())
+            Whole(&other.reason())
         )?,
     }
     f.write_str(cure(violation))

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{self, Isolation, Profile, RawProfile, builtin};
@@ -72,7 +73,7 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
         return Err(Failure::own(format!(
             "profile '{}' has no sandbox, and the whitelist does not say 'allow_unconfined: true'\n\
              Use another profile, or allow it in the whitelist's settings.",
-            profile.name
+            Escaped(&profile.name)
         )));
     }
     for finding in findings {

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::profile::has_dotdot;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::open::{self, Kind, Stat};
@@ -177,7 +178,8 @@ fn file_violations(
     let forbidden = listed.whitelist.forbidden_paths.iter();
     if let Some(place) = forbidden.into_iter().find(|place| path.starts_with(place)) {
         found.push(Violation::PathTraversal(format!(
-            "the plugin lies in the forbidden path '{place}'"
+            "the plugin lies in the forbidden path '{}'",
+            Escaped(place)
         )));
     }
     if stat.size > limit {

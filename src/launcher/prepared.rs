@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use secure_exec_core::arch::Arch;
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::{self, Action, ExecRule, ExecTicket, Filter, Request};
 use secure_exec_core::plan::{Environment, Grant, GrantKind, LandlockPlan, SeccompPlan, Step};
 use secure_exec_core::policy::Policy;
@@ -65,6 +66,7 @@ pub fn prepare(
         match step {
             Step::User(name) => {
                 account = Some(process::find_user(name).map_err(|error| {
+                    let name = Escaped(name);
                     Failure::own(format!("user '{name}' of the profile: {error}"))
                 })?)
             }
@@ -245,7 +247,8 @@ fn add_secrets(environment: &mut Environment, examined: &Examined) -> Result<(),
                 .map(OsString::into_vec)
                 .ok_or_else(|| {
                     Failure::own(format!(
-                        "secret '{name}': the variable '{variable}' is not set"
+                        "secret '{name}': the variable '{}' is not set",
+                        Escaped(variable)
                     ))
                 })?,
             Some(("file", path)) => {
@@ -292,7 +295,7 @@ fn make_runtime_folder(examined: &Examined) -> Result<(), Failure> {
 fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::own(format!(
         "the runtime folder '{}': {why}",
-        folder.to_string_lossy()
+        Escaped(&folder.to_string_lossy())
     ))
 }
 
@@ -342,13 +345,13 @@ fn unopened(
 ) -> Result<(), Failure> {
     let what = format!(
         "the path '{}' of the profile ({}): {error}",
-        grant.path,
+        Escaped(&grant.path),
         grant.kind.name()
     );
     if policy == Policy::Strict {
         return Err(Failure::own(format!(
             "{what}\nCreate it, or write '-{}' if it may be missing.",
-            grant.path
+            Escaped(&grant.path)
         )));
     }
     warn(&what);

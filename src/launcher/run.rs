@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use secure_exec_core::decide::Judgement;
-use secure_exec_core::escape::{Escaped, EscapedLines};
+use secure_exec_core::escape::{Lines, Whole};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::process;
@@ -159,19 +159,23 @@ impl Speaker {
 
     fn warn(&self, message: &str) {
         if !self.quiet {
-            stderr(&format!("WARNING: {}\n", Escaped(message)));
+            stderr(&format!("WARNING: {}\n", Whole(message)));
         }
     }
 
     fn tell(&self, message: &str) {
         if self.verbose {
-            stderr(&format!("secure-exec: {}\n", Escaped(message)));
+            stderr(&format!("secure-exec: {}\n", Whole(message)));
         }
     }
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    stderr(&format!("{failure}\n"));
+    // What came from outside is escaped where it was put in; should one place
+    // have been forgotten, it still does not reach the terminal.
+    let text = failure.to_string();
+    let lines = text.lines().map(|line| format!("{}\n", Whole(line)));
+    stderr(&lines.collect::<String>());
     ExitCode::from(failure.status())
 }
 
@@ -185,6 +189,6 @@ fn print(text: &str) -> ExitCode {
 /// A host that closed its standard error still gets the exit status. Paths in
 /// messages are of files, which have names of anybody's choice.
 fn stderr(text: &str) {
-    let text = EscapedLines(text).to_string();
+    let text = Lines(text).to_string();
     let _closed = std::io::stderr().write_all(text.as_bytes());
 }

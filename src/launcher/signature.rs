@@ -2,6 +2,7 @@
 //! the bytes themselves).
 
 use minisign_verify::{PublicKey, Signature};
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Entry, Settings};
 
@@ -71,5 +72,5 @@ fn read_key(key: &str) -> Result<PublicKey, String> {
     }
     let text = String::from_utf8_lossy(&loaded.bytes);
     PublicKey::decode(text.trim())
-        .map_err(|error| format!("the key '{key}' can't be read: {error}"))
+        .map_err(|error| format!("the key '{}' can't be read: {error}", Escaped(key)))
 }

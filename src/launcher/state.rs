@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use secure_exec_core::digest;
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::violation::Violation;
 
 use crate::audit::create_private;
@@ -64,6 +65,6 @@ fn remember(folder: &Path, name: &str, serial: u64) -> std::io::Result<()> {
 fn failure(path: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::own(format!(
         "the highest serial can't be kept at '{}': {why}",
-        path.to_string_lossy()
+        Escaped(&path.to_string_lossy())
     ))
 }

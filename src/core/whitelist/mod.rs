@@ -46,7 +46,7 @@ impl Whitelist {
                 std::str::from_utf8(bytes).unwrap_or_default(),
                 file,
                 entry.line,
-                1,
+                entry.column,
                 format!(
                     "the plugin's name must be that of the file, '{}'",
                     crate::escape::Escaped(stem)
@@ -144,6 +144,8 @@ pub struct Entry {
     pub kind: Option<String>,
     /// Line of the entry's name.
     pub line: u32,
+    /// Column of the entry's name.
+    pub column: u32,
 }
 
 /// The digest of an entry.

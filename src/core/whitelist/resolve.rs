@@ -117,7 +117,7 @@ fn entry(
         .metadata
         .get("dev")
         .is_some_and(|value| value.0 == "true");
-    let line = place(&raw.name).0;
+    let (line, column) = place(&raw.name);
     let interpreter = raw
         .interpreter
         .map(|found| pin(found, settings, source))
@@ -157,6 +157,7 @@ fn entry(
         endpoint: raw.endpoint,
         kind: raw.kind,
         line,
+        column,
     })
 }
 
@@ -206,7 +207,13 @@ fn unique(entries: &[Entry], source: &Source<'_>) -> Result<(), LocatedError> {
         None => Ok(()),
         Some(second) => {
             let why = format!("a second plugin has the name '{}'", second.name);
-            Err(located(source.text, source.file, second.line, 1, why))
+            Err(located(
+                source.text,
+                source.file,
+                second.line,
+                second.column,
+                why,
+            ))
         }
     }
 }

@@ -6,6 +6,7 @@ mod report;
 
 use std::convert::Infallible;
 
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::Step;
 use secure_exec_core::policy::Policy;
 use secure_exec_sys::{capabilities, limits, process};
@@ -122,6 +123,7 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         Step::Environment(_) | Step::Landlock(_) | Step::Seccomp(_) => {}
         Step::WorkingDirectory(path) => {
             process::change_directory(std::path::Path::new(path)).map_err(|error| {
+                let path = Escaped(path);
                 Failure::own(format!(
                     "the working directory '{path}' of the profile: {error}"
                 ))
