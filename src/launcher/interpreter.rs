@@ -113,8 +113,9 @@ pub fn loader(path: &str, libraries: &[Pin]) -> Result<OwnedFd, Violation> {
     if let Some(pin) = pin {
         return library(pin);
     }
-    let file = open_program(Path::new(path)).map_err(Violation::InterpreterUntrusted)?;
-    match trust::writable_by_root_alone(&file) {
+    let path = Path::new(path);
+    let file = open_program(path).map_err(Violation::InterpreterUntrusted)?;
+    match trust::writable_by_root_alone(path, &file) {
         Ok(None) => Ok(file),
         Ok(Some(why)) => Err(Violation::InterpreterUntrusted(format!(
             "the dynamic loader {why}"
@@ -150,7 +151,7 @@ pub fn library(pin: &Pin) -> Result<OwnedFd, Violation> {
 fn trusted(path: &Path, pin: Option<&Pin>) -> Result<Trusted, String> {
     let file = open_program(path)?;
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
-        return match trust::writable_by_root_alone(&file) {
+        return match trust::writable_by_root_alone(path, &file) {
             Ok(None) => Ok(Trusted::Place(file)),
             Ok(Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
             Err(error) => Err(error.to_string()),

@@ -77,11 +77,7 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
         )));
     }
     for finding in findings {
-        if policy == Policy::Strict {
-            violations.push(Violation::InsecurePermissions(finding.to_string()));
-        } else {
-            warnings.push(finding.to_string());
-        }
+        violations.push(Violation::InsecurePermissions(finding.to_string()));
     }
     match &entry {
         None => violations.push(Violation::NotWhitelisted),

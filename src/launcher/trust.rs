@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
@@ -26,15 +26,18 @@ pub struct Finding {
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,
+    /// Its owner.
+    pub owner: u32,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "'{}' can be written by others than root and its owner (mode {:04o})",
+            "'{}' can be written by others than root and the file's owner (mode {:04o}, user {})",
             Escaped(&self.path.to_string_lossy()),
-            self.mode & 0o7777
+            self.mode & 0o7777,
+            self.owner
         )
     }
 }
@@ -90,46 +93,112 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
         Bounded::Complete => {}
         Bounded::TooLarge => return Err(unreadable("it is larger than 64 MiB".into(), false)),
     }
-    let finding = insecure(&file, &stat).map_err(failed)?;
+    let finding = insecure(path, &file, &stat).map_err(failed)?;
     Ok(Loaded { bytes, finding })
 }
 
-/// Finds the file or folder on the way to `file` that others than root and
-/// its owner can write. A sticky folder (`/tmp`) above the file's own folder
-/// is no way in: what lies in it can't be renamed by others.
-fn insecure(file: &OwnedFd, stat: &Stat) -> Result<Option<Finding>, secure_exec_sys::Error> {
-    let path = open::real_path(file.as_fd())?;
+/// Finds the file, or the folder on the way to it, that others than root and
+/// its owner can write. The caller counts as the owner: he names the file.
+///
+/// A sticky folder (`/tmp`) is no way in where a folder lies in it: others
+/// can't rename that. What lies there itself, the file or a link to it, others
+/// may have put there first.
+fn insecure(
+    path: &Path,
+    file: &OwnedFd,
+    stat: &Stat,
+) -> Result<Option<Finding>, secure_exec_sys::Error> {
+    let real = open::real_path(file.as_fd())?;
+    let finding = |path: &Path, stat: &Stat| Finding {
+        path: path.to_path_buf(),
+        mode: stat.mode,
+        owner: stat.uid,
+    };
     if others_can_write(stat) {
-        return Ok(Some(Finding {
-            path,
-            mode: stat.mode,
-        }));
+        return Ok(Some(finding(&real, stat)));
     }
-    for (level, folder) in path.ancestors().skip(1).enumerate() {
-        let stat = open::stat_path(folder, false)?;
-        let sticky = level > 0 && stat.mode & 0o1000 != 0;
-        if others_can_write(&stat) && !sticky {
-            return Ok(Some(Finding {
-                path: folder.to_path_buf(),
-                mode: stat.mode,
-            }));
+    let caller = secure_exec_sys::process::ids().euid;
+    for step in way(path, &real)? {
+        let folder = open::stat_path(&step.folder, false)?;
+        let stranger = ![0, stat.uid, caller].contains(&folder.uid);
+        let sticky = step.to_folder && folder.mode & 0o1000 != 0;
+        if stranger || (others_can_write(&folder) && !sticky) {
+            return Ok(Some(finding(&step.folder, &folder)));
         }
     }
     Ok(None)
 }
+
+/// A folder in which a name is looked up on the way to a file.
+struct Looked {
+    folder: PathBuf,
+    /// The name is that of a folder, not of a file or link.
+    to_folder: bool,
+}
+
+/// The folders above a file, and those above every link that leads to it by
+/// the path that was named.
+fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> {
+    let above = |path: &Path| -> Vec<Looked> {
+        let folders = path.ancestors().skip(1).enumerate();
+        let looked = folders.map(|(level, folder)| Looked {
+            folder: folder.to_path_buf(),
+            to_folder: level > 0,
+        });
+        looked.collect()
+    };
+    let mut steps = above(real);
+    for link in links(path)? {
+        steps.extend(above(&link));
+    }
+    Ok(steps)
+}
+
+/// The symbolic links on a path, each by a path without others. The path was
+/// opened, so it leads somewhere; one that changes all the time is cut.
+fn links(path: &Path) -> Result<Vec<PathBuf>, secure_exec_sys::Error> {
+    let mut left = open::absolute(path)?;
+    let mut found = Vec::new();
+    let mut at = PathBuf::from("/");
+    while found.len() <= MOST_LINKS {
+        let mut parts = left.components();
+        let Some(part) = parts.next() else { break };
+        let rest = parts.as_path().to_path_buf();
+        let next = at.join(part);
+        match part {
+            Component::RootDir => at = next,
+            Component::ParentDir => drop(at.pop()),
+            Component::Normal(_) if open::stat_path(&next, false)?.kind == Kind::Symlink => {
+                left = open::read_link(&next)?.join(rest);
+                found.push(next);
+                continue;
+            }
+            Component::Normal(_) => at = next,
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+        left = rest;
+    }
+    Ok(found)
+}
+
+/// As many as the kernel follows (man 7 path_resolution).
+const MOST_LINKS: usize = 40;
 
 const fn others_can_write(stat: &Stat) -> bool {
     stat.mode & 0o022 != 0
 }
 
 /// Whether root alone can replace or change the file at its path: it and
-/// every folder above it belong to root and nobody else can write them.
-/// Returns the first thing that fails, as a phrase.
+/// every folder on the way to it, by links too, belong to root and nobody else
+/// can write them. Returns the first thing that fails, as a phrase.
 ///
 /// # Errors
 /// The path can't be examined.
-pub fn writable_by_root_alone(file: &OwnedFd) -> Result<Option<String>, secure_exec_sys::Error> {
-    let path = open::real_path(file.as_fd())?;
+pub fn writable_by_root_alone(
+    path: &Path,
+    file: &OwnedFd,
+) -> Result<Option<String>, secure_exec_sys::Error> {
+    let real = open::real_path(file.as_fd())?;
     let stat = open::stat(file.as_fd())?;
     let complaint = |path: &Path, stat: &Stat| {
         let shown = path.to_string_lossy();
@@ -148,11 +217,11 @@ pub fn writable_by_root_alone(file: &OwnedFd) -> Result<Option<String>, secure_e
             None
         }
     };
-    if let Some(found) = complaint(&path, &stat) {
+    if let Some(found) = complaint(&real, &stat) {
         return Ok(Some(found));
     }
-    for folder in path.ancestors().skip(1) {
-        if let Some(found) = complaint(folder, &open::stat_path(folder, false)?) {
+    for step in way(path, &real)? {
+        if let Some(found) = complaint(&step.folder, &open::stat_path(&step.folder, false)?) {
             return Ok(Some(found));
         }
     }

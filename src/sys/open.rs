@@ -236,6 +236,32 @@ pub fn real_path(file: BorrowedFd<'_>) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+/// The target of a symbolic link.
+///
+/// # Errors
+/// As readlink(2).
+pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
+    nix::fcntl::readlink(path)
+        .map(PathBuf::from)
+        .map_err(Error::at("read the link", path))
+}
+
+/// A path from the root on: a relative one begins in the working directory.
+///
+/// # Errors
+/// As getcwd(2).
+pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    if path.is_absolute() {
+        return Ok(path.to_path_buf());
+    }
+    let here = std::env::current_dir().map_err(|error| {
+        Error::call("find the working directory")(Errno::from_raw(
+            error.raw_os_error().unwrap_or(libc::EIO),
+        ))
+    })?;
+    Ok(here.join(path))
+}
+
 /// Whether a bounded read met the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounded {
