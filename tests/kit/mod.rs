@@ -211,6 +211,7 @@ impl Host {
             variables: Vec::new(),
             stdin: Vec::new(),
             whitelist: Some(self.whitelist()),
+            under: Vec::new(),
         }
     }
 
@@ -269,6 +270,7 @@ pub(crate) struct Launch<'a> {
     variables: Vec<(String, std::ffi::OsString)>,
     stdin: Vec<u8>,
     whitelist: Option<PathBuf>,
+    under: Vec<std::ffi::OsString>,
 }
 
 impl Launch<'_> {
@@ -321,9 +323,23 @@ impl Launch<'_> {
         self
     }
 
+    /// The words of a program that starts the launcher, such as `prlimit`.
+    pub(crate) fn under<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
+        self.under
+            .extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
     /// The command, for tests that run it themselves.
     pub(crate) fn command(&self) -> Command {
-        let mut command = self.host.command(self.host.launcher());
+        let launcher = self.host.launcher();
+        let mut words = self
+            .under
+            .iter()
+            .map(OsStr::new)
+            .chain([launcher.as_os_str()]);
+        let mut command = self.host.command(words.next().unwrap());
+        command.args(words);
         command.arg("--config").arg(self.host.path("config.yaml"));
         command.arg("--audit-log").arg(self.host.audit_log());
         if let Some(whitelist) = &self.whitelist {
