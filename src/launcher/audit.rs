@@ -1,5 +1,6 @@
 //! Writing the audit log.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use secure_exec_core::audit::{Launch, Record};
@@ -17,6 +18,8 @@ pub struct AuditLog {
     launch: Launch,
     policy: Policy,
     path: String,
+    /// Once is enough: a launch has several records.
+    warned: Cell<bool>,
 }
 
 /// Proof that a record was written, or that the policy lets a launch go on
@@ -53,6 +56,7 @@ impl AuditLog {
             },
             policy,
             path: path.to_string_lossy().into_owned(),
+            warned: Cell::new(false),
         })
     }
 
@@ -76,6 +80,7 @@ impl AuditLog {
         match written {
             Ok(()) => Ok(AuditReceipt(())),
             Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
+            Err(_) if self.warned.replace(true) => Ok(AuditReceipt(())),
             Err(why) => {
                 warn(&format!(
                     "the audit log '{}' can't be written: {why}",

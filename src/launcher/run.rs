@@ -60,13 +60,16 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     let plugin = name(arguments)?;
     let settings = Settings::merge(arguments)?;
     let listed = listed::list(&settings, &plugin)?;
-    let speaker = Speaker::new(arguments, listed.policy);
+    let speaker = Speaker::new(arguments);
     let warn = |message: &str| speaker.warn(message);
     speaker.tell(&format!(
         "policy {}, profile {}",
         listed.policy, listed.profile.name
     ));
-    listed.warnings.iter().for_each(|warning| warn(warning));
+    // Audit-only observes in silence; but for a log that it can't write.
+    if listed.policy != Policy::AuditOnly {
+        listed.warnings.iter().for_each(|warning| warn(warning));
+    }
     let log = AuditLog::open(&settings.audit_log, listed.policy)?;
 
     let authorized = authorize(listed, &log, &warn)?;
@@ -149,10 +152,9 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
-    pub(crate) fn new(arguments: &Arguments, policy: Policy) -> Self {
+    pub(crate) fn new(arguments: &Arguments) -> Self {
         Self {
-            // Audit-only observes, and is silent about it.
-            quiet: arguments.quiet || policy == Policy::AuditOnly,
+            quiet: arguments.quiet,
             verbose: arguments.verbose,
         }
     }
