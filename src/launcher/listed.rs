@@ -26,6 +26,8 @@ pub struct Listed {
     pub entry: Option<Entry>,
     /// What the whitelist demands.
     pub whitelist: whitelist::Settings,
+    /// The whitelist's file.
+    pub whitelist_path: PathBuf,
     /// SHA-256 of the whitelist file.
     pub whitelist_digest: Option<String>,
     /// Where relative paths begin.
@@ -43,6 +45,7 @@ pub struct Listed {
 /// A whitelist from its file, or one file of its folder.
 struct Loaded {
     whitelist: Whitelist,
+    path: PathBuf,
     digest: String,
     folder: PathBuf,
     findings: Vec<Finding>,
@@ -83,7 +86,7 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
-    violations.extend(of_whitelist(settings, &demanded)?);
+    violations.extend(of_whitelist(settings, &loaded.path, &demanded)?);
     let plugin_root = demanded
         .plugin_root
         .as_ref()
@@ -94,6 +97,7 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
         name: plugin.to_string(),
         entry,
         whitelist: demanded,
+        whitelist_path: loaded.path,
         whitelist_digest: Some(loaded.digest),
         plugin_root,
         policy,
@@ -104,6 +108,16 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
 }
 
 impl Listed {
+    /// Remembers the whitelist's serial, so that no older one counts after it.
+    ///
+    /// # Errors
+    /// The state can't be written.
+    pub fn remember(&self, settings: &Settings) -> Result<(), Failure> {
+        self.whitelist.serial.map_or(Ok(()), |serial| {
+            state::remember_serial(&settings.state_folder, &self.whitelist_path, serial)
+        })
+    }
+
     /// What the policy says of what was found so far: a plugin that is refused
     /// already is not even opened.
     #[must_use]
@@ -151,6 +165,7 @@ fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     let shown = path.to_string_lossy();
     Ok(Loaded {
         whitelist: Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?,
+        path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: parent(path),
         findings: loaded.finding.into_iter().collect(),
@@ -166,6 +181,7 @@ fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
             entries: Vec::new(),
             warnings: Vec::new(),
         },
+        path: folder.to_path_buf(),
         digest: digest::sha256(b"").to_string(),
         folder: folder.to_path_buf(),
         findings,
@@ -184,6 +200,7 @@ fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
         Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str()).map_err(Failure::own)?;
     Ok(Loaded {
         whitelist,
+        path,
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder.to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
@@ -224,6 +241,7 @@ fn of_entry(
 
 fn of_whitelist(
     settings: &Settings,
+    path: &Path,
     demanded: &whitelist::Settings,
 ) -> Result<Vec<Violation>, Failure> {
     let mut found = Vec::new();
@@ -236,11 +254,7 @@ fn of_whitelist(
         )));
     }
     if let Some(serial) = demanded.serial {
-        found.extend(state::check_serial(
-            &settings.state_folder,
-            &settings.whitelist,
-            serial,
-        )?);
+        found.extend(state::check_serial(&settings.state_folder, path, serial)?);
     }
     Ok(found)
 }

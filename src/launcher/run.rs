@@ -60,6 +60,7 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     let plugin = name(arguments)?;
     let settings = Settings::merge(arguments)?;
     let listed = listed::list(&settings, &plugin)?;
+    listed.remember(&settings)?;
     let speaker = Speaker::new(arguments);
     let warn = |message: &str| speaker.warn(message);
     speaker.tell(&format!(

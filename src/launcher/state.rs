@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::digest;
 use secure_exec_core::escape::Escaped;
@@ -14,43 +14,57 @@ use crate::audit::create_private;
 use crate::failure::Failure;
 use crate::trust;
 
-/// Compares a whitelist's serial with the highest that was seen, and remembers
-/// it.
+/// Compares a whitelist's serial with the highest that was seen.
 ///
 /// # Errors
-/// The state can't be read or written: a check that can't run is a failed one.
+/// The state can't be read: a check that can't run is a failed one.
 pub fn check_serial(
     state: &Path,
     whitelist: &Path,
     serial: u64,
 ) -> Result<Option<Violation>, Failure> {
+    let seen = seen(&place(state, whitelist)?)?;
+    Ok((serial < seen).then(|| {
+        Violation::WhitelistRollback(format!(
+            "the whitelist's serial is {serial}, but {seen} was seen already"
+        ))
+    }))
+}
+
+/// Remembers a whitelist's serial, if it is the highest.
+///
+/// # Errors
+/// The state can't be read or written.
+pub fn remember_serial(state: &Path, whitelist: &Path, serial: u64) -> Result<(), Failure> {
+    let path = place(state, whitelist)?;
+    if serial > seen(&path)? {
+        path.parent().map(create_private);
+        write(&path, serial).map_err(|error| failure(&path, &error))?;
+    }
+    Ok(())
+}
+
+/// Each whitelist has a file of its own.
+fn place(state: &Path, whitelist: &Path) -> Result<PathBuf, Failure> {
     let absolute = std::path::absolute(whitelist).map_err(|error| failure(state, &error))?;
     let name = digest::sha256(absolute.as_os_str().as_bytes()).hex();
-    let folder = state.join("serials");
-    let path = folder.join(&name);
-    let seen = match trust::read(&path) {
+    Ok(state.join("serials").join(name))
+}
+
+fn seen(path: &Path) -> Result<u64, Failure> {
+    match trust::read(path) {
         Ok(loaded) => String::from_utf8_lossy(&loaded.bytes)
             .trim()
             .parse::<u64>()
-            .map_err(|_| failure(&path, &"it holds no number"))?,
-        Err(error) if error.is_not_found() => 0,
-        Err(error) => return Err(failure(&path, &error)),
-    };
-    if serial < seen {
-        return Ok(Some(Violation::WhitelistRollback(format!(
-            "the whitelist's serial is {serial}, but {seen} was seen already"
-        ))));
+            .map_err(|_| failure(path, &"it holds no number")),
+        Err(error) if error.is_not_found() => Ok(0),
+        Err(error) => Err(failure(path, &error)),
     }
-    if serial > seen {
-        create_private(&folder);
-        remember(&folder, &name, serial).map_err(|error| failure(&path, &error))?;
-    }
-    Ok(None)
 }
 
 /// Through a new file and a rename, so that a crash leaves the old number.
-fn remember(folder: &Path, name: &str, serial: u64) -> std::io::Result<()> {
-    let new = folder.join(format!("{name}.{}", std::process::id()));
+fn write(path: &Path, serial: u64) -> std::io::Result<()> {
+    let new = path.with_extension(std::process::id().to_string());
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -59,7 +73,7 @@ fn remember(folder: &Path, name: &str, serial: u64) -> std::io::Result<()> {
         .open(&new)?;
     writeln!(file, "{serial}")?;
     file.sync_all()?;
-    std::fs::rename(&new, folder.join(name))
+    std::fs::rename(&new, path)
 }
 
 fn failure(path: &Path, why: &dyn std::fmt::Display) -> Failure {
