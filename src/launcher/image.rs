@@ -56,12 +56,11 @@ impl Image {
         }
     }
 
-    /// Fixes a script: always a copy, since its interpreter reads it after
-    /// exec, when a lease is gone.
+    /// Fixes bytes by copying them, which works everywhere.
     ///
     /// # Errors
     /// As [`Image::fix`].
-    pub fn fix_script(file: &OwnedFd, limit: u64) -> Result<Fixing, Error> {
+    pub fn fix_copy(file: &OwnedFd, limit: u64) -> Result<Fixing, Error> {
         Self::sealed(file, limit)
     }
 
