@@ -156,14 +156,20 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
     let mut loader = None;
     if let Some(path) = &program.interpreter {
         match interpreter::loader(path, &pins) {
-            Ok(found) => loader = Some(found),
+            Ok(found) => {
+                loader = Some(found.file);
+                violations.extend(found.violation);
+            }
             Err(violation) => violations.push(violation),
         }
     }
     let mut libraries = Vec::with_capacity(pins.len());
     for pin in &pins {
         match interpreter::library(pin) {
-            Ok(found) => libraries.push(found),
+            Ok(found) => {
+                libraries.push(found.file);
+                violations.extend(found.violation);
+            }
             Err(violation) => violations.push(violation),
         }
     }

@@ -103,32 +103,39 @@ pub fn of_script(shebang: &Shebang, pin: Option<&Pin>) -> Result<Interpreter, Vi
     })
 }
 
-/// Opens and verifies a dynamic loader. One that the entry pins as a library
-/// needs no trusted place.
-///
-/// # Errors
-/// [`Violation::InterpreterUntrusted`], with the reason.
-pub fn loader(path: &str, libraries: &[Pin]) -> Result<OwnedFd, Violation> {
-    let pin = libraries.iter().find(|library| library.path == path);
-    if let Some(pin) = pin {
-        return library(pin);
-    }
-    let path = Path::new(path);
-    let file = open_program(path).map_err(Violation::InterpreterUntrusted)?;
-    match trust::writable_by_root_alone(path, &file) {
-        Ok(None) => Ok(file),
-        Ok(Some(why)) => Err(Violation::InterpreterUntrusted(format!(
-            "the dynamic loader {why}"
-        ))),
-        Err(error) => Err(Violation::InterpreterUntrusted(error.to_string())),
-    }
+/// A loader or library, with what is wrong with it.
+#[derive(Debug)]
+pub struct Library {
+    /// Its file.
+    pub file: OwnedFd,
+    /// It is not the pinned one, or lies where it is not to be trusted.
+    pub violation: Option<Violation>,
 }
 
-/// Opens and verifies a pinned library.
+/// Opens and verifies a dynamic loader. One that the entry pins as a library
+/// needs no trusted place, and is compared among the libraries.
 ///
 /// # Errors
-/// [`Violation::LibraryMismatch`], with both digests.
-pub fn library(pin: &Pin) -> Result<OwnedFd, Violation> {
+/// [`Violation::InterpreterUntrusted`]: there is none.
+pub fn loader(path: &str, libraries: &[Pin]) -> Result<Library, Violation> {
+    let untrusted = Violation::InterpreterUntrusted;
+    let pinned = libraries.iter().any(|library| library.path == path);
+    let path = Path::new(path);
+    let file = open_program(path).map_err(untrusted)?;
+    let complaint = if pinned {
+        None
+    } else {
+        trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?
+    };
+    let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));
+    Ok(Library { file, violation })
+}
+
+/// Opens a pinned library and compares it with its pin.
+///
+/// # Errors
+/// [`Violation::LibraryMismatch`]: there is nothing to compare.
+pub fn library(pin: &Pin) -> Result<Library, Violation> {
     let shown = Escaped(&pin.path);
     let mismatch = |why: String| Violation::LibraryMismatch(format!("library '{shown}': {why}"));
     let expected = pin
@@ -141,11 +148,9 @@ pub fn library(pin: &Pin) -> Result<OwnedFd, Violation> {
     let actual = digest_file(file.as_fd(), hasher, DEFAULT_LIMIT)
         .map_err(|error| mismatch(error.to_string()))?
         .ok_or_else(|| mismatch("it is too large".into()))?;
-    if actual.matches(expected) {
-        Ok(file)
-    } else {
-        Err(mismatch(format!("expected {expected}, actual {actual}")))
-    }
+    let violation = (!actual.matches(expected))
+        .then(|| mismatch(format!("expected {expected}, actual {actual}")));
+    Ok(Library { file, violation })
 }
 
 fn trusted(path: &Path, pin: Option<&Pin>) -> Result<Trusted, String> {
