@@ -28,9 +28,14 @@ pub fn take(file: BorrowedFd<'_>) -> Result<(), Error> {
     ignore_break_signal()?;
     // SAFETY: F_SETLEASE takes a plain integer and touches no memory.
     let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    Errno::result(answer).map_err(Error::call("take a read lease"))?;
+    // From here to exec nobody is to be told of a break: the signal would be
+    // the plugin's, or end the launcher once its signals are restored.
+    // SAFETY: F_SETOWN takes a plain integer and touches no memory.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETOWN, 0) };
     Errno::result(answer)
         .map(drop)
-        .map_err(Error::call("take a read lease"))
+        .map_err(Error::call("silence the read lease"))
 }
 
 /// Whether the lease is whole: nobody has asked to write since it was taken.
