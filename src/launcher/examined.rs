@@ -20,7 +20,7 @@ use secure_exec_sys::{open, probe};
 
 use crate::failure::Failure;
 use crate::image::{Fixing, Image};
-use crate::interpreter::{self, Interpreter};
+use crate::interpreter::{self, Interpreter, Trusted};
 use crate::listed::Listed;
 use crate::opened::Opened;
 use crate::settings::runtime_folder;
@@ -49,6 +49,18 @@ pub struct Examined {
     pub environment: Environment,
     /// `{runtime_dir}`.
     pub runtime_folder: PathBuf,
+}
+
+impl Examined {
+    /// Whether nobody has touched the plugin or its pinned interpreter since
+    /// they were hashed.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    pub fn is_intact(&self) -> Result<bool, secure_exec_sys::Error> {
+        let interpreter = self.interpreter.as_ref().map(|found| &found.file);
+        Ok(self.image.is_intact()? && interpreter.map_or(Ok(true), Trusted::is_intact)?)
+    }
 }
 
 /// What examining led to.

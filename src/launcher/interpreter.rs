@@ -52,6 +52,17 @@ impl Trusted {
         }
     }
 
+    /// Whether nobody has touched the bytes since they were hashed.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    pub fn is_intact(&self) -> Result<bool, secure_exec_sys::Error> {
+        match self {
+            Self::Pinned(image) => image.is_intact(),
+            Self::Place(_) => Ok(true),
+        }
+    }
+
     /// Whether Landlock needs a rule for it.
     #[must_use]
     pub const fn has_path(&self) -> bool {

@@ -86,7 +86,7 @@ impl Confined {
                 message,
             }
         };
-        match self.prepared.examined.image.is_intact() {
+        match self.prepared.examined.is_intact() {
             Ok(true) => {}
             Ok(false) => {
                 return Err(failed(
