@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::{Algorithm, Digest};
@@ -166,20 +166,25 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         .map(|entry| entry.libraries.clone())
         .unwrap_or_default();
     let mut loader = None;
-    if let Some(path) = &program.interpreter {
-        match interpreter::loader(path, &pins) {
+    let mut libraries = Vec::with_capacity(pins.len());
+    for pin in &pins {
+        match interpreter::library(pin) {
             Ok(found) => {
-                loader = Some(found.file);
+                // The file that was compared, not its path once more.
+                if program.interpreter.as_ref() == Some(&pin.path) {
+                    loader = Some(open::duplicate(&found.file).map_err(&failed)?);
+                }
+                libraries.push(found.file);
                 violations.extend(found.violation);
             }
             Err(violation) => violations.push(violation),
         }
     }
-    let mut libraries = Vec::with_capacity(pins.len());
-    for pin in &pins {
-        match interpreter::library(pin) {
+    let is_pinned = |path: &String| pins.iter().any(|pin| pin.path == *path);
+    if let Some(path) = program.interpreter.as_ref().filter(|path| !is_pinned(path)) {
+        match interpreter::loader(Path::new(path)) {
             Ok(found) => {
-                libraries.push(found.file);
+                loader = Some(found.file);
                 violations.extend(found.violation);
             }
             Err(violation) => violations.push(violation),

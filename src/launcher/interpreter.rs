@@ -123,26 +123,24 @@ pub struct Library {
     pub violation: Option<Violation>,
 }
 
-/// Opens and verifies a dynamic loader. One that the entry pins as a library
-/// needs no trusted place, and is compared among the libraries.
+/// Opens and verifies a dynamic loader that the entry does not pin.
 ///
 /// # Errors
 /// [`Violation::InterpreterUntrusted`]: there is none.
-pub fn loader(path: &str, libraries: &[Pin]) -> Result<Library, Violation> {
+pub fn loader(path: &Path) -> Result<Library, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
-    let pinned = libraries.iter().any(|library| library.path == path);
-    let path = Path::new(path);
     let file = open_program(path).map_err(untrusted)?;
-    let complaint = if pinned {
-        None
-    } else {
-        trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?
-    };
+    let complaint =
+        trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?;
     let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));
     Ok(Library { file, violation })
 }
 
 /// Opens a pinned library and compares it with its pin.
+///
+/// It is loaded after exec, from its own file, which nothing guards by then:
+/// so nobody else may be able to write it, now or through a descriptor from
+/// earlier.
 ///
 /// # Errors
 /// [`Violation::LibraryMismatch`]: there is nothing to compare.
@@ -154,13 +152,18 @@ pub fn library(pin: &Pin) -> Result<Library, Violation> {
         .as_ref()
         .ok_or_else(|| mismatch("no hash".into()))?;
     let file = open_program(Path::new(&pin.path)).map_err(mismatch)?;
+    let writable = |why| Violation::InsecurePermissions(format!("the library '{shown}' {why}"));
+    let writer = trust::writer(&file).map_err(|error| mismatch(error.to_string()))?;
     let hasher = Hasher::new(expected.algorithm())
         .ok_or_else(|| mismatch("fs-verity digests are for plugins alone".into()))?;
     let actual = digest_file(file.as_fd(), hasher, DEFAULT_LIMIT)
         .map_err(|error| mismatch(error.to_string()))?
         .ok_or_else(|| mismatch("it is too large".into()))?;
-    let violation = (!actual.matches(expected))
-        .then(|| mismatch(format!("expected {expected}, actual {actual}")));
+    let violation = if actual.matches(expected) {
+        writer.map(writable)
+    } else {
+        Some(mismatch(format!("expected {expected}, actual {actual}")))
+    };
     Ok(Library { file, violation })
 }
 

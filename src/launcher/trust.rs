@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
+use secure_exec_sys::{lease, process};
 
 /// Configuration files are read up to this many bytes.
 const LIMIT: u64 = 64 << 20;
@@ -117,7 +118,7 @@ fn insecure(
     if others_can_write(stat) {
         return Ok(Some(finding(&real, stat)));
     }
-    let caller = secure_exec_sys::process::ids().euid;
+    let caller = secure_exec_sys::process::effective_user();
     for step in way(path, &real)? {
         let folder = open::stat_path(&step.folder, false)?;
         let stranger = ![0, stat.uid, caller].contains(&folder.uid);
@@ -227,6 +228,33 @@ pub fn writable_by_root_alone(
     }
     Ok(None)
 }
+
+/// Whether others than root and the launcher's user can write an open file,
+/// or somebody does. Returns how, as a phrase.
+///
+/// # Errors
+/// The file can't be examined.
+pub fn writer(file: &OwnedFd) -> Result<Option<String>, secure_exec_sys::Error> {
+    let stat = open::stat(file.as_fd())?;
+    let own = process::effective_user();
+    if stat.uid != 0 && stat.uid != own {
+        return Ok(Some(format!("belongs to user {}", stat.uid)));
+    }
+    if others_can_write(&stat) {
+        return Ok(Some(format!(
+            "can be written by others (mode {:04o})",
+            stat.mode & 0o7777
+        )));
+    }
+    // Where there are no leases, or none on root's files for other users,
+    // the mode has to do.
+    match lease::take(file.as_fd()) {
+        Err(error) if error.errno() == Some(EAGAIN) => Ok(Some("is open for writing".into())),
+        _ => Ok(None),
+    }
+}
+
+const EAGAIN: i32 = 11;
 
 const fn libc_enoent() -> i32 {
     2
