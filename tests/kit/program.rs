@@ -24,6 +24,16 @@ pub(crate) fn static_c(source: &str) -> PathBuf {
     })
 }
 
+/// Builds a shared C library.
+pub(crate) fn shared_c(source: &str) -> PathBuf {
+    built("c", source, |text, out| {
+        let mut command = Command::new("gcc");
+        command.args(["-O1", "-Wall", "-fPIC", "-shared", "-o"]);
+        command.arg(out).arg(text);
+        command
+    })
+}
+
 /// Builds a Go program.
 pub(crate) fn go(source: &str) -> PathBuf {
     built("go", source, |text, out| {
