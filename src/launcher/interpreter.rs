@@ -201,6 +201,13 @@ fn open_program(path: &Path) -> Result<OwnedFd, String> {
     if stat.kind != Kind::Regular {
         return Err(format!("'{shown}' is {}", stat.kind));
     }
+    // Before anything reads it; what grows later meets the limit there.
+    if stat.size > DEFAULT_LIMIT {
+        return Err(format!(
+            "'{shown}' has {} bytes, {DEFAULT_LIMIT} are the limit",
+            stat.size
+        ));
+    }
     Ok(file)
 }
 
