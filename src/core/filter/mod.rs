@@ -129,7 +129,7 @@ pub struct Request<'a> {
     pub sockets: Sockets,
     /// New processes, not only threads.
     pub fork: bool,
-    /// Change metadata by path.
+    /// Change the metadata of files.
     pub metadata: bool,
     /// Some folder is writable.
     pub writes: bool,

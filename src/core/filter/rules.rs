@@ -10,29 +10,33 @@ use super::{Admitted, ExecRule, ExecTicket, FilterError, Request};
 use crate::profile::OnViolation;
 use crate::syscall;
 
-/// Change a file's metadata by its path, which no Landlock right covers.
-const METADATA_BY_PATH: &[&str] = &[
+/// Change a file's metadata, by its path or through any descriptor, also one
+/// that only reads. No Landlock right covers that: without this list, a plugin
+/// could change the mode of every file of its user that it may read, which for
+/// root are the system's libraries.
+const METADATA: &[&str] = &[
     "chmod",
     "fchmodat",
     "fchmodat2",
+    "fchmod",
     "chown",
     "lchown",
+    "fchown",
     "fchownat",
     "utime",
     "utimes",
     "futimesat",
+    "utimensat",
     "setxattr",
     "lsetxattr",
+    "fsetxattr",
     "removexattr",
     "lremovexattr",
+    "fremovexattr",
     "setxattrat",
     "removexattrat",
     "file_setattr",
 ];
-
-/// Change a file's metadata through a descriptor. Without a writable folder
-/// there is nothing of the plugin's own to change.
-const METADATA_BY_DESCRIPTOR: &[&str] = &["fchown", "fsetxattr", "fremovexattr"];
 
 /// Take a process id first, where 0 is the caller.
 const OWN_PROCESS: &[&str] = &[
@@ -69,8 +73,8 @@ const PRCTL: &[(u64, u64)] = &[
 const TERMINAL_REQUESTS: &[u64] = &[0x5412, 0x541c, 0x5423, 0x541d];
 /// FIOSETOWN and SIOCSPGRP: signals by way of descriptors.
 const OWNER_REQUESTS: &[u64] = &[0x8901, 0x8902];
-/// FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY.
-const ATTRIBUTE_REQUESTS: &[u64] = &[0x4008_6602, 0x401c_5820, 0x4080_6685];
+/// FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY.
+const ATTRIBUTE_REQUESTS: &[u64] = &[0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685];
 
 const NEW_NAMESPACES: u64 = 0x7e02_0080;
 const CLONE_NAMESPACES: u64 = 0x7e02_0000;
@@ -291,24 +295,8 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         // PRIO_PROCESS, IOPRIO_WHO_PROCESS.
         "setpriority" => who(request, 0),
         "ioprio_set" => who(request, 1),
-        "fchmod" => {
-            if request.writes {
-                When(vec![vec![bits_clear(1, SET_ID_BITS)]])
-            } else {
-                Never
-            }
-        }
-        name if METADATA_BY_DESCRIPTOR.contains(&name) => only_if(request.writes),
-        // futimens(3) is utimensat(2) without a path.
-        "utimensat" if !request.metadata => {
-            if request.writes {
-                When(vec![vec![long(1, 0)]])
-            } else {
-                Never
-            }
-        }
-        name if METADATA_BY_PATH.contains(&name) && !request.metadata => Never,
-        "chmod" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
+        name if METADATA.contains(&name) && !request.metadata => Never,
+        "chmod" | "fchmod" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
         "fchmodat" | "fchmodat2" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
         "open" if request.writes => creating(1, 2),
         "openat" if request.writes => creating(2, 3),
@@ -348,7 +336,7 @@ fn ioctl(request: &Request<'_>) -> Vec<Condition> {
     if !request.signals_scoped {
         refused.extend(OWNER_REQUESTS);
     }
-    if !request.writes {
+    if !request.metadata {
         refused.extend(ATTRIBUTE_REQUESTS);
     }
     refused

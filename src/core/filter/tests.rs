@@ -340,7 +340,7 @@ fn terminal_input_is_not_forged() {
 }
 
 #[test]
-fn metadata_changes_by_descriptor_and_never_set_ids() {
+fn metadata_changes_where_granted_and_set_ids_never() {
     each(|arch, request| {
         let none = Probe::new(request);
         assert_eq!(none.call("fchmod", &[3, 0o600]), EPERM);
@@ -350,11 +350,13 @@ fn metadata_changes_by_descriptor_and_never_set_ids() {
         });
         assert_eq!(probe.call("fchmodat", &[3, 0, 0o600]), EPERM);
         assert_eq!(probe.call("setxattr", &[]), EPERM);
-        assert_eq!(probe.call("fchmod", &[3, 0o755]), Action::Allow);
-        assert_eq!(probe.call("fchmod", &[3, 0o4755]), EPERM);
-        assert_eq!(probe.call("fchmod", &[3, 0o2755 | 1 << 40]), EPERM);
-        assert_eq!(probe.call("utimensat", &[3, 0, 0, 0]), Action::Allow);
-        assert_eq!(probe.call("utimensat", &[3, 1 << 40, 0, 0]), EPERM);
+        // A descriptor may be one that only reads.
+        for name in ["fchmod", "fchown", "utimensat", "fsetxattr"] {
+            assert_eq!(probe.call(name, &[3, 0, 0, 0]), EPERM, "{name}");
+        }
+        for number in [0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685] {
+            assert_eq!(probe.call("ioctl", &[3, number]), EPERM, "{number:x}");
+        }
         assert_eq!(probe.call("openat", &[3, 1, 0o100, 0o4755]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0o20_000_000, 0o2755]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0, 0o4755]), Action::Allow);
@@ -370,6 +372,11 @@ fn metadata_changes_by_descriptor_and_never_set_ids() {
         });
         assert_eq!(probe.call("fchmodat", &[3, 0, 0o600]), Action::Allow);
         assert_eq!(probe.call("fchmodat", &[3, 0, 0o4600]), EPERM);
+        assert_eq!(probe.call("fchmod", &[3, 0o755]), Action::Allow);
+        assert_eq!(probe.call("fchmod", &[3, 0o4755]), EPERM);
+        assert_eq!(probe.call("fchmod", &[3, 0o2755 | 1 << 40]), EPERM);
+        assert_eq!(probe.call("utimensat", &[3, 0, 0, 0]), Action::Allow);
+        assert_eq!(probe.call("ioctl", &[3, 0x4008_6602]), Action::Allow);
     });
 }
 

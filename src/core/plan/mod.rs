@@ -195,7 +195,7 @@ pub struct SeccompPlan {
     pub sockets: Sockets,
     /// New processes, not only threads.
     pub fork: bool,
-    /// Change metadata by path.
+    /// Change the metadata of files.
     pub metadata: bool,
     /// Some folder is writable.
     pub writes: bool,

@@ -58,7 +58,7 @@ pub struct Filesystem {
     pub write: Vec<PathGrant>,
     /// May be executed.
     pub execute: Vec<PathGrant>,
-    /// Metadata may be changed by path.
+    /// Metadata may be changed.
     pub metadata: bool,
     /// Nodes of `/dev`.
     pub devices: Vec<String>,
