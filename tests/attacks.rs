@@ -1,12 +1,14 @@
 //! Attack classes, each shown to work without the sandbox first.
 
+mod exec;
+mod files;
 mod identity;
 mod interloper;
 mod paths;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use crate::kit::{Host, Outcome, program};
 
@@ -60,6 +62,40 @@ fn behind(
     command
 }
 
+/// A profile like `default` with the folder "in" to read and "out" to write.
+fn boxed(host: &Host, name: &str, more: &str) {
+    for folder in ["in", "out", "outside"] {
+        if !host.path(folder).exists() {
+            host.folder(folder);
+        }
+    }
+    let (read, write) = (host.path("in"), host.path("out"));
+    let files = format!("filesystem: {{ read: [{read:?}], write: [{write:?}] }}");
+    host.profile(name, &format!("{files}\n{more}"));
+}
+
+/// A process of the same user that does nothing but wait for its end.
+struct Outsider(Child);
+
+impl Outsider {
+    fn of(host: &Host) -> Self {
+        let mut command = host.command("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+
+    /// Lets it end, and tells whether nothing else ended it: a signal that was
+    /// sent by now arrives before the end of its input.
+    fn was_left_alone(mut self) -> bool {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap().success()
+    }
+}
+
 impl Outcome {
     /// Every attempt worked: without the sandbox, the attack is one.
     #[track_caller]
@@ -68,6 +104,19 @@ impl Outcome {
         let outcome = self.succeeded();
         assert!(!outcome.stdout.is_empty(), "{outcome:#?}");
         assert!(outcome.stdout.lines().all(worked), "{}", outcome.stdout);
+        outcome
+    }
+
+    /// Every attempt was answered with the usual error, but for the others.
+    #[track_caller]
+    fn all_refused(self, usual: &str, others: &[(&str, &str)]) -> Self {
+        let outcome = self.succeeded();
+        assert!(!outcome.stdout.is_empty(), "{outcome:#?}");
+        for line in outcome.stdout.lines() {
+            let (attempt, answer) = line.rsplit_once(": ").unwrap();
+            let other = others.iter().find(|(name, _)| *name == attempt);
+            assert_eq!(answer, other.map_or(usual, |other| other.1), "{attempt}");
+        }
         outcome
     }
 }
