@@ -248,6 +248,9 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         // listen(2) on an unbound socket binds it to some port by itself.
         "listen" | "accept" | "accept4" => only_if(sockets.tcp_bind || sockets.unix_bind),
         "sendto" if sockets.is_none() => When(vec![vec![long(4, 0), bits_clear(3, MSG_FASTOPEN)]]),
+        // Their addresses lie in memory: a datagram socket that was inherited
+        // as a standard stream would send to anybody.
+        "sendmsg" | "sendmmsg" if sockets.is_none() => Never,
         // TCP fast open connects without Landlock's hook.
         "sendto" | "sendmmsg" => When(vec![vec![bits_clear(3, MSG_FASTOPEN)]]),
         "sendmsg" => When(vec![vec![bits_clear(2, MSG_FASTOPEN)]]),

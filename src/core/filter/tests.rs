@@ -205,7 +205,9 @@ fn sockets_need_a_grant_and_their_own_protocol() {
         assert_eq!(none.call("socketpair", &[1, 2, 0]), EPERM);
         assert_eq!(none.call("sendto", &[3, 1, 1, 0, 0, 0]), Action::Allow);
         assert_eq!(none.call("sendto", &[3, 1, 1, 0, HIGH, 16]), EPERM);
-        assert_eq!(none.call("connect", &[]), EPERM);
+        for name in ["connect", "sendmsg", "sendmmsg"] {
+            assert_eq!(none.call(name, &[]), EPERM, "{name}");
+        }
 
         let tcp = Sockets {
             tcp: true,
