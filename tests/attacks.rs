@@ -1,10 +1,13 @@
 //! Attack classes, each shown to work without the sandbox first.
 
+mod descriptors;
+mod environment;
 mod exec;
 mod files;
 mod identity;
 mod interloper;
 mod paths;
+mod sockets;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
