@@ -1,5 +1,10 @@
 //! The launch itself: status, streams, descriptors, identity of the bytes.
 
+mod cni;
+mod hosts;
+mod runtimes;
+mod scripts;
+
 use crate::kit::{EVERYONE, Host, program};
 
 #[test]

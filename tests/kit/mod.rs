@@ -1,6 +1,7 @@
 //! The test kit: a plugin host in a temporary folder, launches, and the
 //! programs that are launched. It knows nothing of single tests.
 
+pub(crate) mod namespace;
 pub(crate) mod program;
 
 use std::ffi::OsStr;
@@ -213,6 +214,23 @@ impl Host {
             whitelist: Some(self.whitelist()),
             under: Vec::new(),
         }
+    }
+
+    /// A symbolic link to the launcher, by which a host finds the plugin.
+    pub(crate) fn shim(&self, name: &str) -> PathBuf {
+        let path = self.path("bin").join(name);
+        std::os::unix::fs::symlink("secure-exec", &path).unwrap();
+        self.own(&path);
+        path
+    }
+
+    /// Variables that tell a shim what options tell the launcher.
+    pub(crate) fn shim_variables(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("SECURE_EXEC_CONFIG", self.path("config.yaml")),
+            ("SECURE_EXEC_WHITELIST", self.whitelist()),
+            ("SECURE_EXEC_AUDIT_LOG", self.audit_log()),
+        ]
     }
 
     /// A command that runs as the host's user in a clean environment.
