@@ -1,1 +1,9 @@
-//! Each shipped profile, with real programs of its kind.
+//! Each shipped profile with a real program of its kind: what the kind needs
+//! works as without secure-exec, and what it does not need is refused.
+
+mod compute;
+mod interpreters;
+mod jvm;
+mod mcp;
+mod network;
+mod sockets;
