@@ -83,16 +83,34 @@ refused or could not be executed; 127 no such plugin.
 /// The launcher's own name; under any other it is a plugin's stand-in.
 const OWN_NAME: &str = "secure-exec";
 
+/// A command line that can't be followed.
+#[derive(Debug)]
+pub struct Misuse {
+    /// A usage failure (exit status 125) that names the argument.
+    pub failure: Failure,
+    /// `--ready-fd`, whose reader would take its end for a plugin that runs.
+    pub ready_fd: Option<RawFd>,
+}
+
+impl From<Failure> for Misuse {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            ready_fd: None,
+        }
+    }
+}
+
 /// Reads the command line.
 ///
 /// # Errors
-/// A usage failure (exit status 125) that names the argument.
-pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
+/// The first mistake.
+pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Misuse> {
     let called = words.next().unwrap_or_default();
     let called = called.as_bytes().rsplit(|byte| *byte == b'/').next();
     let called = OsStr::from_bytes(called.unwrap_or_default());
     if called.is_empty() {
-        return Err(Failure::usage("the program was started without a name"));
+        return Err(Failure::usage("the program was started without a name").into());
     }
     if called != OWN_NAME {
         return Ok(Command::Launch(Box::new(Arguments {
@@ -104,52 +122,95 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Failu
     parse_options(words)
 }
 
-fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
-    use lexopt::Arg::{Long, Short, Value};
+fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Command, Misuse> {
     let mut parser = lexopt::Parser::from_args(words);
     let mut typed = Arguments::default();
-    let usage = |error: lexopt::Error| Failure::usage(Escaped(&error.to_string()));
-    while let Some(argument) = parser.next().map_err(usage)? {
-        match argument {
-            Long("whitelist") => typed.whitelist = Some(parser.value().map_err(usage)?.into()),
-            Long("config") => typed.config = Some(parser.value().map_err(usage)?.into()),
-            Long("policy") => {
-                typed.policy = Some(policy("--policy", &parser.value().map_err(usage)?)?);
-            }
-            Long("profile") => {
-                typed.profile = Some(text("--profile", parser.value().map_err(usage)?)?);
-            }
-            Long("audit-log") => typed.audit_log = Some(parser.value().map_err(usage)?.into()),
-            Long("plugin-root") => typed.plugin_root = Some(parser.value().map_err(usage)?.into()),
-            Long("dry-run") => typed.dry_run = true,
-            Long("json") => typed.json = true,
-            Long("ready-fd") => typed.ready_fd = Some(descriptor(parser.value().map_err(usage)?)?),
-            Long("quiet") => typed.quiet = true,
-            Short('v') | Long("verbose") => typed.verbose = true,
-            Long(name @ ("supervise" | "watch")) => {
-                return Err(Failure::usage(format!(
-                    "--{name} is not part of this version: the plugin replaces the launcher"
-                )));
-            }
-            Short('h') | Long("help") => return Ok(Command::Help),
-            Short('V') | Long("version") => return Ok(Command::Version),
-            Value(plugin) => {
-                typed.plugin = plugin;
-                typed.plugin_arguments = parser.raw_args().map_err(usage)?.collect();
-                break;
-            }
-            unknown @ (Long(_) | Short(_)) => {
-                return Err(usage(unknown.unexpected()));
+    let mut mistake = None;
+    // On after a mistake: --ready-fd may be still to come.
+    loop {
+        match parse_one(&mut parser, &mut typed) {
+            Ok(Parsed::Option) => {}
+            Ok(Parsed::All) => break,
+            Ok(Parsed::Instead(command)) if mistake.is_none() => return Ok(command),
+            Ok(Parsed::Instead(_)) => {}
+            Err(failure) => {
+                mistake.get_or_insert(failure);
             }
         }
     }
-    if typed.plugin.is_empty() {
-        return Err(Failure::usage("no PLUGIN given"));
+    let mistake = mistake.or_else(|| missing(&typed));
+    match mistake {
+        None => Ok(Command::Launch(Box::new(typed))),
+        Some(failure) => Err(Misuse {
+            failure,
+            ready_fd: typed.ready_fd,
+        }),
     }
-    if typed.json && !typed.dry_run {
-        return Err(Failure::usage("--json goes with --dry-run"));
+}
+
+/// What was read.
+enum Parsed {
+    /// An option.
+    Option,
+    /// PLUGIN and what follows it, or the end.
+    All,
+    /// An option that asks for no launch.
+    Instead(Command),
+}
+
+fn parse_one(parser: &mut lexopt::Parser, typed: &mut Arguments) -> Result<Parsed, Failure> {
+    use lexopt::Arg::{Long, Short, Value};
+    let usage = |error: lexopt::Error| Failure::usage(Escaped(&error.to_string()));
+    let Some(argument) = parser.next().map_err(usage)? else {
+        return Ok(Parsed::All);
+    };
+    match argument {
+        Long("whitelist") => typed.whitelist = Some(parser.value().map_err(usage)?.into()),
+        Long("config") => typed.config = Some(parser.value().map_err(usage)?.into()),
+        Long("policy") => {
+            typed.policy = Some(policy("--policy", &parser.value().map_err(usage)?)?);
+        }
+        Long("profile") => {
+            typed.profile = Some(text("--profile", parser.value().map_err(usage)?)?);
+        }
+        Long("audit-log") => typed.audit_log = Some(parser.value().map_err(usage)?.into()),
+        Long("plugin-root") => typed.plugin_root = Some(parser.value().map_err(usage)?.into()),
+        Long("dry-run") => typed.dry_run = true,
+        Long("json") => typed.json = true,
+        Long("ready-fd") => typed.ready_fd = Some(descriptor(parser.value().map_err(usage)?)?),
+        Long("quiet") => typed.quiet = true,
+        Short('v') | Long("verbose") => typed.verbose = true,
+        Long(name @ ("supervise" | "watch")) => {
+            return Err(Failure::usage(format!(
+                "--{name} is not part of this version: the plugin replaces the launcher"
+            )));
+        }
+        Short('h') | Long("help") => return Ok(Parsed::Instead(Command::Help)),
+        Short('V') | Long("version") => return Ok(Parsed::Instead(Command::Version)),
+        Value(plugin) => {
+            typed.plugin = plugin;
+            typed.plugin_arguments = parser.raw_args().map_err(usage)?.collect();
+            return Ok(Parsed::All);
+        }
+        unknown @ (Long(_) | Short(_)) => {
+            return Err(usage(unknown.unexpected()));
+        }
     }
-    Ok(Command::Launch(Box::new(typed)))
+    Ok(Parsed::Option)
+}
+
+/// What options demand of each other.
+fn missing(typed: &Arguments) -> Option<Failure> {
+    let mistake = if typed.plugin.is_empty() {
+        "no PLUGIN given"
+    } else if typed.json && !typed.dry_run {
+        "--json goes with --dry-run"
+    } else if typed.ready_fd.is_some() && typed.dry_run {
+        "--ready-fd does not go with --dry-run, which runs nothing"
+    } else {
+        return None;
+    };
+    Some(Failure::usage(mistake))
 }
 
 /// A policy by its name; `place` says where it was written.
@@ -185,7 +246,7 @@ fn descriptor(value: OsString) -> Result<RawFd, Failure> {
 mod tests {
     use super::*;
 
-    fn typed(words: &[&str]) -> Result<Command, Failure> {
+    fn typed(words: &[&str]) -> Result<Command, Misuse> {
         parse(words.iter().map(OsString::from))
     }
 
@@ -228,5 +289,19 @@ mod tests {
         for number in ["-1", "0", "2", "x", "99999999999"] {
             assert!(typed(&["secure-exec", "--ready-fd", number, "p"]).is_err());
         }
+    }
+
+    #[test]
+    fn a_mistake_is_told_to_the_ready_descriptor_wherever_it_stands() {
+        for words in [
+            &["secure-exec", "--policy", "x", "--ready-fd", "7", "p"][..],
+            &["secure-exec", "--ready-fd=7", "--unknown", "p"],
+            &["secure-exec", "--unknown=x", "--quiet=x", "--ready-fd=7"],
+            &["secure-exec", "--dry-run", "--ready-fd", "7", "p"],
+        ] {
+            assert_eq!(typed(words).unwrap_err().ready_fd, Some(7), "{words:?}");
+        }
+        let plugins = ["secure-exec", "--unknown", "p", "--ready-fd", "7"];
+        assert_eq!(typed(&plugins).unwrap_err().ready_fd, None);
     }
 }

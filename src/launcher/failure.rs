@@ -2,7 +2,7 @@
 //! ready descriptor is told.
 
 use std::fmt;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use secure_exec_core::escape::{self, Escaped, Whole};
 use secure_exec_core::violation::Violation;
@@ -174,11 +174,23 @@ const fn cure(violation: &Violation) -> &'static str {
     }
 }
 
-/// Tells the host over its ready descriptor why the plugin does not run.
-/// A host that has gone away is not an error.
-pub(crate) fn tell_ready(descriptor: RawFd, failure: &Failure) {
-    use std::io::Write as _;
-    if let Some(mut pipe) = secure_exec_sys::open::adopt(descriptor).map(std::fs::File::from) {
+/// The host's ready descriptor. Close-on-exec, so that a plugin that runs
+/// closes it.
+#[derive(Debug)]
+pub(crate) struct Ready(OwnedFd);
+
+impl Ready {
+    pub(crate) fn adopt(number: RawFd) -> Result<Self, Failure> {
+        secure_exec_sys::open::adopt(number)
+            .map(Self)
+            .ok_or_else(|| Failure::usage(format!("--ready-fd: descriptor {number} is not open")))
+    }
+
+    /// Tells the host why the plugin does not run. A host that has gone away
+    /// is not an error.
+    pub(crate) fn tell(self, failure: &Failure) {
+        use std::io::Write as _;
+        let mut pipe = std::fs::File::from(self.0);
         let _gone = pipe.write_all(failure.ready_line().as_bytes());
     }
 }

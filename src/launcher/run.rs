@@ -16,7 +16,7 @@ use crate::cli::{self, Arguments, Command};
 use crate::confined;
 use crate::dry_run;
 use crate::examined::{self, Examining};
-use crate::failure::{self, Failure};
+use crate::failure::{Failure, Ready};
 use crate::listed::{self, Listed};
 use crate::opened::{self, Opening};
 use crate::prepared;
@@ -27,7 +27,12 @@ use crate::settings::Settings;
 pub fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
-        Err(failure) => return report(&failure),
+        Err(misuse) => {
+            if let Some(Ok(ready)) = misuse.ready_fd.map(Ready::adopt) {
+                ready.tell(&misuse.failure);
+            }
+            return report(&misuse.failure);
+        }
     };
     let arguments = match command {
         Command::Help => return print(cli::HELP),
@@ -47,9 +52,15 @@ pub fn main() -> ExitCode {
             Err(failure) => report(&failure),
         };
     }
+    // Before anything is opened: a number that is free now would soon be the
+    // audit log's.
+    let ready = match arguments.ready_fd.map(Ready::adopt).transpose() {
+        Ok(ready) => ready,
+        Err(failure) => return report(&failure),
+    };
     let Err(failure) = launch(&arguments);
-    if let Some(descriptor) = arguments.ready_fd {
-        failure::tell_ready(descriptor, &failure);
+    if let Some(ready) = ready {
+        ready.tell(&failure);
     }
     report(&failure)
 }
