@@ -90,7 +90,7 @@ impl Confined {
             Ok(true) => {}
             Ok(false) => {
                 return Err(failed(
-                    "somebody opened it for writing during the launch\nTry again.".into(),
+                    "somebody opened it or its interpreter for writing during the launch\nTry again.".into(),
                 ));
             }
             Err(error) => return Err(failed(error.to_string())),
