@@ -2,6 +2,7 @@
 
 mod cni;
 mod hosts;
+mod images;
 mod runtimes;
 mod scripts;
 
