@@ -76,7 +76,7 @@ pub fn prepare(
             _ => {}
         }
     }
-    make_runtime_folder(&examined)?;
+    make_runtime_folder(&examined, account.as_ref())?;
     let mut absent = Vec::new();
     let rules = match examined.plan.landlock() {
         None => Vec::new(),
@@ -267,7 +267,9 @@ fn add_secrets(environment: &mut Environment, examined: &Examined) -> Result<(),
     Ok(())
 }
 
-fn make_runtime_folder(examined: &Examined) -> Result<(), Failure> {
+/// Makes `{runtime_dir}` where the profile uses it, for the user that the
+/// plugin will be.
+fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result<(), Failure> {
     let folder = &examined.runtime_folder;
     let is_used = examined.plan.landlock().is_some_and(|plan| {
         plan.grants
@@ -278,18 +280,31 @@ fn make_runtime_folder(examined: &Examined) -> Result<(), Failure> {
         return Ok(());
     }
     create_private(folder);
-    // Somebody else may have been there first: at the folder itself, or at the
-    // one above, whose owner could put another in its place.
-    for (folder, others) in folder.ancestors().zip([0o077, 0o022]) {
-        let stat =
-            open::stat_path(folder, false).map_err(|error| runtime_failure(folder, &error))?;
-        let own = stat.uid == process::effective_user() && stat.mode & others == 0;
-        if stat.kind != open::Kind::Directory || !own {
-            let why = "it is not a folder of this user alone";
-            return Err(runtime_failure(folder, &why));
-        }
+    let failed = |error: secure_exec_sys::Error| runtime_failure(folder, &error);
+    // Somebody else may have been there first, at the folder or above it.
+    let above = folder.parent().unwrap_or(folder);
+    let own = process::effective_user();
+    let stat = open::stat_path(above, false).map_err(failed)?;
+    let is_safe = stat.kind == open::Kind::Directory && stat.mode & 0o022 == 0;
+    if !is_safe || stat.uid != own {
+        let why = "others can write the folder above it";
+        return Err(runtime_failure(folder, &why));
     }
-    Ok(())
+    let stat = open::stat_path(folder, false).map_err(failed)?;
+    let private = stat.kind == open::Kind::Directory && stat.mode & 0o077 == 0;
+    let owner = account.map_or(own, Account::uid);
+    if !private || (stat.uid != owner && stat.uid != own) {
+        let why = "it is not a private folder of this user";
+        return Err(runtime_failure(folder, &why));
+    }
+    match account {
+        Some(account) => {
+            let [folder, above] = [open::open_dir(folder), open::open_dir(above)];
+            process::give_folder(&folder.map_err(failed)?, &above.map_err(failed)?, account)
+                .map_err(failed)
+        }
+        None => Ok(()),
+    }
 }
 
 fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {

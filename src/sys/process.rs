@@ -113,6 +113,14 @@ pub struct Account {
     name: std::ffi::CString,
 }
 
+impl Account {
+    /// The user's number.
+    #[must_use]
+    pub fn uid(&self) -> u32 {
+        self.uid.as_raw()
+    }
+}
+
 /// Looks a user up, by name or number.
 ///
 /// # Errors
@@ -146,6 +154,18 @@ pub fn become_user(account: &Account) -> Result<(), Error> {
     nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
     nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)?;
     crate::capabilities::raise_permitted()
+}
+
+/// Gives an open folder to that user, and lets everyone pass through the one
+/// above it, which lists nothing to them.
+///
+/// # Errors
+/// As fchown(2), fchmod(2).
+pub fn give_folder(folder: &impl AsFd, above: &impl AsFd, account: &Account) -> Result<(), Error> {
+    nix::unistd::fchown(folder, Some(account.uid), Some(account.gid))
+        .map_err(Error::call("give the folder to the user"))?;
+    nix::sys::stat::fchmod(above, Mode::from_bits_truncate(0o711))
+        .map_err(Error::call("let the user pass through the folder above"))
 }
 
 /// Ignores a signal until [`restore_signals`].
