@@ -1,10 +1,14 @@
 //! The launch itself: status, streams, descriptors, identity of the bytes.
 
 mod cni;
+mod command_line;
+mod dry_run;
 mod hosts;
 mod images;
+mod process;
 mod runtimes;
 mod scripts;
+mod settings;
 
 use crate::kit::{EVERYONE, Host, program};
 
