@@ -16,7 +16,7 @@ use secure_exec_core::profile::{Isolation, expand};
 use secure_exec_core::shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Expected, ImageChoice};
-use secure_exec_sys::{open, probe};
+use secure_exec_sys::{open, probe, process};
 
 use crate::failure::Failure;
 use crate::image::{Fixing, Image};
@@ -311,6 +311,11 @@ fn plan(
         kernel,
         policy: listed.policy,
         environment,
+        superuser: match &listed.profile.user {
+            None => process::effective_user() == 0,
+            // An unknown user ends the launch later.
+            Some(name) => process::find_user(name).is_ok_and(|account| account.uid() == 0),
+        },
         expand: &|text: &str| expand(text, &variable, &plugin_dir, &runtime_dir),
         libraries_pinned: listed
             .entry

@@ -150,6 +150,7 @@ pub fn compile(
         sockets: plan.sockets,
         fork: plan.fork,
         metadata: plan.metadata,
+        descriptor_metadata: plan.descriptor_metadata,
         writes: plan.writes,
         write_execute: plan.write_execute,
         signals_scoped: plan.signals_any || scoped,

@@ -330,6 +330,6 @@ impl Outcome {
     fn refused_after(mut self, said: &str) {
         let rest = self.stderr.strip_prefix(said).map(String::from);
         self.stderr = rest.unwrap_or_else(|| panic!("{self:#?}"));
-        self.refused(126).says("opened it for writing");
+        self.refused(126).says("for writing during the launch");
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 
 use super::{assert_clean, refused};
-use crate::kit::{Host, Outcome, run};
+use crate::kit::{Host, Outcome, run, with_ready};
 
 fn host() -> Host {
     let mut host = Host::new();
@@ -143,20 +143,11 @@ fn the_log_too_has_hostile_names_escaped() {
     assert_clean(&log);
     assert_eq!(log.lines().count(), 1);
     assert_eq!(host.record("security_violation")["plugin_name"], name);
-    let mut command = host.launch(name).option("--ready-fd").option("3").command();
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let number = std::os::fd::AsRawFd::as_raw_fd(&writer);
-    // SAFETY: dup2 is async-signal-safe, and 3 is nobody's in the child.
-    unsafe {
-        command.pre_exec(move || match nix::libc::dup2(number, 3) {
-            3 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
-    }
+    let ready = host.path("ready");
+    let launch = host.launch(name).option("--ready-fd").option("9");
+    let command = with_ready(&launch.command(), &ready);
     assert_eq!(run(command, b"").status, 126);
-    drop(writer);
-    let mut line = String::new();
-    std::io::Read::read_to_string(&mut reader, &mut line).unwrap();
+    let line = std::fs::read_to_string(ready).unwrap();
     assert_clean(&line);
     assert_eq!(line.lines().count(), 1, "{line:?}");
 }

@@ -451,6 +451,19 @@ pub(crate) fn run(mut command: Command, stdin: &[u8]) -> Outcome {
     }
 }
 
+/// The launch with descriptor 9 open for writing on a file.
+pub(crate) fn with_ready(launch: &Command, ready: &Path) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "exec 9>\"$0\"; exec \"$@\""]).arg(ready);
+    shell.arg(launch.get_program()).args(launch.get_args());
+    let variables = launch
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    shell.env_clear().envs(variables);
+    shell.current_dir(launch.get_current_dir().unwrap());
+    shell
+}
+
 /// `sha256:…` of a file, by a program that is not ours.
 pub(crate) fn digest(path: &Path) -> String {
     let mut command = Command::new("sha256sum");

@@ -2,12 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::kit::{EVERYONE, Host, User, digest, program, run};
+use crate::kit::{EVERYONE, Host, User, digest, program, run, with_ready};
 
 const TELL: &str = "printf '<%s>' \"$@\"";
 
@@ -194,19 +194,6 @@ fn a_plugin_that_does_not_exist_is_127() {
         ));
         assert_eq!(host.record("plugin_exited")["result"], "blocked");
     }
-}
-
-/// The launch with descriptor 9 open for writing on a file.
-fn with_ready(launch: &Command, ready: &Path) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", "exec 9>\"$0\"; exec \"$@\""]).arg(ready);
-    shell.arg(launch.get_program()).args(launch.get_args());
-    let variables = launch
-        .get_envs()
-        .filter_map(|(name, value)| Some((name, value?)));
-    shell.env_clear().envs(variables);
-    shell.current_dir(launch.get_current_dir().unwrap());
-    shell
 }
 
 #[test]

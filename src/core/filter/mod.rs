@@ -131,6 +131,8 @@ pub struct Request<'a> {
     pub fork: bool,
     /// Change the metadata of files.
     pub metadata: bool,
+    /// Change it through descriptors, if not at all.
+    pub descriptor_metadata: bool,
     /// Some folder is writable.
     pub writes: bool,
     /// Memory may be writable and executable.

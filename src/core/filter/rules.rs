@@ -10,33 +10,29 @@ use super::{Admitted, ExecRule, ExecTicket, FilterError, Request};
 use crate::profile::OnViolation;
 use crate::syscall;
 
-/// Change a file's metadata, by its path or through any descriptor, also one
-/// that only reads. No Landlock right covers that: without this list, a plugin
-/// could change the mode of every file of its user that it may read, which for
-/// root are the system's libraries.
-const METADATA: &[&str] = &[
+/// Change a file's metadata by its path, which no Landlock right covers.
+const METADATA_BY_PATH: &[&str] = &[
     "chmod",
     "fchmodat",
     "fchmodat2",
-    "fchmod",
     "chown",
     "lchown",
-    "fchown",
     "fchownat",
     "utime",
     "utimes",
     "futimesat",
-    "utimensat",
     "setxattr",
     "lsetxattr",
-    "fsetxattr",
     "removexattr",
     "lremovexattr",
-    "fremovexattr",
     "setxattrat",
     "removexattrat",
     "file_setattr",
 ];
+
+/// Change it through a descriptor, to which the kernel demands that the caller
+/// owns the file, not that he may write it.
+const METADATA_BY_DESCRIPTOR: &[&str] = &["fchown", "fsetxattr", "fremovexattr"];
 
 /// Take a process id first, where 0 is the caller.
 const OWN_PROCESS: &[&str] = &[
@@ -298,7 +294,17 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         // PRIO_PROCESS, IOPRIO_WHO_PROCESS.
         "setpriority" => who(request, 0),
         "ioprio_set" => who(request, 1),
-        name if METADATA.contains(&name) && !request.metadata => Never,
+        name if METADATA_BY_PATH.contains(&name) && !request.metadata => Never,
+        "fchmod" if !request.descriptor_metadata => Never,
+        name if METADATA_BY_DESCRIPTOR.contains(&name) => only_if(request.descriptor_metadata),
+        // futimens(3) is utimensat(2) without a path.
+        "utimensat" if !request.metadata => {
+            if request.descriptor_metadata {
+                When(vec![vec![long(1, 0)]])
+            } else {
+                Never
+            }
+        }
         "chmod" | "fchmod" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
         "fchmodat" | "fchmodat2" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
         "open" if request.writes => creating(1, 2),

@@ -26,6 +26,7 @@ fn request(arch: Arch, layers: &[(Vec<String>, Vec<String>)]) -> Request<'_> {
         sockets: Sockets::default(),
         fork: false,
         metadata: false,
+        descriptor_metadata: false,
         writes: false,
         write_execute: false,
         signals_scoped: true,
@@ -352,13 +353,22 @@ fn metadata_changes_where_granted_and_set_ids_never() {
         });
         assert_eq!(probe.call("fchmodat", &[3, 0, 0o600]), EPERM);
         assert_eq!(probe.call("setxattr", &[]), EPERM);
-        // A descriptor may be one that only reads.
         for name in ["fchmod", "fchown", "utimensat", "fsetxattr"] {
             assert_eq!(probe.call(name, &[3, 0, 0, 0]), EPERM, "{name}");
         }
         for number in [0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685] {
             assert_eq!(probe.call("ioctl", &[3, number]), EPERM, "{number:x}");
         }
+        let owner = Probe::new(&Request {
+            writes: true,
+            descriptor_metadata: true,
+            ..*request
+        });
+        assert_eq!(owner.call("fchmod", &[3, 0o755]), Action::Allow);
+        assert_eq!(owner.call("fchmod", &[3, 0o4755]), EPERM);
+        assert_eq!(owner.call("utimensat", &[3, 0, 0, 0]), Action::Allow);
+        assert_eq!(owner.call("utimensat", &[3, 1 << 40, 0, 0]), EPERM);
+        assert_eq!(owner.call("fchmodat", &[3, 0, 0o600]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0o100, 0o4755]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0o20_000_000, 0o2755]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0, 0o4755]), Action::Allow);
@@ -369,6 +379,7 @@ fn metadata_changes_where_granted_and_set_ids_never() {
         assert!(none.0.is_constant(number));
         let probe = Probe::new(&Request {
             metadata: true,
+            descriptor_metadata: true,
             writes: true,
             ..*request
         });

@@ -17,6 +17,8 @@ pub struct Inputs<'a> {
     pub policy: Policy,
     /// The plugin's environment, already composed.
     pub environment: &'a Environment,
+    /// The plugin runs as user 0.
+    pub superuser: bool,
     /// Expands the variables of a path.
     pub expand: &'a dyn Fn(&str) -> Result<String, String>,
     /// Libraries are pinned by the entry, so the system's library folders are
@@ -59,7 +61,7 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
         });
     }
     let landlock = landlock(profile, inputs)?;
-    let seccomp = seccomp(profile, &landlock);
+    let seccomp = seccomp(profile, &landlock, inputs.superuser);
     if inputs.kernel.landlock_abi > 0 {
         steps.push(Step::Landlock(landlock));
     }
@@ -133,7 +135,7 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
     })
 }
 
-fn seccomp(profile: &Profile, landlock: &LandlockPlan) -> SeccompPlan {
+fn seccomp(profile: &Profile, landlock: &LandlockPlan, superuser: bool) -> SeccompPlan {
     let network = &profile.network;
     let tcp_connect = !network.tcp_connect.is_empty();
     let tcp_bind = !network.tcp_bind.is_empty();
@@ -141,6 +143,7 @@ fn seccomp(profile: &Profile, landlock: &LandlockPlan) -> SeccompPlan {
     let unix_bind = !network.unix_bind.is_empty() || network.unix_abstract;
     let granted = |kind: GrantKind| landlock.grants.iter().any(|grant| grant.kind == kind);
     let execute = granted(GrantKind::Execute);
+    let writes = granted(GrantKind::Write) || granted(GrantKind::BindSocket);
     let mut layers: Vec<_> = profile
         .syscalls
         .layers
@@ -168,7 +171,8 @@ fn seccomp(profile: &Profile, landlock: &LandlockPlan) -> SeccompPlan {
         },
         fork: profile.processes.fork,
         metadata: profile.filesystem.metadata,
-        writes: granted(GrantKind::Write) || granted(GrantKind::BindSocket),
+        descriptor_metadata: profile.filesystem.metadata || (writes && !superuser),
+        writes,
         write_execute: profile.write_execute,
         signals_any: profile.processes.signals == Signals::Any,
         execute,

@@ -197,6 +197,9 @@ pub struct SeccompPlan {
     pub fork: bool,
     /// Change the metadata of files.
     pub metadata: bool,
+    /// Change it through descriptors: some folder is writable, and the plugin
+    /// is not the superuser, who owns what the profile only lets it read.
+    pub descriptor_metadata: bool,
     /// Some folder is writable.
     pub writes: bool,
     /// Memory may be writable and executable.
