@@ -171,3 +171,30 @@ fn the_profile_needs_capabilities_that_an_ordinary_user_can_t_give() {
         .refused(125)
         .says("is not held");
 }
+
+#[test]
+fn neither_of_the_profiles_capabilities_is_enough_alone() {
+    private(|| {
+        let mut host = Host::new();
+        let namespace = ["netns", "add", "other"];
+        host.bare("/usr/sbin/ip", &namespace).succeeded();
+        for (name, keep, status) in [
+            ("both", "CAP_NET_ADMIN, CAP_SYS_ADMIN", 0),
+            ("admin", "CAP_NET_ADMIN", 1),
+            ("system", "CAP_SYS_ADMIN", 1),
+        ] {
+            host.install_copy(name, "/usr/lib/cni/loopback");
+            host.list(
+                name,
+                &[&format!(
+                    "profile:\n  filesystem: {{ read: [/run/netns, /proc/self] }}\n  \
+                     network: {{ netlink: true }}\n  syscalls: {{ allow: [setns] }}\n  \
+                     environment: {{ pass: ['CNI_*'] }}\n  capabilities: {{ keep: [{keep}] }}"
+                )],
+            );
+            let plugin = host.launch(name).command();
+            let outcome = request(plugin, "ADD", "/run/netns/other", LOOPBACK_REQUEST);
+            assert_eq!(outcome.status, status, "{keep}: {outcome:#?}");
+        }
+    });
+}

@@ -105,16 +105,16 @@ fn compare(bare: &str, confined: &str) {
 
 #[test]
 fn jvm_runs_a_verified_archive_with_its_compiler_threads_and_collector() {
+    let builder = Host::new();
+    let bytes = archive(&builder);
+    let mut bare = builder.command(JAVA);
+    bare.args(["-jar", "main.jar", "a b", "-c"]);
+    let bare = run(bare, b"in");
+    assert_eq!(bare.status, 4, "{bare:#?}");
     for user in EVERYONE {
         let mut host = Host::of(user);
-        let bytes = archive(&host);
-        host.install("p", bytes);
+        host.install("p", &bytes);
         host.list("p", &["profile: jvm"]);
-        let main = host.path("main.jar");
-        let mut bare = host.command(JAVA);
-        bare.arg("-jar").arg(&main).args(["a b", "-c"]);
-        let bare = run(bare, b"in");
-        assert_eq!(bare.status, 4, "{bare:#?}");
         let confined = host.launch("p").args(["a b", "-c"]).stdin("in").run();
         assert_eq!(confined.status, 4, "{confined:#?}");
         compare(&bare.stdout, &confined.stdout);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::kit::{EVERYONE, Host, Outcome, run};
 
 const PYTHON: &str = r#"#!/usr/bin/env python3
-import json, pathlib, subprocess, sys
+import asyncio, json, pathlib, subprocess, sys
 root = pathlib.Path(sys.argv[1])
 def call(name, arguments):
     if name == "read":
@@ -21,7 +21,8 @@ def answer(method, params):
         schema = {"type": "object", "properties": {"path": {"type": "string"}}}
         return {"tools": [{"name": "read", "description": "Reads a file", "inputSchema": schema}]}
     try:
-        text, failed = call(params["name"], params["arguments"]), False
+        called = asyncio.to_thread(call, params["name"], params["arguments"])
+        text, failed = asyncio.run(called), False
     except Exception as error:
         text, failed = type(error).__name__, True
     return {"content": [{"type": "text", "text": text}], "isError": failed}

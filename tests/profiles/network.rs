@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::kit::namespace::private;
 use crate::kit::{EVERYONE, Host, Outcome, program, run};
@@ -40,11 +40,21 @@ fn serve_names() {
     });
 }
 
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
 /// Starts a program and waits for its line.
-fn started(mut command: Command, line: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+fn started(mut command: Command, line: &str) -> (Running, BufReader<ChildStdout>) {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Running(command.spawn().unwrap());
+    let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let mut said = String::new();
     while !said.contains(line) {
         said.clear();
@@ -57,7 +67,7 @@ fn started(mut command: Command, line: &str) -> (Child, BufReader<std::process::
 }
 
 /// A TLS server on port 443, by OpenSSL.
-fn serve_tls(host: &Host) -> Child {
+fn serve_tls(host: &Host) -> Running {
     let mut make = host.command("openssl");
     make.args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split(' '));
     make.args("-subj /CN=plugin.test -keyout key.pem -out cert.pem".split(' '));
@@ -80,7 +90,7 @@ fn network_client_resolves_names_and_speaks_to_the_usual_ports_alone() {
             serve_names();
             serve_page(80);
             serve_page(8081);
-            let mut tls = serve_tls(&host);
+            let _tls = serve_tls(&host);
             host.install_copy("curl", "/usr/bin/curl");
             host.list("curl", &["profile: network-client"]);
             let fetch = |url: &str| -> [Outcome; 2] {
@@ -101,8 +111,6 @@ fn network_client_resolves_names_and_speaks_to_the_usual_ports_alone() {
             let [bare, confined] = fetch("file:///etc/passwd");
             assert!(bare.stdout.contains("root:"));
             assert_eq!((confined.status, &*confined.stdout), (37, ""));
-            tls.kill().unwrap();
-            tls.wait().unwrap();
         });
     }
 }
@@ -184,7 +192,7 @@ fn network_service_answers_on_its_ports_and_connects_to_nothing() {
             assert_eq!(answer, "to and fro");
             let mut rest = String::new();
             output.read_to_string(&mut rest).unwrap();
-            assert!(server.wait().unwrap().success());
+            assert!(server.0.wait().unwrap().success());
             rest
         };
         private(|| {

@@ -102,6 +102,7 @@ func main() {
 	output, err := plugin.StdoutPipe()
 	must(err)
 	must(plugin.Start())
+	defer plugin.Process.Kill()
 	line, err := bufio.NewReader(output).ReadString('\n')
 	must(err)
 	fields := strings.Split(strings.TrimSpace(line), "|")
