@@ -11,12 +11,18 @@ use crate::Error;
 /// # Errors
 /// As setrlimit(2).
 pub fn lower(limit: Limit) -> Result<u64, Error> {
-    let failed = Error::call("lower a resource limit");
-    let raw = raw(limit.resource);
-    let (_, hard) = getrlimit(raw).map_err(&failed)?;
-    let value = limit.value.min(hard);
-    setrlimit(raw, value, value).map_err(&failed)?;
+    let value = lowered(limit)?;
+    setrlimit(raw(limit.resource), value, value).map_err(Error::call("lower a resource limit"))?;
     Ok(value)
+}
+
+/// The value that [`lower`] would bring into force.
+///
+/// # Errors
+/// As getrlimit(2).
+pub fn lowered(limit: Limit) -> Result<u64, Error> {
+    let (_, hard) = getrlimit(raw(limit.resource)).map_err(Error::call("read a resource limit"))?;
+    Ok(limit.value.min(hard))
 }
 
 const fn raw(resource: Resource) -> Raw {

@@ -130,7 +130,8 @@ fn is_refused(filter: &Filter, (domain, kind, protocol): (i32, i32, i32)) -> boo
     matches!(verdict(filter, "socket", args), Action::Errno(_))
 }
 
-fn verdict(filter: &Filter, name: &str, args: [u64; 6]) -> Action {
+/// What the filter says of a call of this process.
+pub(super) fn verdict(filter: &Filter, name: &str, args: [u64; 6]) -> Action {
     let number = syscall::number(Arch::NATIVE, name).unwrap_or(u32::MAX);
     filter.evaluate(&Call::native(Arch::NATIVE, number, args))
 }

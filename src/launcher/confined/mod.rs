@@ -7,7 +7,8 @@ mod report;
 use std::convert::Infallible;
 
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::plan::Step;
+use secure_exec_core::filter::Action;
+use secure_exec_core::plan::{Limit, Resource, Step};
 use secure_exec_core::policy::Policy;
 use secure_exec_sys::{capabilities, limits, process};
 
@@ -20,6 +21,7 @@ use crate::prepared::Prepared;
 pub(crate) struct Applied {
     limits: Vec<(&'static str, u64)>,
     capabilities: Option<capabilities::Reduced>,
+    last: Option<Limit>,
 }
 
 /// A process that is confined and has proof of it.
@@ -35,6 +37,7 @@ pub(crate) struct Applied {
 pub struct Confined {
     prepared: Prepared,
     lines: report::Lines,
+    last: Option<Limit>,
 }
 
 /// Carries out the plan, in its order. From the Landlock step on nothing is
@@ -51,7 +54,11 @@ pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> 
         process::keep_across_exec(script).map_err(Failure::own)?;
     }
     let lines = report::Lines::render(&prepared, &applied, log);
-    let confined = Confined { prepared, lines };
+    let confined = Confined {
+        prepared,
+        lines,
+        last: applied.last,
+    };
     match confined.enter() {
         Ok(()) => Ok(confined),
         Err(leak) => {
@@ -95,6 +102,9 @@ impl Confined {
             }
             Err(error) => return Err(failed(error.to_string())),
         }
+        if let Some(limit) = self.last {
+            limits::lower(limit).map_err(|error| failed(error.to_string()))?;
+        }
         process::restore_signals();
         let errno = self.prepared.call.execute();
         Err(failed(errno.desc().to_string()))
@@ -134,7 +144,13 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         Step::Limits(list) => {
             process::ignore_file_size_signal().map_err(failed)?;
             for limit in list {
-                let value = limits::lower(*limit).map_err(failed)?;
+                let value = if may_be_last(*limit, prepared) {
+                    applied.last = Some(*limit);
+                    limits::lowered(*limit)
+                } else {
+                    limits::lower(*limit)
+                };
+                let value = value.map_err(failed)?;
                 applied.limits.push((limit.resource.name(), value));
             }
         }
@@ -155,6 +171,16 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         Step::NoNewPrivileges => process::set_no_new_privileges().map_err(failed)?,
     }
     Ok(())
+}
+
+/// The largest file is limited right before exec, where the filter lets it be:
+/// the audit log, to which a record is still to be written, may be larger.
+fn may_be_last(limit: Limit, prepared: &Prepared) -> bool {
+    const FILE_SIZE: u64 = 1;
+    let own = [0, FILE_SIZE, 0, 0, 0, 0];
+    let admits = |filter| canary::verdict(filter, "prlimit64", own) == Action::Allow;
+    let filter = prepared.filter.as_ref();
+    limit.resource == Resource::FileSize && filter.is_none_or(|(filter, _)| admits(filter))
 }
 
 /// Whether a policy applies a sandbox at all.
