@@ -209,6 +209,35 @@ fn a_plugin_that_runs_into_a_limit_is_stopped_there() {
 }
 
 #[test]
+fn a_limit_on_files_is_the_plugins_and_not_the_audit_logs() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let written = host.path("home/written");
+        host.install_copy("p", program::c(GREEDY));
+        let profile = format!(
+            "profile:\n  limits: {{ file_size: 4KiB }}\n  filesystem: {{ write: [{:?}] }}",
+            host.path("home")
+        );
+        host.list("p", &[&profile]);
+        host.install_copy("denied", program::c(GREEDY));
+        let denied = format!("{profile}\n  syscalls: {{ deny: [prlimit64, setrlimit] }}");
+        host.list("denied", &[&denied]);
+        let attempt = |name: &str| host.launch(name).arg("file").arg(&written).run();
+        // Where its own filter forbids the launcher to wait with it, too.
+        assert_eq!(attempt("denied").status, 128 + 25);
+        for _ in 0..4 {
+            // SIGXFSZ.
+            let outcome = attempt("p");
+            assert_eq!(outcome.status, 128 + 25, "{outcome:#?}");
+            assert_eq!(std::fs::metadata(&written).unwrap().len(), 4 << 10);
+        }
+        assert!(std::fs::metadata(host.audit_log()).unwrap().len() > 8 << 10);
+        let told = &host.record("sandbox_applied")["sandbox"]["limits"];
+        assert_eq!(told["file_size"], 4 << 10);
+    }
+}
+
+#[test]
 fn the_working_directory_is_the_profiles_or_the_callers() {
     for user in EVERYONE {
         let mut host = Host::of(user);

@@ -52,7 +52,8 @@ impl Drop for Running {
 
 /// Starts a program and waits for its line.
 fn started(mut command: Command, line: &str) -> (Running, BufReader<ChildStdout>) {
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Running(command.spawn().unwrap());
     let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let mut said = String::new();
@@ -192,6 +193,8 @@ fn network_service_answers_on_its_ports_and_connects_to_nothing() {
             assert_eq!(answer, "to and fro");
             let mut rest = String::new();
             output.read_to_string(&mut rest).unwrap();
+            let mut errors = server.0.stderr.take().unwrap();
+            errors.read_to_string(&mut rest).unwrap();
             assert!(server.0.wait().unwrap().success());
             rest
         };
@@ -199,7 +202,8 @@ fn network_service_answers_on_its_ports_and_connects_to_nothing() {
             let mut bare = host.command(host.path("plugins/p"));
             bare.arg("8081");
             assert_eq!(talk(bare, 8081), "connected\n");
-            assert_eq!(talk(host.launch("p").arg("8080").command(), 8080), "");
+            let said = talk(host.launch("p").arg("8080").command(), 8080);
+            assert_eq!(said, "connect: Operation not permitted\n");
             let refused = host.launch("p").arg("8081").run();
             assert_eq!(refused.status, 2, "{refused:#?}");
             refused.says("bind: Permission denied");
