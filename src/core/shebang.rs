@@ -19,11 +19,16 @@ impl Shebang {
     /// `/usr/bin/env` with one plain word.
     #[must_use]
     pub fn env_target(&self) -> Option<&str> {
-        let is_env = matches!(self.interpreter.as_str(), "/usr/bin/env" | "/bin/env");
         let word = self.argument.as_deref()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
         let is_plain = !word.starts_with('-') && !word.starts_with('.') && word.chars().all(plain);
-        (is_env && is_plain).then_some(word)
+        (self.is_env() && is_plain).then_some(word)
+    }
+
+    /// The interpreter is `env`, whatever it is to do.
+    #[must_use]
+    pub fn is_env(&self) -> bool {
+        matches!(self.interpreter.as_str(), "/usr/bin/env" | "/bin/env")
     }
 }
 

@@ -80,6 +80,12 @@ impl Trusted {
 /// [`Violation::InterpreterUntrusted`], with the reason.
 pub fn of_script(shebang: &Shebang, pin: Option<&Pin>) -> Result<Interpreter, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
+    if shebang.is_env() && shebang.env_target().is_none() {
+        return Err(untrusted(format!(
+            "'env' may only name a program in the script's first line, not '{}': write the interpreter's path there",
+            Escaped(shebang.argument.as_deref().unwrap_or_default())
+        )));
+    }
     let path = match (pin, shebang.env_target()) {
         (Some(pin), _) => PathBuf::from(&pin.path),
         (None, Some(name)) => on_path(name).ok_or_else(|| {
