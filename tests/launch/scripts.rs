@@ -137,3 +137,23 @@ fn env_looks_for_the_interpreter_where_the_caller_has_no_say() {
         .refused(126)
         .says("no-such-interpreter");
 }
+
+#[test]
+fn env_with_options_is_refused_also_where_the_interpreter_is_pinned() {
+    let mut host = Host::new();
+    let hash = digest(Path::new(PYTHON));
+    for (name, line, more) in [
+        ("split", "/usr/bin/env -S python3 -u", ""),
+        ("pinned", "/usr/bin/env -S python3 -u", &*pin(PYTHON, &hash)),
+        ("assigned", "/usr/bin/env A=1 python3", ""),
+        ("none", "/usr/bin/env", ""),
+    ] {
+        host.install(name, format!("#!{line}\nprint('ran')\n"));
+        host.list(name, &["profile: python", more]);
+        host.launch(name)
+            .run()
+            .refused(126)
+            .says("'env' may only name a program");
+    }
+    host.bare(host.path("plugins/split"), &[]).prints("ran\n");
+}
