@@ -266,7 +266,7 @@ fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
         .entry
         .as_ref()
         .and_then(|entry| entry.interpreter.as_ref());
-    interpreter::of_script(&line, pin)
+    interpreter::of_script(&line, pin, listed.whitelist.image_minimum)
 }
 
 fn own_program(image: &Image) -> Result<elf::Program, Violation> {

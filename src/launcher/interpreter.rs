@@ -10,7 +10,7 @@ use secure_exec_core::elf::Program;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::shebang::Shebang;
 use secure_exec_core::violation::Violation;
-use secure_exec_core::whitelist::{ImageChoice, Pin};
+use secure_exec_core::whitelist::{ImageChoice, Pin, Strength};
 use secure_exec_sys::open::{self, Kind};
 
 use crate::image::{self, Fixing, Image, digest_file};
@@ -74,11 +74,16 @@ impl Trusted {
 }
 
 /// Opens and verifies the interpreter that a script asks for, or the one that
-/// its whitelist entry names instead.
+/// its whitelist entry names instead. The bytes of a pinned one are fixed at
+/// least as strongly as `minimum` says.
 ///
 /// # Errors
 /// [`Violation::InterpreterUntrusted`], with the reason.
-pub fn of_script(shebang: &Shebang, pin: Option<&Pin>) -> Result<Interpreter, Violation> {
+pub fn of_script(
+    shebang: &Shebang,
+    pin: Option<&Pin>,
+    minimum: Option<Strength>,
+) -> Result<Interpreter, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
     if shebang.is_env() && shebang.env_target().is_none() {
         return Err(untrusted(format!(
@@ -102,7 +107,7 @@ pub fn of_script(shebang: &Shebang, pin: Option<&Pin>) -> Result<Interpreter, Vi
         .argument
         .clone()
         .filter(|_| shebang.env_target().is_none());
-    let file = trusted(&path, pin).map_err(untrusted)?;
+    let file = trusted(&path, pin, minimum).map_err(untrusted)?;
     let shown = path.to_string_lossy().into_owned();
     let program = image::program(file.file().as_fd())
         .map_err(|why| untrusted(format!("the interpreter '{}': {why}", Escaped(&shown))))?;
@@ -173,7 +178,7 @@ pub fn library(pin: &Pin) -> Result<Library, Violation> {
     Ok(Library { file, violation })
 }
 
-fn trusted(path: &Path, pin: Option<&Pin>) -> Result<Trusted, String> {
+fn trusted(path: &Path, pin: Option<&Pin>, minimum: Option<Strength>) -> Result<Trusted, String> {
     let file = open_program(path)?;
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
         return match trust::writable_by_root_alone(path, &file) {
@@ -183,12 +188,21 @@ fn trusted(path: &Path, pin: Option<&Pin>) -> Result<Trusted, String> {
         };
     };
     let stat = open::stat(file.as_fd()).map_err(|error| error.to_string())?;
-    let fixed = Image::fix(file, &stat, ImageChoice::Auto, None, DEFAULT_LIMIT);
+    let fixed = Image::fix(file, &stat, ImageChoice::Auto, minimum, DEFAULT_LIMIT);
     let image = match fixed.map_err(|error| error.to_string())? {
         Fixing::Fixed(image) => image,
         Fixing::TooLarge => return Err("the interpreter is too large".into()),
         Fixing::Unavailable(why) => return Err(why),
     };
+    if let Some(minimum) = minimum
+        && image.strength() < minimum
+    {
+        return Err(format!(
+            "the interpreter's image is {}, the whitelist demands {}",
+            image.strength().name(),
+            minimum.name()
+        ));
+    }
     match image.digest(expected.algorithm()) {
         Ok(Some(actual)) if actual.matches(expected) => Ok(Trusted::Pinned(image)),
         Ok(Some(actual)) => Err(format!(
