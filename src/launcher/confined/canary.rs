@@ -82,8 +82,14 @@ impl Canaries {
     /// Makes the attempts. Allocates nothing.
     pub(crate) fn prove(&self) -> Result<(), &'static str> {
         let path: Option<&CStr> = self.file.as_deref();
-        if path.is_some_and(|path| canary::open(path).is_ok()) {
-            return Err("a file could be opened that no rule admits");
+        match path.map(canary::open) {
+            None => {}
+            Some(Ok(())) => return Err("a file could be opened that no rule admits"),
+            // Whatever else fails, such as a lack of descriptors, is no proof.
+            Some(Err(errno)) if errno as i32 != EACCES => {
+                return Err("a file that no rule admits could not be tried");
+            }
+            Some(Err(_)) => {}
         }
         if self
             .socket
@@ -99,6 +105,7 @@ impl Canaries {
 }
 
 const EPERM: i32 = 1;
+const EACCES: i32 = 13;
 
 /// A grant of the path itself or of a folder above it, however it is written.
 fn is_granted(rules: &[Rule], path: &str) -> bool {

@@ -21,7 +21,7 @@ use crate::prepared::Prepared;
 pub(crate) struct Applied {
     limits: Vec<(&'static str, u64)>,
     capabilities: Option<capabilities::Reduced>,
-    last: Option<Limit>,
+    last: Vec<Limit>,
 }
 
 /// A process that is confined and has proof of it.
@@ -37,7 +37,7 @@ pub(crate) struct Applied {
 pub struct Confined {
     prepared: Prepared,
     lines: report::Lines,
-    last: Option<Limit>,
+    last: Vec<Limit>,
 }
 
 /// Carries out the plan, in its order. From the Landlock step on nothing is
@@ -102,8 +102,8 @@ impl Confined {
             }
             Err(error) => return Err(failed(error.to_string())),
         }
-        if let Some(limit) = self.last {
-            limits::lower(limit).map_err(|error| failed(error.to_string()))?;
+        for limit in &self.last {
+            limits::lower(*limit).map_err(|error| failed(error.to_string()))?;
         }
         process::restore_signals();
         let errno = self.prepared.call.execute();
@@ -145,7 +145,7 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
             process::ignore_file_size_signal().map_err(failed)?;
             for limit in list {
                 let value = if may_be_last(*limit, prepared) {
-                    applied.last = Some(*limit);
+                    applied.last.push(*limit);
                     limits::lowered(*limit)
                 } else {
                     limits::lower(*limit)
@@ -173,14 +173,20 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
     Ok(())
 }
 
-/// The largest file is limited right before exec, where the filter lets it be:
-/// the audit log, to which a record is still to be written, may be larger.
+/// Some limits are set right before exec, where the filter lets them be: the
+/// audit log, to which a record is still to be written, may be larger than the
+/// plugin's files, and the canaries need a descriptor.
 fn may_be_last(limit: Limit, prepared: &Prepared) -> bool {
-    const FILE_SIZE: u64 = 1;
-    let own = [0, FILE_SIZE, 0, 0, 0, 0];
+    // Their numbers in prlimit64(2).
+    let number = match limit.resource {
+        Resource::FileSize => 1,
+        Resource::OpenFiles => 7,
+        _ => return false,
+    };
+    let own = [0, number, 0, 0, 0, 0];
     let admits = |filter| canary::verdict(filter, "prlimit64", own) == Action::Allow;
     let filter = prepared.filter.as_ref();
-    limit.resource == Resource::FileSize && filter.is_none_or(|(filter, _)| admits(filter))
+    filter.is_none_or(|(filter, _)| admits(filter))
 }
 
 /// Whether a policy applies a sandbox at all.
