@@ -60,6 +60,34 @@ fn a_minimum_of_sealed_makes_copies_and_refuses_leases() {
 }
 
 #[test]
+fn the_minimum_holds_for_a_pinned_interpreter_too() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        // Large enough for a lease.
+        let shell = host.install_copy("shell", "/bin/bash");
+        host.install("p", format!("#!{}\n:\n", shell.display()));
+        let (path, hash) = (shell.to_str().unwrap(), digest(&shell));
+        host.list(
+            "p",
+            &[&format!(
+                "interpreter: {{ path: {path:?}, hash: {hash:?} }}"
+            )],
+        );
+        let leases = |host: &Host| {
+            let mut trace = host.command("strace");
+            trace.args(["-e", "trace=fcntl"]);
+            let launch = host.launch("p").command();
+            trace.arg(launch.get_program()).args(launch.get_args());
+            let outcome = run(trace, b"").succeeded();
+            outcome.stderr.matches("F_SETLEASE, F_RDLCK) ").count()
+        };
+        assert_eq!(leases(&host), 1);
+        host.set("image_minimum: sealed");
+        assert_eq!(leases(&host), 0);
+    }
+}
+
+#[test]
 fn verity_is_refused_where_the_kernel_measures_nothing() {
     for user in EVERYONE {
         let mut host = Host::of(user);

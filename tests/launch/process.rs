@@ -238,6 +238,34 @@ fn a_limit_on_files_is_the_plugins_and_not_the_audit_logs() {
 }
 
 #[test]
+fn a_sandbox_is_proven_also_where_the_plugin_may_open_nothing_more() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let source = "#include <unistd.h>\nint main(void) { return dup(0) >= 0; }";
+        for (name, profile) in [
+            ("p", "limits: { open_files: 3 }"),
+            // The launcher may not wait with the limit: nothing to prove with.
+            (
+                "denied",
+                "limits: { open_files: 3 }, syscalls: { deny: [prlimit64] }",
+            ),
+        ] {
+            host.install_copy(name, program::static_c(source));
+            host.list(name, &[&format!("profile: {{ {profile} }}")]);
+        }
+        assert_eq!(host.bare(host.path("plugins/p"), &[]).status, 1);
+        host.launch("p").run().succeeded();
+        let sandbox = &host.record("sandbox_applied")["sandbox"];
+        assert_eq!(sandbox["limits"]["open_files"], 3);
+        assert_eq!(sandbox["proven"][0], "files");
+        host.launch("denied")
+            .run()
+            .refused(125)
+            .says("could not be tried");
+    }
+}
+
+#[test]
 fn the_working_directory_is_the_profiles_or_the_callers() {
     for user in EVERYONE {
         let mut host = Host::of(user);
