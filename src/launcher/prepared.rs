@@ -114,7 +114,14 @@ pub fn prepare(
 
 /// What the launch itself does between filter and exec: record what was
 /// applied, look at the lease, restore signals.
-const LAUNCH_CALLS: &[&str] = &["write", "flock", "nanosleep", "fcntl", "rt_sigaction"];
+const LAUNCH_CALLS: &[&str] = &[
+    "fstat",
+    "write",
+    "flock",
+    "nanosleep",
+    "fcntl",
+    "rt_sigaction",
+];
 
 /// A filter that refused one of them would refuse the launch, without saying
 /// why.

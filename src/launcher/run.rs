@@ -68,6 +68,7 @@ pub fn main() -> ExitCode {
 /// One launch. It only returns if the plugin does not run.
 fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     process::harden().map_err(Failure::own)?;
+    process::ignore_file_size_signal().map_err(Failure::own)?;
     let plugin = name(arguments)?;
     let settings = Settings::merge(arguments)?;
     let listed = listed::list(&settings, &plugin)?;

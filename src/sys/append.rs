@@ -58,7 +58,8 @@ impl AppendFile {
     ///
     /// # Errors
     /// As flock(2) and write(2); `ETIMEDOUT` where another process held the
-    /// lock for five seconds, `ENOSPC` where the line did not fit whole.
+    /// lock for five seconds, `ENOSPC` where the line did not fit whole. What
+    /// was written of it is cut off again, so that the next line stands alone.
     pub fn append(&self, line: &[u8]) -> Result<(), Errno> {
         self.lock()?;
         let written = self.write(line);
@@ -67,10 +68,14 @@ impl AppendFile {
     }
 
     fn write(&self, line: &[u8]) -> Result<(), Errno> {
+        let before = nix::sys::stat::fstat(&self.0)?.st_size;
         loop {
             match nix::unistd::write(&self.0, line) {
                 Ok(count) if count == line.len() => return Ok(()),
-                Ok(_) => return Err(Errno::ENOSPC),
+                Ok(_) => {
+                    nix::unistd::ftruncate(&self.0, before)?;
+                    return Err(Errno::ENOSPC);
+                }
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }

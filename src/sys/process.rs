@@ -192,8 +192,8 @@ pub fn restore_signals() {
     }
 }
 
-/// A file-size limit then shows as `EFBIG` to the launcher's last record
-/// instead of ending it.
+/// A file-size limit, of the profile or of the caller's, then shows as `EFBIG`
+/// to whoever writes a record instead of ending the launcher.
 ///
 /// # Errors
 /// As signal(2).

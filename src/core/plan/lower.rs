@@ -5,6 +5,7 @@ use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
     SandboxPlan, SeccompPlan, Step,
 };
+use crate::escape::Escaped;
 use crate::filter::Sockets;
 use crate::policy::Policy;
 use crate::profile::{Isolation, PathGrant, Ports, Profile, Signals, has_dotdot};
@@ -98,6 +99,7 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
                 Err(why) => return Err(why),
             };
             if !path.starts_with('/') || has_dotdot(&path) {
+                let path = Escaped(&path);
                 return Err(format!(
                     "the path '{path}' must be absolute and without '..'"
                 ));

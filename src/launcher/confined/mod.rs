@@ -107,6 +107,8 @@ impl Confined {
         }
         process::restore_signals();
         let errno = self.prepared.call.execute();
+        // One more record, which the limit may refuse but not end.
+        let _kept = process::ignore_file_size_signal();
         Err(failed(errno.desc().to_string()))
     }
 
@@ -142,7 +144,6 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         Step::NewSession => process::start_session().map_err(failed)?,
         Step::Umask(mask) => process::set_umask(*mask),
         Step::Limits(list) => {
-            process::ignore_file_size_signal().map_err(failed)?;
             for limit in list {
                 let value = if may_be_last(*limit, prepared) {
                     applied.last.push(*limit);
