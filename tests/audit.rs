@@ -1,1 +1,5 @@
 //! The audit log as a launch writes it.
+
+mod many;
+mod plugin;
+mod record;
