@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use secure_exec_core::digest::{Algorithm, Digest, Hasher};
-use secure_exec_core::escape::Escaped;
+use secure_exec_core::escape::{Escaped, Whole};
 use secure_exec_sys::open::{self, Kind};
 
 use crate::image::digest_file;
@@ -19,7 +20,7 @@ Usage: plugin-hash --file PATH [--algorithm ALGORITHM]
        plugin-hash --check FILE
 
 Prints the digest of a plugin, as a whitelist has it. With paths as operands,
-prints '<digest>  <path>' lines; --check verifies such lines.
+prints '<digest>  <path>' lines; --check verifies such lines, and sha256sum's.
 
 Options:
   --file PATH             one file: prints '<algorithm>:<hex>'
@@ -45,9 +46,9 @@ struct Arguments {
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let mut output = String::new();
+    let mut output = Vec::new();
     let status = run(std::env::args_os().skip(1), &mut output);
-    let printed = std::io::stdout().write_all(output.as_bytes());
+    let printed = std::io::stdout().write_all(&output);
     let message = match (status, printed) {
         (Ok(status), Ok(())) => return status,
         (Err(message), _) => message,
@@ -57,31 +58,34 @@ pub fn main() -> ExitCode {
     ExitCode::from(125)
 }
 
-fn run(words: impl Iterator<Item = OsString>, output: &mut String) -> Result<ExitCode, String> {
+fn run(words: impl Iterator<Item = OsString>, output: &mut Vec<u8>) -> Result<ExitCode, String> {
     let Some(arguments) = parse(words, output)? else {
         return Ok(ExitCode::SUCCESS);
     };
     if let Some(list) = &arguments.check {
-        return check(list, output);
+        return check(list, arguments.algorithm, output);
     }
     if let Some(file) = &arguments.file {
         let digest = digest(file, arguments.algorithm)?;
-        output.push_str(&format!("{digest}\n"));
+        output.extend(format!("{digest}\n").bytes());
         return Ok(ExitCode::SUCCESS);
     }
     for file in &arguments.operands {
         let digest = digest(file, arguments.algorithm)?;
-        output.push_str(&format!("{digest}  {}\n", file.to_string_lossy()));
+        output.extend(line(&digest, file));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn parse(
     words: impl Iterator<Item = OsString>,
-    output: &mut String,
+    output: &mut Vec<u8>,
 ) -> Result<Option<Arguments>, String> {
     use lexopt::Arg::{Long, Short, Value};
-    let usage = |error: lexopt::Error| format!("{error}\nTry 'plugin-hash --help'.");
+    let usage = |error: lexopt::Error| {
+        let error = error.to_string();
+        format!("{}\nTry 'plugin-hash --help'.", Escaped(&error))
+    };
     let mut parser = lexopt::Parser::from_args(words);
     let mut typed = Arguments::default();
     while let Some(argument) = parser.next().map_err(usage)? {
@@ -101,11 +105,11 @@ fn parse(
                     })?;
             }
             Short('h') | Long("help") => {
-                output.push_str(HELP);
+                output.extend(HELP.bytes());
                 return Ok(None);
             }
             Short('V') | Long("version") => {
-                output.push_str(concat!("plugin-hash ", env!("CARGO_PKG_VERSION"), "\n"));
+                output.extend(concat!("plugin-hash ", env!("CARGO_PKG_VERSION"), "\n").bytes());
                 return Ok(None);
             }
             Value(path) => typed.operands.push(path.into()),
@@ -141,26 +145,91 @@ fn digest(path: &Path, algorithm: Algorithm) -> Result<Digest, String> {
         .ok_or_else(|| failed("it is too large".into()))
 }
 
+/// A line that names one file, whatever its name is: as coreutils do, a line
+/// with a line feed, carriage return or backslash in the name begins with a
+/// backslash and has them as `\n`, `\r` and `\\`.
+fn line(digest: &Digest, path: &Path) -> Vec<u8> {
+    let name = path.as_os_str().as_bytes();
+    let mut line = Vec::with_capacity(name.len().saturating_add(160));
+    if name.iter().any(|byte| b"\n\r\\".contains(byte)) {
+        line.push(b'\\');
+    }
+    line.extend(format!("{digest}  ").bytes());
+    for byte in name {
+        match byte {
+            b'\n' => line.extend(br"\n"),
+            b'\r' => line.extend(br"\r"),
+            b'\\' => line.extend(br"\\"),
+            other => line.push(*other),
+        }
+    }
+    line.push(b'\n');
+    line
+}
+
+/// What [`line`] wrote: the digest and the path.
+fn read_line(line: &[u8]) -> Option<(&str, PathBuf)> {
+    let (line, is_escaped) = match line.strip_prefix(br"\") {
+        Some(rest) => (rest, true),
+        None => (line, false),
+    };
+    let at = line.windows(2).position(|pair| pair == b"  ")?;
+    let (digest, name) = (line.get(..at)?, line.get(at.checked_add(2)?..)?);
+    if name.is_empty() {
+        return None;
+    }
+    let name = if is_escaped {
+        unescape(name)?
+    } else {
+        name.to_vec()
+    };
+    let digest = std::str::from_utf8(digest).ok()?;
+    Some((digest, PathBuf::from(OsString::from_vec(name))))
+}
+
+fn unescape(name: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'\\' => match bytes.next()? {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b'\\' => b'\\',
+                _ => return None,
+            },
+            other => *other,
+        });
+    }
+    Some(plain)
+}
+
 /// Verifies lines of `<digest>  <path>`.
-fn check(list: &Path, output: &mut String) -> Result<ExitCode, String> {
+fn check(list: &Path, algorithm: Algorithm, output: &mut Vec<u8>) -> Result<ExitCode, String> {
     let loaded = trust::read(list).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(loaded.bytes)
-        .map_err(|_| format!("'{}' is not UTF-8", list.to_string_lossy()))?;
-    let mut failed = 0_usize;
-    for (number, line) in (1_usize..).zip(text.lines()) {
-        let place = || format!("{}:{number}", list.to_string_lossy());
-        let (expected, path) = line
-            .split_once("  ")
-            .ok_or_else(|| format!("{}: write '<digest>  <path>'", place()))?;
-        let expected = Digest::parse(expected, Algorithm::Sha256)
-            .map_err(|why| format!("{}: {why}", place()))?;
-        let verdict = match digest(Path::new(path), expected.algorithm()) {
+    let list = list.to_string_lossy();
+    let list = Escaped(&list);
+    let mut failed = false;
+    let lines = loaded.bytes.strip_suffix(b"\n").unwrap_or(&loaded.bytes);
+    if lines.is_empty() {
+        return Err(format!(
+            "{list}: the list is empty, so nothing was verified"
+        ));
+    }
+    for (number, line) in (1_usize..).zip(lines.split(|byte| *byte == b'\n')) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (expected, path) =
+            read_line(line).ok_or_else(|| format!("{list}:{number}: write '<digest>  <path>'"))?;
+        let expected =
+            Digest::parse(expected, algorithm).map_err(|why| format!("{list}:{number}: {why}"))?;
+        let verdict = match digest(&path, expected.algorithm()) {
             Ok(actual) if actual.matches(&expected) => "OK".to_string(),
             Ok(_) => "FAILED".to_string(),
             Err(why) => format!("FAILED ({why})"),
         };
-        failed = failed.saturating_add(usize::from(verdict != "OK"));
-        output.push_str(&format!("{}: {verdict}\n", Escaped(path)));
+        failed |= verdict != "OK";
+        let path = path.to_string_lossy();
+        output.extend(format!("{}: {verdict}\n", Whole(&path)).bytes());
     }
-    Ok(ExitCode::from(u8::from(failed > 0)))
+    Ok(ExitCode::from(u8::from(failed)))
 }
