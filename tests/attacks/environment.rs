@@ -68,10 +68,9 @@ fn loader(user: User) -> Host {
     host.install_copy("p", hostile(OCCASIONS));
     host.list("p", &[]);
     let library = std::fs::read(program::shared_c(LIBRARY)).unwrap();
-    for name in ["libhostile.so"] {
-        std::fs::write(host.path(name), &library).unwrap();
-        host.own(&host.path(name));
-    }
+    let path = host.path("libhostile.so");
+    std::fs::write(&path, library).unwrap();
+    host.own(&path);
     host
 }
 
