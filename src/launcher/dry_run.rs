@@ -60,7 +60,14 @@ pub struct Inspection {
 /// # Errors
 /// As a launch.
 pub fn inspect(settings: &Settings, plugin: &str) -> Result<Inspection, Failure> {
-    let listed = listed::list(settings, plugin)?;
+    inspect_listed(listed::list(settings, plugin)?)
+}
+
+/// Inspects a plugin that was looked up already.
+///
+/// # Errors
+/// As a launch.
+pub fn inspect_listed(listed: Listed) -> Result<Inspection, Failure> {
     let refused = |listed: Listed, violation| Inspection {
         listed,
         examined: None,
@@ -99,6 +106,24 @@ impl Inspection {
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
         self.refusal.is_none()
+    }
+
+    /// Whitelist entry, policy, profile and violations.
+    #[must_use]
+    pub const fn listed(&self) -> &Listed {
+        &self.listed
+    }
+
+    /// The plugin's bytes and plan, where it got that far.
+    #[must_use]
+    pub const fn examined(&self) -> Option<&Examined> {
+        self.examined.as_ref()
+    }
+
+    /// Why the plugin would not run.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Violation> {
+        self.refusal.as_ref()
     }
 
     /// As JSON.

@@ -131,7 +131,8 @@ fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> f
 }
 
 /// One line that says what to do.
-const fn cure(violation: &Violation) -> &'static str {
+#[must_use]
+pub const fn cure(violation: &Violation) -> &'static str {
     match violation {
         Violation::HashMismatch { .. } => {
             "If you updated the plugin, hash it with 'plugin-hash --file' and update the whitelist; if not, treat the file as tampered with."

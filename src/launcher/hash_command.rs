@@ -130,7 +130,11 @@ fn parse(
     }
 }
 
-fn digest(path: &Path, algorithm: Algorithm) -> Result<Digest, String> {
+/// The digest of a regular file.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn digest(path: &Path, algorithm: Algorithm) -> Result<Digest, String> {
     let shown = path.to_string_lossy();
     let failed = |why: String| format!("'{}': {why}", Escaped(&shown));
     let file = open::open_file(path).map_err(|error| failed(error.to_string()))?;

@@ -7,7 +7,7 @@ use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{self, Isolation, Profile, RawProfile, builtin};
+use secure_exec_core::profile::{self, Isolation, Profile, ProfileError, RawProfile, builtin};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
 
@@ -42,13 +42,19 @@ pub struct Listed {
     pub warnings: Vec<String>,
 }
 
-/// A whitelist from its file, or one file of its folder.
-struct Loaded {
-    whitelist: Whitelist,
-    path: PathBuf,
-    digest: String,
-    folder: PathBuf,
-    findings: Vec<Finding>,
+/// A whitelist from its file, or one file of its folder, for any number of
+/// lookups.
+pub struct Loaded {
+    /// What it says.
+    pub whitelist: Whitelist,
+    /// Its file.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub digest: String,
+    /// Where the whitelist lies.
+    pub folder: PathBuf,
+    /// Others than root and owner could have written it.
+    pub findings: Vec<Finding>,
 }
 
 /// Loads what a launch goes by.
@@ -58,11 +64,27 @@ struct Loaded {
 /// write under strict; a profile that the whitelist does not admit.
 pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
     let loaded = load(&settings.whitelist, plugin)?;
+    let mut listed = look_up(settings, &loaded, plugin, loaded.whitelist.find(plugin))?;
+    let of_file = loaded.whitelist.warnings;
+    listed.warnings.splice(0..0, of_file);
+    Ok(listed)
+}
+
+/// What a launch goes by, from a whitelist that is loaded already. Its
+/// warnings are not in the result.
+///
+/// # Errors
+/// As [`list`].
+pub fn look_up(
+    settings: &Settings,
+    loaded: &Loaded,
+    plugin: &str,
+    entry: Option<&Entry>,
+) -> Result<Listed, Failure> {
     let demanded = loaded.whitelist.settings.clone();
     let policy = settings.policy.at_least(demanded.policy);
-    let entry = loaded.whitelist.find(plugin).cloned();
     let mut violations = Vec::new();
-    let mut warnings = loaded.whitelist.warnings.clone();
+    let mut warnings = Vec::new();
     let mut findings = settings.insecure.clone();
     findings.extend(loaded.findings.clone());
 
@@ -70,7 +92,7 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
         folder: &settings.profile_folder,
         findings: std::cell::RefCell::new(Vec::new()),
     };
-    let profile = profiles.choose(settings, entry.as_ref(), policy)?;
+    let profile = profiles.choose(settings, entry, policy)?;
     findings.extend(profiles.findings.into_inner());
     if profile.isolation == Isolation::None && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
@@ -82,29 +104,35 @@ pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
     for finding in findings {
         violations.push(Violation::InsecurePermissions(finding.to_string()));
     }
-    match &entry {
+    match entry {
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
     violations.extend(of_whitelist(settings, &loaded.path, &demanded)?);
-    let plugin_root = demanded
-        .plugin_root
-        .as_ref()
-        .map(|root| loaded.folder.join(root))
-        .or_else(|| settings.plugin_root.clone())
-        .unwrap_or(loaded.folder);
     Ok(Listed {
         name: plugin.to_string(),
-        entry,
+        entry: entry.cloned(),
+        plugin_root: loaded.plugin_root(settings),
         whitelist: demanded,
-        whitelist_path: loaded.path,
-        whitelist_digest: Some(loaded.digest),
-        plugin_root,
+        whitelist_path: loaded.path.clone(),
+        whitelist_digest: Some(loaded.digest.clone()),
         policy,
         profile,
         violations,
         warnings,
     })
+}
+
+impl Loaded {
+    /// Where relative plugin paths begin.
+    #[must_use]
+    pub fn plugin_root(&self, settings: &Settings) -> PathBuf {
+        let demanded = self.whitelist.settings.plugin_root.as_ref();
+        demanded
+            .map(|root| self.folder.join(root))
+            .or_else(|| settings.plugin_root.clone())
+            .unwrap_or_else(|| self.folder.clone())
+    }
 }
 
 impl Listed {
@@ -151,10 +179,19 @@ impl Listed {
     }
 }
 
-fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
-    let is_folder = secure_exec_sys::open::stat_path(path, true)
-        .is_ok_and(|stat| stat.kind == secure_exec_sys::open::Kind::Directory);
-    if is_folder {
+/// Whether a whitelist is a folder with one file a plugin.
+#[must_use]
+pub fn is_folder(path: &Path) -> bool {
+    secure_exec_sys::open::stat_path(path, true)
+        .is_ok_and(|stat| stat.kind == secure_exec_sys::open::Kind::Directory)
+}
+
+/// Loads a whitelist; of a folder, the file of the plugin.
+///
+/// # Errors
+/// It is missing or has a mistake.
+pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
+    if is_folder(path) {
         return load_folder(path, plugin);
     }
     let loaded = trust::read(path).map_err(|error| {
@@ -291,7 +328,8 @@ impl Profiles<'_> {
                     (_, Some(name)) if !same => self.by_name_or_file(name),
                     (ProfileRef::Named(name), _) => self.by_name(name),
                     (ProfileRef::Inline(raw), _) => {
-                        self.resolve(raw, raw.name().unwrap_or("inline"))
+                        let name = raw.name().unwrap_or("inline");
+                        self.resolve(raw, name).map_err(Failure::own)
                     }
                 }
             }
@@ -308,9 +346,8 @@ impl Profiles<'_> {
     /// It is unknown or has a mistake.
     pub fn by_name(&self, name: &str) -> Result<Profile, Failure> {
         let raw = self.raw(name).map_err(Failure::own)?;
-        let raw =
-            raw.ok_or_else(|| Failure::own(profile::ProfileError::Unknown(name.to_string())))?;
-        self.resolve(&raw, name)
+        let raw = raw.ok_or_else(|| Failure::own(ProfileError::Unknown(name.to_string())))?;
+        self.resolve(&raw, name).map_err(Failure::own)
     }
 
     /// A profile by its name, or by the path of its file, which has a `/`.
@@ -327,17 +364,21 @@ impl Profiles<'_> {
             .unwrap_or_default()
             .to_string_lossy();
         let own = raw.name().unwrap_or(&stem).to_string();
-        self.resolve(&raw, &own)
+        self.resolve(&raw, &own).map_err(Failure::own)
     }
 
-    fn resolve(&self, raw: &RawProfile, name: &str) -> Result<Profile, Failure> {
+    /// Composes a profile with what it extends.
+    ///
+    /// # Errors
+    /// As [`profile::resolve`].
+    pub fn resolve(&self, raw: &RawProfile, name: &str) -> Result<Profile, ProfileError> {
         let lookup = |name: &str| match self.raw(name) {
             Ok(found) => found.map(Ok),
             Err(message) => Some(Err(secure_exec_core::located::located(
                 "", name, 0, 0, message,
             ))),
         };
-        profile::resolve(raw, name, &lookup).map_err(Failure::own)
+        profile::resolve(raw, name, &lookup)
     }
 
     fn raw(&self, name: &str) -> Result<Option<RawProfile>, String> {

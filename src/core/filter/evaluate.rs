@@ -65,13 +65,13 @@ pub(super) fn run(program: &[Instruction], call: &Call) -> Action {
 
 /// As the kernel's `seccomp_is_const_allow`: gives up where the program looks
 /// at anything but number and architecture.
-pub(super) fn is_constant(program: &[Instruction], arch: Arch, number: u32) -> bool {
+pub(super) fn constant(program: &[Instruction], arch: Arch, number: u32) -> Option<Action> {
     let load = |offset: u32| match offset {
         0 => Some(number),
         4 => Some(audit_token(arch)),
         _ => None,
     };
-    walk(program, load).map(Action::from_raw) == Some(Action::Allow)
+    walk(program, load).map(Action::from_raw)
 }
 
 fn walk(program: &[Instruction], load: impl Fn(u32) -> Option<u32>) -> Option<u32> {

@@ -228,7 +228,14 @@ impl Filter {
     /// running the program.
     #[must_use]
     pub fn is_constant(&self, number: u32) -> bool {
-        evaluate::is_constant(&self.program, self.arch, number)
+        self.constant(number) == Some(Action::Allow)
+    }
+
+    /// What happens to a call whatever its arguments; `None` where these
+    /// decide.
+    #[must_use]
+    pub fn constant(&self, number: u32) -> Option<Action> {
+        evaluate::constant(&self.program, self.arch, number)
     }
 
     /// Names of calls that are allowed whatever their arguments, sorted.

@@ -58,11 +58,22 @@ impl Enforcement {
     }
 }
 
-pub(super) fn enforcement(profile: &Profile, kernel: KernelFacts) -> Enforcement {
-    let missing: Vec<Missing> = REQUIREMENTS
+/// The kernel's protections that a profile requires, each with whether this
+/// kernel has it.
+pub fn requirements(
+    profile: &Profile,
+    kernel: KernelFacts,
+) -> impl Iterator<Item = (Missing, bool)> {
+    REQUIREMENTS
         .iter()
-        .filter(|rule| kernel.landlock_abi < rule.abi && (rule.required_by)(profile))
-        .map(|rule| rule.missing)
+        .filter(|rule| (rule.required_by)(profile))
+        .map(move |rule| (rule.missing, kernel.landlock_abi >= rule.abi))
+}
+
+pub(super) fn enforcement(profile: &Profile, kernel: KernelFacts) -> Enforcement {
+    let missing: Vec<Missing> = requirements(profile, kernel)
+        .filter(|(_, present)| !present)
+        .map(|(missing, _)| missing)
         .collect();
     if missing.is_empty() {
         Enforcement::Full

@@ -5,7 +5,7 @@ mod enforcement;
 mod environment;
 mod lower;
 
-pub use enforcement::{Enforcement, KernelFacts, Missing};
+pub use enforcement::{Enforcement, KernelFacts, Missing, requirements};
 pub use environment::{Environment, is_loader_variable};
 pub use lower::{Inputs, lower};
 

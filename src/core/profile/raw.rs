@@ -10,7 +10,7 @@ use crate::size::Bytes;
 use crate::version::VersionOne;
 
 /// A profile as it is written: every key may be missing.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawProfile {
     #[serde(rename = "version")]
@@ -50,7 +50,7 @@ impl RawProfile {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawFilesystem {
     pub(super) read: Vec<String>,
@@ -60,7 +60,7 @@ pub(super) struct RawFilesystem {
     pub(super) devices: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawNetwork {
     pub(super) tcp: RawTcp,
@@ -69,14 +69,14 @@ pub(super) struct RawNetwork {
     pub(super) netlink: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTcp {
     pub(super) connect: RawPorts,
     pub(super) bind: RawPorts,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUnix {
     pub(super) connect: Vec<String>,
@@ -85,7 +85,7 @@ pub(super) struct RawUnix {
     pub(super) abstract_: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawProcesses {
     pub(super) fork: Option<bool>,
@@ -93,7 +93,7 @@ pub(super) struct RawProcesses {
     pub(super) new_session: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawSyscalls {
     pub(super) allow: Vec<String>,
@@ -101,14 +101,14 @@ pub(super) struct RawSyscalls {
     pub(super) on_violation: Option<OnViolation>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawMemory {
     pub(super) write_execute: Option<bool>,
 }
 
 /// `null` is unlimited, a missing key is the base's.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLimits {
     #[serde(deserialize_with = "given")]
@@ -125,7 +125,7 @@ pub(super) struct RawLimits {
     pub(super) core: Option<Option<Bytes>>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawEnvironment {
     pub(super) pass: Vec<String>,
@@ -133,7 +133,7 @@ pub(super) struct RawEnvironment {
     pub(super) secrets: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCapabilities {
     pub(super) keep: Vec<String>,
@@ -147,7 +147,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// Ports, or `"*"` for all of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RawPorts(pub(super) Ports);
 
 impl<'de> Deserialize<'de> for RawPorts {
@@ -184,7 +184,7 @@ impl<'de> Deserialize<'de> for RawPorts {
 }
 
 /// An octal number in quotes: a bare one would be read as decimal.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Umask(pub(super) u32);
 
 impl<'de> Deserialize<'de> for Umask {

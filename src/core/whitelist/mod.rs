@@ -75,7 +75,7 @@ impl Whitelist {
 }
 
 /// What holds for all plugins of a whitelist.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "the file's own keys")]
 pub struct Settings {
     /// Algorithm of digests that name none.
@@ -108,7 +108,7 @@ pub struct Settings {
 }
 
 /// One plugin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Name.
     pub name: PluginName,
@@ -160,7 +160,7 @@ pub enum Expected {
 }
 
 /// The profile of an entry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileRef {
     /// By name.
     Named(String),
