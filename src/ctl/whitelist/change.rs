@@ -1,0 +1,375 @@
+//! `whitelist update`, `remove`, `enable` and `disable`: changes of entries
+//! that are there.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use secure_exec::failure::Failure;
+use secure_exec::image::digest_file;
+use secure_exec::listed::{self, Loaded};
+use secure_exec::opened::{self, Opening};
+use secure_exec::settings::Settings;
+use secure_exec_core::digest::{Algorithm, Digest, Hasher};
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::whitelist::{Entry, Expected};
+use secure_exec_sys::verity;
+use serde_json::{Value as Json, json};
+
+use super::draft;
+use super::file::Held;
+use super::{file_of, loaded, names_in, unknown};
+use crate::screen::Screen;
+use crate::yaml::sheet::{Place, Sheet};
+use crate::yaml::write::Value;
+
+/// The time, as the guide's `updated_at` has it.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+/// Takes over the digests that files have now; of every entry where no names
+/// are given.
+pub(crate) fn update(
+    settings: &Settings,
+    names: &[String],
+    screen: Screen,
+) -> Result<ExitCode, Failure> {
+    let mut changes = Vec::new();
+    for (path, names) in files(settings, names)? {
+        let held = existing(&path, settings)?;
+        let loaded = loaded(settings, held.whitelist().clone());
+        let mut sheet = read(&held)?;
+        let mut meant = held.whitelist().entries.clone();
+        let before = changes.len();
+        for entry in &mut meant {
+            if names
+                .as_ref()
+                .is_some_and(|names| !names.contains(&entry.name.to_string()))
+            {
+                continue;
+            }
+            for change in of_entry(settings, &loaded, entry, &held)? {
+                change
+                    .make(&mut sheet, entry)
+                    .map_err(|why| held.not_understood(&why))?;
+                changes.push(change);
+            }
+        }
+        if changes.iter().skip(before).any(Change::is_new) {
+            finish(&held, sheet, &meant)?;
+        }
+    }
+    if screen.json {
+        let changes: Vec<Json> = changes.iter().map(Change::json).collect();
+        screen.print_json(&json!({ "updated": changes }))?;
+    } else {
+        screen.print(&changes.iter().map(Change::lines).collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes entries out.
+pub(crate) fn remove(
+    settings: &Settings,
+    names: &[String],
+    screen: Screen,
+) -> Result<ExitCode, Failure> {
+    let is_folder = listed::is_folder(&settings.whitelist);
+    for (path, names) in files(settings, names)? {
+        let held = existing(&path, settings)?;
+        if is_folder {
+            held.delete()?;
+            continue;
+        }
+        let mut meant = held.whitelist().entries.clone();
+        let mut text = held.text().unwrap_or_default().to_string();
+        // One after the other: taking out the last one changes the list.
+        for name in names.unwrap_or_default() {
+            meant.retain(|entry| entry.name.as_str() != name);
+            text = Sheet::read(&text)
+                .and_then(|mut sheet| {
+                    sheet.remove(&name)?;
+                    sheet.finish()
+                })
+                .map_err(|why| held.not_understood(&why))?;
+        }
+        let touched = Sheet::read(&text).and_then(|mut sheet| {
+            sheet.touch("updated_at", &now())?;
+            sheet.finish()
+        });
+        let touched = touched.map_err(|why| held.not_understood(&why))?;
+        held.replace(&touched, &meant)?;
+    }
+    say(screen, "removed", names)
+}
+
+/// Sets `enabled`.
+pub(crate) fn enable(
+    settings: &Settings,
+    names: &[String],
+    enabled: bool,
+    screen: Screen,
+) -> Result<ExitCode, Failure> {
+    for (path, names) in files(settings, names)? {
+        let held = existing(&path, settings)?;
+        let mut sheet = read(&held)?;
+        let mut meant = held.whitelist().entries.clone();
+        let names = names.unwrap_or_default();
+        for entry in meant
+            .iter_mut()
+            .filter(|e| names.contains(&e.name.to_string()))
+        {
+            if entry.enabled != enabled {
+                entry.enabled = enabled;
+                sheet
+                    .set(
+                        entry.name.as_str(),
+                        Place::Key("enabled"),
+                        &Value::Flag(enabled),
+                    )
+                    .map_err(|why| held.not_understood(&why))?;
+            }
+        }
+        if meant != held.whitelist().entries {
+            finish(&held, sheet, &meant)?;
+        }
+    }
+    say(screen, if enabled { "enabled" } else { "disabled" }, names)
+}
+
+/// A digest that an entry has, and the one that its file has.
+struct Change {
+    name: String,
+    what: Pinned,
+    before: Option<String>,
+    after: Digest,
+}
+
+/// What a digest is of.
+#[derive(Clone, Debug)]
+enum Pinned {
+    Plugin,
+    Interpreter(String),
+    Library(usize, String),
+}
+
+impl Change {
+    fn is_new(&self) -> bool {
+        self.before.as_deref() != Some(&self.after.to_string())
+    }
+
+    fn make(&self, sheet: &mut Sheet<'_>, entry: &mut Entry) -> Result<(), String> {
+        let after = self.after.clone();
+        let place = match &self.what {
+            Pinned::Plugin => {
+                entry.hash = Expected::Pinned(after);
+                Place::Key("hash")
+            }
+            Pinned::Interpreter(_) => {
+                if let Some(pin) = &mut entry.interpreter {
+                    pin.hash = Some(after);
+                }
+                Place::Within("interpreter", "hash")
+            }
+            Pinned::Library(index, _) => {
+                if let Some(pin) = entry.libraries.get_mut(*index) {
+                    pin.hash = Some(after);
+                }
+                Place::Item("libraries", *index, "hash")
+            }
+        };
+        if self.is_new() {
+            sheet.set(&self.name, place, &Value::Text(self.after.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn file(&self) -> Option<&str> {
+        match &self.what {
+            Pinned::Plugin => None,
+            Pinned::Interpreter(path) | Pinned::Library(_, path) => Some(path),
+        }
+    }
+
+    fn lines(&self) -> String {
+        let of = self
+            .file()
+            .map_or(String::new(), |path| format!(" {}", Escaped(path)));
+        let name = Escaped(&self.name);
+        if !self.is_new() {
+            return format!("{name}{of}: unchanged\n");
+        }
+        let before = self.before.as_deref().unwrap_or("none");
+        format!(
+            "{name}{of}:\n  before {}\n  after  {}\n",
+            Escaped(before),
+            self.after
+        )
+    }
+
+    fn json(&self) -> Json {
+        json!({
+            "name": self.name,
+            "file": self.file(),
+            "before": self.before,
+            "after": self.after.to_string(),
+            "changed": self.is_new(),
+        })
+    }
+}
+
+/// The digests of an entry as its files are now. The plugin is opened as the
+/// launcher opens it.
+fn of_entry(
+    settings: &Settings,
+    loaded: &Loaded,
+    entry: &Entry,
+    held: &Held,
+) -> Result<Vec<Change>, Failure> {
+    let name = entry.name.to_string();
+    let listed = listed::look_up(settings, loaded, &name, Some(entry))?;
+    let before = listed.expected();
+    let algorithm = match &entry.hash {
+        Expected::Malformed(_) => written_algorithm(held, &name).unwrap_or(listed.algorithm()),
+        Expected::Pinned(_) | Expected::Missing => listed.algorithm(),
+    };
+    let opened = match opened::open(listed).map_err(as_mistake)? {
+        Opening::Open(opened) => opened,
+        Opening::Violated(_, violation) => {
+            return Err(Failure::own(format!(
+                "plugin '{}' ({}): {}\nNothing was changed.",
+                Escaped(&name),
+                violation.code(),
+                Escaped(&violation.reason())
+            )));
+        }
+    };
+    let after = match Hasher::new(algorithm) {
+        Some(hasher) => digest_file(opened.file.as_fd(), hasher, opened.limit),
+        None => verity::measure(opened.file.as_fd())
+            .map(|found| found.and_then(|bytes| Digest::from_bytes(algorithm, &bytes))),
+    };
+    let after = after.map_err(Failure::own)?.ok_or_else(|| {
+        Failure::own(format!(
+            "plugin '{}' has no {algorithm} digest now",
+            Escaped(&name)
+        ))
+    })?;
+    let mut changes = vec![Change {
+        name: name.clone(),
+        what: Pinned::Plugin,
+        // Digits alone and in capitals are the same digest.
+        before: match &entry.hash {
+            Expected::Pinned(digest) => Some(digest.to_string()),
+            Expected::Malformed(_) | Expected::Missing => before,
+        },
+        after,
+    }];
+    let interpreter = entry
+        .interpreter
+        .iter()
+        .map(|pin| (pin, Pinned::Interpreter(pin.path.clone())));
+    let libraries = entry.libraries.iter().enumerate();
+    let libraries = libraries.map(|(at, pin)| (pin, Pinned::Library(at, pin.path.clone())));
+    for (pin, what) in interpreter.chain(libraries) {
+        let Some(hash) = &pin.hash else {
+            continue;
+        };
+        changes.push(Change {
+            name: name.clone(),
+            what,
+            before: Some(hash.to_string()),
+            after: draft::digest(Path::new(&pin.path), hash.algorithm())?,
+        });
+    }
+    Ok(changes)
+}
+
+/// The statuses of a launch are for launches.
+fn as_mistake(failure: Failure) -> Failure {
+    let text = failure.to_string();
+    Failure::own(text.strip_prefix("ERROR: ").unwrap_or(&text))
+}
+
+/// The algorithm that an entry with a malformed digest names beside it.
+fn written_algorithm(held: &Held, name: &str) -> Option<Algorithm> {
+    let sheet = Sheet::read(held.text()?).ok()?;
+    Algorithm::from_name(sheet.value(name, "algorithm")?)
+}
+
+/// A file with the names of its entries that are meant; `None` is all of them.
+type Affected = (PathBuf, Option<Vec<String>>);
+
+/// The files that the entries are in.
+fn files(settings: &Settings, names: &[String]) -> Result<Vec<Affected>, Failure> {
+    let whitelist = &settings.whitelist;
+    if let Some((_, name)) = (0..)
+        .zip(names)
+        .find(|(at, name)| names.iter().take(*at).any(|other| other == *name))
+    {
+        return Err(Failure::own(format!("'{}' is named twice", Escaped(name))));
+    }
+    if !listed::is_folder(whitelist) {
+        let held = existing(whitelist, settings)?;
+        if let Some(name) = names
+            .iter()
+            .find(|name| held.whitelist().find(name).is_none())
+        {
+            return Err(unknown(name, whitelist));
+        }
+        let wanted = (!names.is_empty()).then(|| names.to_vec());
+        return Ok(vec![(whitelist.clone(), wanted)]);
+    }
+    let names = if names.is_empty() {
+        names_in(whitelist)?
+    } else {
+        names.to_vec()
+    };
+    let mut files = Vec::new();
+    for name in names {
+        let path = file_of(whitelist, &name)?;
+        if !path.exists() {
+            return Err(unknown(&name, whitelist));
+        }
+        files.push((path, Some(vec![name])));
+    }
+    Ok(files)
+}
+
+fn existing(path: &Path, settings: &Settings) -> Result<Held, Failure> {
+    let held = Held::open(path)?;
+    if held.text().is_none() {
+        let shown = settings.whitelist.to_string_lossy();
+        return Err(Failure::own(format!(
+            "the whitelist '{}' does not exist\nName the whitelist with --whitelist.",
+            Escaped(&shown)
+        )));
+    }
+    Ok(held)
+}
+
+fn read(held: &Held) -> Result<Sheet<'_>, Failure> {
+    Sheet::read(held.text().unwrap_or_default()).map_err(|why| held.not_understood(&why))
+}
+
+fn finish(held: &Held, mut sheet: Sheet<'_>, meant: &[Entry]) -> Result<(), Failure> {
+    let text = sheet
+        .touch("updated_at", &now())
+        .and_then(|()| sheet.finish());
+    held.replace(&text.map_err(|why| held.not_understood(&why))?, meant)
+}
+
+fn say(screen: Screen, what: &str, names: &[String]) -> Result<ExitCode, Failure> {
+    if screen.json {
+        screen.print_json(&json!({ what: names }))?;
+    } else {
+        let lines = names
+            .iter()
+            .map(|name| format!("{}: {what}\n", Escaped(name)));
+        screen.print(&lines.collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

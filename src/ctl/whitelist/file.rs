@@ -1,0 +1,222 @@
+//! A whitelist file that is being changed: locked, read once, replaced as a
+//! whole or not at all.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use secure_exec::failure::Failure;
+use secure_exec::trust::{self, Finding};
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::located::LARGEST;
+use secure_exec_core::whitelist::{Entry, Whitelist};
+
+/// One lock for all whitelists of a folder. Nobody else can open it, so nobody
+/// else can hold it and keep a plugin from being taken out.
+const LOCK: &str = ".secure-execctl.lock";
+/// A new whitelist is for every user that launches plugins; it has no secrets.
+const NEW_MODE: u32 = 0o644;
+
+/// A whitelist file under its lock.
+pub(crate) struct Held {
+    /// The whitelist as it was named, for messages.
+    shown: String,
+    /// The file itself, symbolic links resolved.
+    path: PathBuf,
+    /// Its text; `None` where there is no file yet.
+    text: Option<String>,
+    /// What it says.
+    whitelist: Whitelist,
+    /// Who else could have written it.
+    finding: Option<Finding>,
+    _lock: File,
+}
+
+impl Held {
+    /// Locks a whitelist file, and reads it if it is there.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let shown = path.to_string_lossy().into_owned();
+        let failed = |why: &dyn std::fmt::Display| failed(&shown, why);
+        let path = resolved(path).map_err(|why| failed(&why))?;
+        let lock = lock(folder(&path)).map_err(|error| {
+            failed(&format!(
+                "its folder can't be locked: {error}\nThe folder must exist, and be yours to write."
+            ))
+        })?;
+        let mut held = Self {
+            shown: shown.clone(),
+            path,
+            text: None,
+            whitelist: Whitelist::parse(b"version: 1", &shown).map_err(Failure::own)?,
+            finding: None,
+            _lock: lock,
+        };
+        match trust::read(&held.path) {
+            Ok(loaded) => {
+                held.whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
+                held.finding = loaded.finding;
+                let text = String::from_utf8(loaded.bytes);
+                held.text = Some(text.map_err(|_| failed(&"it is not UTF-8"))?);
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(Failure::own(format!("the whitelist {error}"))),
+        }
+        Ok(held)
+    }
+
+    /// Its text, where it exists.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// What it says.
+    pub(crate) const fn whitelist(&self) -> &Whitelist {
+        &self.whitelist
+    }
+
+    /// Who else could have written it.
+    pub(crate) const fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    /// Puts a new text in the file's place, if it says exactly what is meant.
+    pub(crate) fn replace(&self, text: &str, meant: &[Entry]) -> Result<(), Failure> {
+        self.check(text, meant)?;
+        self.install(text)
+            .map_err(|why| failed(&self.shown, &format!("it can't be replaced: {why}")))
+    }
+
+    /// Removes the file.
+    pub(crate) fn delete(&self) -> Result<(), Failure> {
+        std::fs::remove_file(&self.path)
+            .and_then(|()| File::open(folder(&self.path))?.sync_all())
+            .map_err(|error| failed(&self.shown, &format!("it can't be removed: {error}")))
+    }
+
+    /// Its layout is one that can't be changed safely.
+    pub(crate) fn not_understood(&self, why: &dyn std::fmt::Display) -> Failure {
+        let why = format!(
+            "its layout is not understood, and nothing was changed ({why})\nEdit it by hand."
+        );
+        failed(&self.shown, &why)
+    }
+
+    fn check(&self, text: &str, meant: &[Entry]) -> Result<(), Failure> {
+        if text.len() > LARGEST {
+            return Err(failed(&self.shown, &"it would grow beyond 64 MiB"));
+        }
+        let read = Whitelist::parse(text.as_bytes(), &self.shown)
+            .map_err(|error| self.not_understood(&error.message))?;
+        if read.settings != self.whitelist.settings {
+            return Err(self.not_understood(&"its settings would change"));
+        }
+        let same = read.entries.len() == meant.len()
+            && read.entries.iter().zip(meant).all(|(a, b)| alike(a, b));
+        if same {
+            Ok(())
+        } else {
+            Err(self.not_understood(&"its plugins would not be the ones that are meant"))
+        }
+    }
+
+    fn install(&self, text: &str) -> Result<(), String> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let text_of = |error: std::io::Error| error.to_string();
+        let mut new = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .tempfile_in(folder(&self.path))
+            .map_err(text_of)?;
+        new.write_all(text.as_bytes()).map_err(text_of)?;
+        let mode = match &self.text {
+            None => NEW_MODE,
+            Some(_) => {
+                let old = std::fs::metadata(&self.path).map_err(text_of)?;
+                let own = new.as_file().metadata().map_err(text_of)?;
+                if (old.uid(), old.gid()) != (own.uid(), own.gid()) {
+                    std::os::unix::fs::fchown(new.as_file(), Some(old.uid()), Some(old.gid()))
+                        .map_err(|error| format!("its owner can't be kept: {error}"))?;
+                }
+                old.mode() & 0o7777
+            }
+        };
+        new.as_file()
+            .set_permissions(Permissions::from_mode(mode))
+            .map_err(text_of)?;
+        new.as_file().sync_all().map_err(text_of)?;
+        match &self.text {
+            None => new
+                .persist_noclobber(&self.path)
+                .map_err(|e| text_of(e.error))?,
+            Some(old) => {
+                // Others may edit it without the lock.
+                let now = std::fs::read(&self.path).map_err(text_of)?;
+                if now != old.as_bytes() {
+                    return Err("somebody changed it meanwhile; try again".into());
+                }
+                new.persist(&self.path).map_err(|e| text_of(e.error))?
+            }
+        };
+        let folder = File::open(folder(&self.path)).map_err(text_of)?;
+        folder.sync_all().map_err(text_of)
+    }
+}
+
+/// Whether two entries say the same, wherever they stand.
+pub(crate) fn alike(one: &Entry, other: &Entry) -> bool {
+    let mut one = one.clone();
+    one.line = other.line;
+    one == *other
+}
+
+/// The file behind symbolic links, which is the one to replace.
+fn resolved(path: &Path) -> Result<PathBuf, String> {
+    match std::fs::canonicalize(path) {
+        Ok(path) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if path.is_symlink() {
+                return Err("it is a symbolic link to nothing".into());
+            }
+            let name = path.file_name().ok_or("it has no file name")?;
+            let folder = std::fs::canonicalize(folder(path))
+                .map_err(|error| format!("its folder: {error}\nCreate the folder first."))?;
+            Ok(folder.join(name))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn lock(folder: &Path) -> std::io::Result<File> {
+    let path = folder.join(LOCK);
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW);
+    let file = match options.clone().create_new(true).open(&path) {
+        Ok(file) => {
+            // The lock belongs to whom the folder belongs to: root's help must
+            // not lock the owner out.
+            let (own, of) = (file.metadata()?, std::fs::metadata(folder)?);
+            if own.uid() == 0 && of.uid() != 0 {
+                std::os::unix::fs::fchown(&file, Some(of.uid()), Some(of.gid()))?;
+            }
+            file
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => options.open(&path)?,
+        Err(error) => return Err(error),
+    };
+    file.lock()?;
+    Ok(file)
+}
+
+fn failed(shown: &str, why: &dyn std::fmt::Display) -> Failure {
+    Failure::own(format!("the whitelist '{}': {why}", Escaped(shown)))
+}

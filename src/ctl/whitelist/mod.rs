@@ -1,0 +1,96 @@
+//! `whitelist`: changing and checking whitelists.
+
+mod add;
+mod change;
+mod draft;
+mod file;
+mod list;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use secure_exec::failure::Failure;
+use secure_exec::listed::{self, Loaded};
+use secure_exec::settings::Settings;
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::name::PluginName;
+use secure_exec_core::policy::Policy;
+use secure_exec_core::whitelist;
+
+use crate::cli::{Common, Whitelist};
+use crate::screen::Screen;
+
+/// Carries out a command.
+pub(crate) fn run(
+    common: &Common,
+    command: Whitelist,
+    screen: Screen,
+) -> Result<ExitCode, Failure> {
+    // Whatever a launch is told: what an administrator pins and checks is
+    // judged as strictly as it can be.
+    let settings = common.settings(Some(Policy::Strict), None)?;
+    match command {
+        Whitelist::Add(add) => add::run(&settings, &add, screen),
+        Whitelist::Update { names, .. } => change::update(&settings, &names, screen),
+        Whitelist::Remove { names } => change::remove(&settings, &names, screen),
+        Whitelist::Enable { names } => change::enable(&settings, &names, true, screen),
+        Whitelist::Disable { names } => change::enable(&settings, &names, false, screen),
+        Whitelist::Verify { names } => verify::run(&settings, &names, screen),
+        Whitelist::List => list::run(&settings, screen),
+    }
+}
+
+/// A whitelist that was read here, as the launcher would have loaded it.
+fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Loaded {
+    let folder = if listed::is_folder(&settings.whitelist) {
+        Some(settings.whitelist.as_path())
+    } else {
+        settings.whitelist.parent()
+    };
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    Loaded {
+        whitelist,
+        digest: String::new(),
+        folder: folder.unwrap_or(Path::new(".")).to_path_buf(),
+        findings: Vec::new(),
+    }
+}
+
+/// The names that a whitelist folder has files for, sorted.
+fn names_in(folder: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: std::io::Error| {
+        let shown = folder.to_string_lossy();
+        Failure::own(format!("the whitelist '{}': {error}", Escaped(&shown)))
+    };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) else {
+            continue;
+        };
+        if PluginName::new(name).is_ok() {
+            names.push(name.to_string());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The file that has the entry of a plugin.
+fn file_of(whitelist: &Path, name: &str) -> Result<PathBuf, Failure> {
+    if !listed::is_folder(whitelist) {
+        return Ok(whitelist.to_path_buf());
+    }
+    let name = PluginName::new(name).map_err(Failure::own)?;
+    Ok(whitelist.join(format!("{name}.yaml")))
+}
+
+/// There is no entry of this name.
+fn unknown(name: &str, whitelist: &Path) -> Failure {
+    Failure::own(format!(
+        "the whitelist '{}' has no plugin '{}'\nList them with 'secure-execctl whitelist list'.",
+        Escaped(&whitelist.to_string_lossy()),
+        Escaped(name)
+    ))
+}

@@ -1,0 +1,153 @@
+//! `whitelist verify`: every plugin through the launcher's own stages.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use secure_exec::dry_run::{self, Inspection};
+use secure_exec::failure::Failure;
+use secure_exec::listed::{self, Listed};
+use secure_exec::settings::Settings;
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::whitelist::Entry;
+use serde_json::{Value, json};
+
+use super::names_in;
+use crate::plan::absent;
+use crate::screen::{Screen, Tone};
+
+/// Checks plugins; the status is 1 where one of them would not run.
+pub(crate) fn run(
+    settings: &Settings,
+    names: &[String],
+    screen: Screen,
+) -> Result<ExitCode, Failure> {
+    let verdicts = if listed::is_folder(&settings.whitelist) {
+        let all = if names.is_empty() {
+            names_in(&settings.whitelist)?
+        } else {
+            names.to_vec()
+        };
+        all.iter()
+            .map(|name| Verdict::of(name, listed::list(settings, name)))
+            .collect()
+    } else {
+        of_file(settings, names, screen)?
+    };
+    let failed = verdicts
+        .iter()
+        .filter(|verdict| verdict.wrong.is_some())
+        .count();
+    if screen.json {
+        let entries: Vec<Value> = verdicts.iter().map(Verdict::json).collect();
+        let whitelist = settings.whitelist.to_string_lossy();
+        screen.print_json(&json!({
+            "whitelist": whitelist,
+            "failed": failed,
+            "entries": entries,
+        }))?;
+    } else {
+        let lines: String = verdicts
+            .iter()
+            .map(|verdict| verdict.line(screen))
+            .collect();
+        screen.print(&lines)?;
+    }
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// The whitelist is read once, however many entries it has.
+fn of_file(settings: &Settings, names: &[String], screen: Screen) -> Result<Vec<Verdict>, Failure> {
+    let loaded = listed::load(&settings.whitelist, "")?;
+    for warning in &loaded.whitelist.warnings {
+        screen.warn(warning);
+    }
+    let entries = &loaded.whitelist.entries;
+    let check = |name: &str, entry: Option<&Entry>| {
+        Verdict::of(name, listed::look_up(settings, &loaded, name, entry))
+    };
+    if names.is_empty() {
+        let verdicts = entries.iter();
+        let verdicts = verdicts.map(|entry| check(entry.name.as_str(), Some(entry)));
+        return Ok(verdicts.collect());
+    }
+    let by_name: HashMap<&str, &Entry> = entries
+        .iter()
+        .map(|entry| (entry.name.as_str(), entry))
+        .collect();
+    let verdicts = names.iter();
+    let verdicts = verdicts.map(|name| check(name, by_name.get(name.as_str()).copied()));
+    Ok(verdicts.collect())
+}
+
+/// What is said of one plugin.
+struct Verdict {
+    name: String,
+    /// A code and a sentence.
+    wrong: Option<(&'static str, String)>,
+}
+
+impl Verdict {
+    fn of(name: &str, listed: Result<Listed, Failure>) -> Self {
+        let wrong = match listed.and_then(dry_run::inspect_listed) {
+            Ok(inspection) => of_inspection(&inspection),
+            Err(failure) => Some(of_failure(&failure)),
+        };
+        Self {
+            name: name.to_string(),
+            wrong,
+        }
+    }
+
+    fn line(&self, screen: Screen) -> String {
+        let name = Escaped(&self.name);
+        match &self.wrong {
+            None => format!("{name}: {}\n", screen.tone(Tone::Good, "OK")),
+            Some((code, reason)) => {
+                let code = screen.tone(Tone::Bad, code);
+                format!("{name}: {code}: {}\n", Escaped(reason))
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "result": if self.wrong.is_none() { "ok" } else { "failed" },
+            "violation_type": self.wrong.as_ref().map(|(code, _)| code),
+            "reason": self.wrong.as_ref().map(|(_, reason)| reason),
+        })
+    }
+}
+
+fn of_inspection(inspection: &Inspection) -> Option<(&'static str, String)> {
+    if let Some(violation) = inspection.refusal() {
+        return Some((violation.code(), violation.reason()));
+    }
+    let examined = inspection.examined()?;
+    let missing = examined
+        .plan
+        .landlock()
+        .and_then(|plan| absent(plan, Some(&examined.runtime_folder)).next())?;
+    let why = format!(
+        "the path '{}' of profile '{}' does not exist",
+        missing,
+        inspection.listed().profile.name
+    );
+    Some(("absent_path", why))
+}
+
+/// A launch that fails without a violation has no code of the contract's.
+fn of_failure(failure: &Failure) -> (&'static str, String) {
+    match failure {
+        Failure::NoSuchPlugin { path, .. } => {
+            ("no_such_plugin", format!("there is no file '{path}'"))
+        }
+        Failure::NotExecuted { message, .. } => ("not_executable", first_line(message)),
+        Failure::Refused { violation, .. } => (violation.code(), violation.reason()),
+        Failure::Own { message } => ("mistake", first_line(message)),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_string()
+}
