@@ -61,7 +61,9 @@ impl Host {
         }
         // The build folder may be root's alone.
         let launcher = host.launcher();
-        std::fs::copy(env!("CARGO_BIN_EXE_secure-exec"), launcher).unwrap();
+        let built = built_launcher();
+        std::fs::copy(&built, launcher)
+            .unwrap_or_else(|error| panic!("{} is needed: {error}", built.display()));
         host.write(
             "config.yaml",
             &format!("profile_dir: {:?}\n", host.path("profiles.d")),
@@ -277,6 +279,14 @@ impl Host {
             .unwrap_or_else(|| panic!("no {event} in {records:#?}"))
             .clone()
     }
+}
+
+/// The launcher; in the tests of another package, beside that one's program.
+fn built_launcher() -> PathBuf {
+    let own = option_env!("CARGO_BIN_EXE_secure-exec").map(PathBuf::from);
+    let other = option_env!("CARGO_BIN_EXE_secure-execctl").map(Path::new);
+    own.or_else(|| Some(other?.with_file_name("secure-exec")))
+        .unwrap()
 }
 
 /// A launch that is being put together.
