@@ -101,13 +101,18 @@ fn a_whitelist_that_anyone_can_write_verifies_nothing() {
 }
 
 #[test]
-fn a_weaker_policy_of_the_environment_does_not_soften_a_check() {
+fn a_callers_environment_changes_no_verdict() {
     let mut host = Host::new();
-    host.install_sh("p", "");
-    host.list("p", &["enabled: false"]);
+    host.install_sh("off", "");
+    host.install_sh("own", "");
+    host.list("off", &["enabled: false"]);
+    host.list("own", &["profile: python"]);
     let mut command = command(&host, ["whitelist", "verify"]);
     command.env("SECURE_EXEC_POLICY", "permissive");
-    assert_eq!(run(command, b"").status, 1);
+    command.env("SECURE_EXEC_PROFILE", "node");
+    let outcome = run(command, b"");
+    assert_eq!(outcome.status, 1);
+    outcome.prints("off: plugin_disabled: the whitelist entry is disabled\nown: OK\n");
 }
 
 #[test]

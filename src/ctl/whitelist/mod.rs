@@ -27,9 +27,10 @@ pub(crate) fn run(
     command: Whitelist,
     screen: Screen,
 ) -> Result<ExitCode, Failure> {
-    // Whatever a launch is told: what an administrator pins and checks is
-    // judged as strictly as it can be.
-    let settings = common.settings(Some(Policy::Strict), None)?;
+    // Whatever this caller's launches are told: what an administrator pins and
+    // checks is judged by its entry alone, as strictly as it can be.
+    let mut settings = common.settings(Some(Policy::Strict), None)?;
+    settings.profile = None;
     match command {
         Whitelist::Add(add) => add::run(&settings, &add, screen),
         Whitelist::Update { names, .. } => change::update(&settings, &names, screen),
