@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use secure_exec::prepared;
+use secure_exec::{examined, prepared};
 use secure_exec_core::filter::{ExecTicket, Filter};
 use secure_exec_core::plan::{self, Environment, Inputs, KernelFacts, LandlockPlan, SandboxPlan};
 use secure_exec_core::policy::Policy;
@@ -38,6 +38,7 @@ pub(crate) fn lower(
             kernel: kernel(),
             policy,
             environment: &environment,
+            superuser: examined::runs_as_superuser(profile),
             expand: &|text| expand(text, &variable, "/{plugin_dir}", "/{runtime_dir}"),
             libraries_pinned,
         },

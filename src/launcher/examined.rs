@@ -12,7 +12,7 @@ use secure_exec_core::elf;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{self, Environment, KernelFacts, SandboxPlan};
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, expand};
+use secure_exec_core::profile::{Isolation, Profile, expand};
 use secure_exec_core::shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Expected, ImageChoice};
@@ -295,6 +295,16 @@ fn environment(listed: &Listed) -> Environment {
     Environment::compose(&listed.profile.environment, inherited)
 }
 
+/// Whether a plugin of this profile would run as user 0.
+#[must_use]
+pub fn runs_as_superuser(profile: &Profile) -> bool {
+    match &profile.user {
+        None => process::effective_user() == 0,
+        // An unknown user ends the launch later.
+        Some(name) => process::find_user(name).is_ok_and(|account| account.uid() == 0),
+    }
+}
+
 fn plan(
     listed: &mut Listed,
     path: &std::path::Path,
@@ -311,11 +321,7 @@ fn plan(
         kernel,
         policy: listed.policy,
         environment,
-        superuser: match &listed.profile.user {
-            None => process::effective_user() == 0,
-            // An unknown user ends the launch later.
-            Some(name) => process::find_user(name).is_ok_and(|account| account.uid() == 0),
-        },
+        superuser: runs_as_superuser(&listed.profile),
         expand: &|text: &str| expand(text, &variable, &plugin_dir, &runtime_dir),
         libraries_pinned: listed
             .entry

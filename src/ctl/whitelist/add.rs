@@ -201,6 +201,7 @@ fn drafts(
             endpoint: None,
             kind: None,
             line: 0,
+            column: 0,
         });
     }
     Ok(entries)

@@ -52,6 +52,7 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Loaded {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     Loaded {
         whitelist,
+        path: settings.whitelist.clone(),
         digest: String::new(),
         folder: folder.unwrap_or(Path::new(".")).to_path_buf(),
         findings: Vec::new(),
