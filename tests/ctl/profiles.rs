@@ -126,7 +126,7 @@ fn every_shipped_profile_is_sound() {
 fn a_mistake_is_shown_where_it_is() {
     let host = Host::new();
     let cases = [
-        ("version: 2\n", "version 2"),
+        ("version: 2\n", ":1:10: version '2'"),
         ("umask: 999\n", ":1:8: "),
         ("nosuch: 1\n", ":1:1: "),
         ("extends: nosuch\n", ":1:10: there is no profile 'nosuch'"),

@@ -165,7 +165,7 @@ impl Held {
 /// Whether two entries say the same, wherever they stand.
 pub(crate) fn alike(one: &Entry, other: &Entry) -> bool {
     let mut one = one.clone();
-    one.line = other.line;
+    (one.line, one.column) = (other.line, other.column);
     one == *other
 }
 

@@ -367,7 +367,9 @@ fn entries(text: &str) -> Vec<Entry> {
     let mut entries = whitelist
         .unwrap_or_else(|error| panic!("{error}\n{text}"))
         .entries;
-    entries.iter_mut().for_each(|entry| entry.line = 0);
+    entries
+        .iter_mut()
+        .for_each(|entry| (entry.line, entry.column) = (0, 0));
     entries
 }
 
