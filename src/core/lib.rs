@@ -23,3 +23,6 @@ pub mod syscall;
 pub mod version;
 pub mod violation;
 pub mod whitelist;
+
+#[cfg(test)]
+mod properties;

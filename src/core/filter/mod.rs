@@ -347,4 +347,6 @@ fn digest(
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
