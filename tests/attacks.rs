@@ -6,10 +6,15 @@ mod exec;
 mod files;
 mod identity;
 mod interloper;
+mod kernel;
+mod legitimate;
 mod paths;
+mod processes;
 mod sockets;
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -77,27 +82,53 @@ fn boxed(host: &Host, name: &str, more: &str) {
     host.profile(name, &format!("{files}\n{more}"));
 }
 
-/// A process of the same user that does nothing but wait for its end.
-struct Outsider(Child);
+/// A process of the same user that does nothing but wait for its end, in a
+/// process group of its own.
+struct Outsider {
+    child: Child,
+    /// Where in its memory a secret lies.
+    secret: String,
+}
 
 impl Outsider {
     fn of(host: &Host) -> Self {
-        let mut command = host.command("cat");
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        Self(command.spawn().unwrap())
+        let program = host.path("bin/outsider");
+        if !program.exists() {
+            std::fs::copy(hostile(OUTSIDER), &program).unwrap();
+        }
+        let mut command = host.command(program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.process_group(0);
+        let mut child = command.spawn().unwrap();
+        let mut secret = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut secret).unwrap();
+        let secret = secret.trim().to_string();
+        Self { child, secret }
     }
 
     fn pid(&self) -> String {
-        self.0.id().to_string()
+        self.child.id().to_string()
     }
 
     /// Lets it end, and tells whether nothing else ended it: a signal that was
     /// sent by now arrives before the end of its input.
     fn was_left_alone(mut self) -> bool {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap().success()
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap().success()
     }
 }
+
+const OUTSIDER: &str = r#"
+static char secret[8] = "secret";
+int main(void) {
+    char byte;
+    printf("%lu\n", (unsigned long)secret);
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0);
+    return strcmp(secret, "secret");
+}
+"#;
 
 impl Outcome {
     /// Every attempt worked: without the sandbox, the attack is one.
