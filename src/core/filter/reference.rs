@@ -19,7 +19,7 @@ struct Wanted {
     layers: Vec<(Vec<String>, Vec<String>)>,
     on_violation: OnViolation,
     sockets: Sockets,
-    switches: [bool; 5],
+    switches: [bool; 6],
     landlock_exec: bool,
     arch: Arch,
 }
@@ -35,7 +35,7 @@ const TICKET: ExecTicket = ExecTicket {
 
 impl Wanted {
     fn request(&self) -> Request<'_> {
-        let [fork, metadata, writes, write_execute, signals_scoped] = self.switches;
+        let [fork, metadata, owner, writes, write_execute, signals_scoped] = self.switches;
         Request {
             arch: self.arch,
             layers: &self.layers,
@@ -43,6 +43,7 @@ impl Wanted {
             sockets: self.sockets,
             fork,
             metadata,
+            descriptor_metadata: metadata || (writes && owner),
             writes,
             write_execute,
             signals_scoped,
@@ -164,8 +165,8 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         "bind" => s.tcp_bind || s.udp || s.unix_bind || s.netlink,
         "listen" | "accept" | "accept4" => s.tcp_bind || s.unix_bind,
         "sendto" => clear(3, 0x2000_0000) && (!s.is_none() || args[4] == 0),
-        "sendmmsg" => clear(3, 0x2000_0000),
-        "sendmsg" => clear(2, 0x2000_0000),
+        "sendmmsg" => !s.is_none() && clear(3, 0x2000_0000),
+        "sendmsg" => !s.is_none() && clear(2, 0x2000_0000),
         "setsockopt" => low[1] != 6 || (low[2] != 19 && low[2] != 31),
         "fork" | "vfork" => request.fork,
         "clone" => clear(0, 0x7e82_2000) && (request.fork || !clear(0, 0x1_0000)),
@@ -177,8 +178,8 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         "ioctl" => {
             let terminal = [0x5412, 0x541c, 0x5423, 0x541d].contains(&low[1]);
             let owner = [0x8901, 0x8902].contains(&low[1]) && !request.signals_scoped;
-            let attributes = [0x4008_6602, 0x401c_5820, 0x4080_6685].contains(&low[1]);
-            !terminal && !owner && (request.writes || !attributes)
+            let attributes = [0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685].contains(&low[1]);
+            !terminal && !owner && (request.metadata || !attributes)
         }
         "fcntl" => request.signals_scoped || ![8, 10, 15].contains(&low[1]),
         "prctl" => matches!(
@@ -194,9 +195,9 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         | "sched_setattr" => self_or_zero(low[0]),
         "setpriority" => low[0] == 0 && self_or_zero(low[1]),
         "ioprio_set" => low[0] == 1 && self_or_zero(low[1]),
-        "fchmod" => request.writes && clear(1, 0o6000),
-        "fchown" | "fsetxattr" | "fremovexattr" => request.writes,
-        "utimensat" => request.metadata || (request.writes && args[1] == 0),
+        "fchmod" => request.descriptor_metadata && clear(1, 0o6000),
+        "fchown" | "fsetxattr" | "fremovexattr" => request.descriptor_metadata,
+        "utimensat" => request.metadata || (request.descriptor_metadata && args[1] == 0),
         "chmod" => request.metadata && clear(1, 0o6000),
         "fchmodat" | "fchmodat2" => request.metadata && clear(2, 0o6000),
         "chown" | "lchown" | "fchownat" | "utime" | "utimes" | "futimesat" | "setxattr"
@@ -268,7 +269,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     (
         violation,
         sockets,
-        any::<[bool; 5]>(),
+        any::<[bool; 6]>(),
         any::<bool>(),
         arch,
         more,
