@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use super::{Outsider, behind, boxed, hostile};
+use super::{Outsider, boxed, hostile};
 use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, run};
 
 /// Each sends SIGTERM to the outsider, and the answer that it gets confined.
