@@ -1,5 +1,6 @@
 //! What each policy refuses and what it lets run, cell by cell.
 
+mod file;
 mod floor;
 mod log;
 mod signature;
