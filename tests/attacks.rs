@@ -1,4 +1,32 @@
-//! Attack classes, each shown to work without the sandbox first.
+//! Attack classes, each shown to work without the sandbox first, then refused:
+//! to root's plugin and to an ordinary user's.
+//!
+//! | attack | known as | test |
+//! |---|---|---|
+//! | rename over a verified path | CVE-2015-8239 (sudo) | `identity::a_rename_over_the_path_after_verification_changes_nothing` |
+//! | write a verified file | CVE-2015-8239 (sudo) | `identity::writing_the_same_inode_*`, `identity::a_writer_*` |
+//! | swap or write script, interpreter, library | | `identity::a_script_*`, `identity::*_pinned_interpreter_*`, `identity::a_pinned_library_*` |
+//! | grow while being read; endless and huge files | | `identity::a_file_that_grows_*`, `paths::what_is_no_regular_file_*`, `paths::a_file_of_a_hundred_gigabytes_*` |
+//! | symbolic and magic links, `..` | CVE-2019-5736 (runc) | `paths::a_link_out_of_the_plugin_root_*`, `paths::a_magic_link_*` |
+//! | exec after the launch | | `exec` |
+//! | files outside, by detours and through /proc | | `files::nothing_outside_of_the_folders_*` |
+//! | metadata through a descriptor that only reads | | `files::metadata_can_not_be_changed` |
+//! | set-ID bits | | `files::no_form_of_set_id_bit_can_be_made` |
+//! | sockets of every family; MPTCP, fast open | | `sockets` |
+//! | leaked descriptors | CVE-2024-21626 (runc) | `descriptors::leaked_descriptors_*`, `descriptors::a_standard_stream_*` |
+//! | an inherited datagram socket | | `descriptors::a_datagram_socket_*` |
+//! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
+//! | conversion modules | CVE-2021-4034 (polkit) | `environment::the_c_library_*` |
+//! | shell functions and start files | CVE-2014-6271 (bash) | `environment::a_shell_*` |
+//! | interpreters' modules | | `environment::an_inter*` |
+//! | signals, also by way of descriptors | | `processes::no_signal_*`, `processes::a_signal_to_everybody_*` |
+//! | tracing and memory of others | CVE-2022-30594 (Linux) | `processes::looking_into_another_process_*` |
+//! | limits, priorities, descriptors of others | | `processes::no_attribute_*` |
+//! | forged terminal input | CVE-2017-5226 (bubblewrap), CVE-2019-10063, CVE-2023-28100 (Flatpak) | `kernel::no_input_can_be_forged_*` |
+//! | new mount calls, clone3 | CVE-2021-41133 (Flatpak), CVE-2022-0185 (Linux) | `kernel::calls_that_rebuild_*`, `kernel::what_bypasses_a_filter_*` |
+//! | calls of i386 and x32 | | `kernel::calls_of_other_abis_*` |
+//! | namespaces, keys, shared memory | CVE-2024-42318 (Landlock) | `kernel::kernel_features_*` |
+//! | memory written, then executed | | `kernel::memory_is_never_*` |
 
 mod descriptors;
 mod environment;

@@ -67,10 +67,9 @@ fn loader(user: User) -> Host {
     let mut host = Host::of(user);
     host.install_copy("p", hostile(OCCASIONS));
     host.list("p", &[]);
-    let library = std::fs::read(program::shared_c(LIBRARY)).unwrap();
-    let path = host.path("libhostile.so");
-    std::fs::write(&path, library).unwrap();
-    host.own(&path);
+    let library = host.path("libhostile.so");
+    std::fs::copy(program::shared_c(LIBRARY), &library).unwrap();
+    host.own(&library);
     host
 }
 

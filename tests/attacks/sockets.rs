@@ -34,10 +34,40 @@ fn no_family_and_no_type_of_socket_can_be_made() {
     }
 }
 
+#[test]
+fn one_granted_tcp_port_brings_no_other_protocol() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", hostile(FAMILIES));
+        host.list("p", &[]);
+        host.profile("one-port", "network: { tcp: { connect: [443] } }");
+        let bare = host.bare(host.path("plugins/p"), &["protocols"]);
+        for made in ["2 1 262: ok", "2 2 17: ok", "2 2 136: ok"] {
+            assert!(
+                bare.stdout.lines().any(|line| line == made),
+                "{}",
+                bare.stdout
+            );
+        }
+        let outcome = host.launch("p").profile("one-port").arg("protocols").run();
+        let others = ["2 1 0", "2 1 6", "10 1 0", "10 1 6"].map(|name| (name, "ok"));
+        outcome.all_refused("EPERM", &others);
+    }
+}
+
 const FAMILIES: &str = r##"
-int main(void) {
+int main(int n, char **a) {
     int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SOCK_DCCP, 10};
-    char name[20];
+    char name[40];
+    for (int family = 2; n > 1 && family <= 10; family += 8)
+        for (int type = 0; type < 7; type++)
+            for (int i = 0; i < 11; i++) {
+                // IP, ICMP, TCP, UDP, DCCP, IPv6's ICMP, L2TP, SCTP, UDP lite, raw, MPTCP
+                int protocols[] = {0, 1, 6, 17, 33, 58, 115, 132, 136, 255, 262};
+                sprintf(name, "%d %d %d", family, types[type], protocols[i]);
+                TRY(name, socket(family, types[type], protocols[i]));
+            }
+    if (n > 1) return 0;
     for (int family = 0; family <= 45; family++)
         for (int type = 0; type < 7; type++) {
             sprintf(name, "%d %d", family, types[type]);
