@@ -64,8 +64,9 @@ fn a_signal_to_everybody_reaches_nobody() {
         let id = if user == User::Root { 0 } else { ORDINARY };
         let script = format!(
             "become='setpriv --reuid {id} --regid {id} --clear-groups'
-            mkfifo \"$0\"; exec 9<>\"$0\"; $become sh -c 'read line' <&9 & victim=$!
-            $become \"$@\"; echo line >&9; wait $victim && echo alive"
+            mkfifo \"$0\" \"$0.ready\"; exec 9<>\"$0\" 8<>\"$0.ready\"
+            $become sh -c 'echo ready >&8; read line' <&9 & victim=$!
+            read ready <&8; $become \"$@\"; echo line >&9; wait $victim && echo alive"
         );
         let world = |name: &str, command: &Command| {
             let fifo = host.path(name);
