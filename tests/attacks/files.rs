@@ -17,6 +17,7 @@ fn nothing_outside_of_the_folders_can_be_read_or_changed() {
             ("a reference linked", "EXDEV"),
             // Its flags lie in memory, where no filter sees a mode.
             ("openat2", "ENOSYS"),
+            ("watch a folder", "EPERM"),
         ];
         attack(&host, Some("boxed")).all_refused("EACCES", &others);
     }
@@ -185,6 +186,7 @@ fn laid_out(user: User) -> Host {
 }
 
 const OUTSIDE: &str = r##"
+#include <sys/inotify.h>
 
 static const char *base, *pid;
 
@@ -242,6 +244,7 @@ int main(int n, char **a) {
     OPEN("read through a planted link", "out/detour", O_RDONLY);
     OPEN("write through a planted link", "out/detour", O_WRONLY);
     OPEN("create through a planted link", "out/folder detour/new2", O_WRONLY | O_CREAT);
+    TRY("watch a folder", inotify_add_watch(inotify_init1(0), at("outside"), IN_ALL_EVENTS));
     TRY("from the working folder", open("outside/secret", O_RDONLY));
     TRY("the working folder", open(".", O_RDONLY | O_DIRECTORY));
     TRY("from the folder above", chdir(at("out")) || open("../outside/secret", O_RDONLY) < 0 ? -1 : 0);

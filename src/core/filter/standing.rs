@@ -122,6 +122,10 @@ const ONLY_BY_NAME: &[&str] = &[
     "name_to_handle_at",
     "fanotify_init",
     "fanotify_mark",
+    // Watches whatever its user may read: Landlock has no right for it.
+    "inotify_init",
+    "inotify_init1",
+    "inotify_add_watch",
     "process_madvise",
     "process_mrelease",
     "migrate_pages",
