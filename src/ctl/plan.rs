@@ -13,6 +13,7 @@ use secure_exec_sys::probe;
 pub(crate) fn kernel() -> KernelFacts {
     KernelFacts {
         landlock_abi: probe::landlock_abi(),
+        seccomp: probe::seccomp(),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::authorized;
 use crate::cli::Arguments;
+use crate::confined::report::sentences;
 use crate::examined::{self, Examined, Examining};
 use crate::failure::Failure;
 use crate::listed::{self, Listed};
@@ -153,6 +154,8 @@ impl Inspection {
                 .and_then(|examined| examined.interpreter.as_ref())
                 .map(|found| found.path.to_string_lossy().into_owned()),
             "enforcement": examined.map(|examined| examined.plan.enforcement().name()),
+            "missing": examined.map(|examined| sentences(examined.plan.enforcement().missing())),
+            "taken_over": examined.map(|examined| sentences(examined.plan.taken_over())),
             "plan": examined.map(steps),
         })
     }
@@ -192,6 +195,12 @@ impl Inspection {
             line("interpreter", &interpreter.path.to_string_lossy());
         }
         line("enforcement", examined.plan.enforcement().name());
+        for missing in sentences(examined.plan.enforcement().missing()) {
+            line("missing", &missing);
+        }
+        for taken_over in sentences(examined.plan.taken_over()) {
+            line("taken over", &taken_over);
+        }
         for (number, step) in examined.plan.steps().iter().enumerate() {
             let _ = writeln!(
                 text,

@@ -313,6 +313,7 @@ fn plan(
 ) -> Result<SandboxPlan, Failure> {
     let kernel = KernelFacts {
         landlock_abi: probe::landlock_abi(),
+        seccomp: probe::seccomp(),
     };
     let plugin_dir = path.parent().unwrap_or(path).to_string_lossy().into_owned();
     let runtime_dir = runtime_folder.to_string_lossy().into_owned();

@@ -149,7 +149,6 @@ pub fn compile(
     landlock: Option<&LandlockPlan>,
     ticket: ExecTicket,
 ) -> Result<Filter, filter::FilterError> {
-    let scoped = landlock.is_some_and(|landlock| landlock.abi >= 6 && landlock.scope_signals);
     filter::compile(&Request {
         arch: Arch::NATIVE,
         layers: &plan.layers,
@@ -160,7 +159,7 @@ pub fn compile(
         descriptor_metadata: plan.descriptor_metadata,
         writes: plan.writes,
         write_execute: plan.write_execute,
-        signals_scoped: plan.signals_any || scoped,
+        stand_in: plan.stand_in,
         own_pid: process::id(),
         // Without Landlock nothing would narrow an open exec.
         exec: if plan.execute && landlock.is_some() {

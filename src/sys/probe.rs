@@ -23,6 +23,20 @@ pub fn landlock_abi() -> u8 {
     Errno::result(answer).map_or(0, |version| u8::try_from(version).unwrap_or(u8::MAX))
 }
 
+/// `SECCOMP_GET_ACTION_AVAIL`.
+const ACTION_AVAILABLE: libc::c_uint = 2;
+
+/// Whether filters can be installed, and can kill (man 2 seccomp). A kernel
+/// without them, or a filter around the launcher that hides the call, says no.
+#[must_use]
+pub fn seccomp() -> bool {
+    let action = libc::SECCOMP_RET_KILL_PROCESS;
+    // SAFETY: the kernel reads the action, which lives through the call.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, ACTION_AVAILABLE, 0, &raw const action) };
+    Errno::result(answer).is_ok()
+}
+
 /// The kernel's release, as `uname -r` prints it.
 #[must_use]
 pub fn kernel_release() -> String {

@@ -39,7 +39,7 @@ fn list_writer(host: &mut Host) {
     host.install_sh("p", &format!("echo x > {}/ran", home.display()));
     let profile = format!(
         "profile:\n  extends: go-plugin\n  filesystem: {{ write: [{home:?}] }}\n  \
-         network: {{ tcp: {{ connect: [443] }} }}\n  umask: '027'\n  \
+         network: {{ tcp: {{ connect: [443] }}, unix: {{ connect: [/] }} }}\n  umask: '027'\n  \
          environment: {{ set: {{ A: set-value }}, secrets: {{ B: 'env:SECRET' }} }}",
     );
     host.list("p", &[&profile]);

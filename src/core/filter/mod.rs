@@ -67,6 +67,65 @@ impl Sockets {
     pub const fn is_none(&self) -> bool {
         !(self.tcp || self.udp || self.unix || self.netlink)
     }
+
+    /// connect(2) is admitted, to whatever address: the filter sees none.
+    #[must_use]
+    pub const fn may_connect(&self) -> bool {
+        self.tcp_connect || self.udp || self.unix_connect || self.netlink
+    }
+
+    /// bind(2) is admitted.
+    #[must_use]
+    pub const fn may_bind(&self) -> bool {
+        self.tcp_bind || self.udp || self.unix_bind || self.netlink
+    }
+}
+
+/// What the filter refuses in Landlock's place, since the kernel's Landlock
+/// can't yet. Whatever the profile says of violations, these get `EPERM`: a
+/// newer kernel's Landlock would neither kill nor merely log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StandIn {
+    /// Truncating without the right to write.
+    pub truncate: bool,
+    /// Requests to devices.
+    pub device_ioctls: bool,
+    /// Signals to others.
+    pub signals: bool,
+}
+
+impl StandIn {
+    /// None of them.
+    pub const NOTHING: Self = Self {
+        truncate: false,
+        device_ioctls: false,
+        signals: false,
+    };
+    /// Truncating.
+    pub const TRUNCATE: Self = Self {
+        truncate: true,
+        ..Self::NOTHING
+    };
+    /// Requests to devices.
+    pub const DEVICE_IOCTLS: Self = Self {
+        device_ioctls: true,
+        ..Self::NOTHING
+    };
+    /// Signals.
+    pub const SIGNALS: Self = Self {
+        signals: true,
+        ..Self::NOTHING
+    };
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            truncate: self.truncate || other.truncate,
+            device_ioctls: self.device_ioctls || other.device_ioctls,
+            signals: self.signals || other.signals,
+        }
+    }
 }
 
 /// The launcher's one execveat(2): descriptor, the addresses of its pointer
@@ -137,8 +196,8 @@ pub struct Request<'a> {
     pub writes: bool,
     /// Memory may be writable and executable.
     pub write_execute: bool,
-    /// Landlock keeps signals within the domain, or the profile lets them out.
-    pub signals_scoped: bool,
+    /// What Landlock leaves to the filter.
+    pub stand_in: StandIn,
     /// The plugin's process id.
     pub own_pid: u32,
     /// Who may call exec.

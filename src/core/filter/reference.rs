@@ -19,7 +19,7 @@ struct Wanted {
     layers: Vec<(Vec<String>, Vec<String>)>,
     on_violation: OnViolation,
     sockets: Sockets,
-    switches: [bool; 6],
+    switches: [bool; 8],
     landlock_exec: bool,
     arch: Arch,
 }
@@ -35,7 +35,16 @@ const TICKET: ExecTicket = ExecTicket {
 
 impl Wanted {
     fn request(&self) -> Request<'_> {
-        let [fork, metadata, owner, writes, write_execute, signals_scoped] = self.switches;
+        let [
+            fork,
+            metadata,
+            owner,
+            writes,
+            write_execute,
+            truncate,
+            device_ioctls,
+            signals,
+        ] = self.switches;
         Request {
             arch: self.arch,
             layers: &self.layers,
@@ -46,7 +55,11 @@ impl Wanted {
             descriptor_metadata: metadata || (writes && owner),
             writes,
             write_execute,
-            signals_scoped,
+            stand_in: StandIn {
+                truncate,
+                device_ioctls,
+                signals,
+            },
             own_pid: OWN,
             exec: if self.landlock_exec {
                 ExecRule::Landlock
@@ -115,7 +128,8 @@ fn action(reference: &Reference<'_>, name: &str, number: u32, args: [u64; 6]) ->
     if rank == Rank::Kill && !by_name {
         return Action::KillProcess;
     }
-    if rank == Rank::Absent || (name == "openat2" && request.writes) {
+    let openat2 = name == "openat2" && (request.writes || request.stand_in.truncate);
+    if rank == Rank::Absent || openat2 {
         return Action::Errno(38);
     }
     if let ("execve" | "execveat", ExecRule::Landlock) = (name, request.exec) {
@@ -135,10 +149,21 @@ fn action(reference: &Reference<'_>, name: &str, number: u32, args: [u64; 6]) ->
         return if own { Action::Allow } else { Action::Errno(1) };
     }
     let admitted = reference.all.contains(name) && (rank != Rank::OnlyByName || by_name);
-    if admitted && narrowed(request, name, args, by_name) {
-        Action::Allow
-    } else {
-        refused
+    match admitted {
+        true if narrowed(request, name, args, by_name) => Action::Allow,
+        true if stands_in(request.stand_in, name) => Action::Errno(1),
+        _ => refused,
+    }
+}
+
+/// Calls that are narrowed in Landlock's place.
+fn stands_in(stand_in: StandIn, name: &str) -> bool {
+    match name {
+        "truncate" | "open" | "openat" => stand_in.truncate,
+        "ioctl" => stand_in.device_ioctls || stand_in.signals,
+        "fcntl" | "kill" | "tkill" | "tgkill" => stand_in.signals,
+        "rt_sigqueueinfo" | "rt_tgsigqueueinfo" | "pidfd_send_signal" => stand_in.signals,
+        _ => false,
     }
 }
 
@@ -176,21 +201,26 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         "mprotect" | "pkey_mprotect" => request.write_execute || clear(2, 4),
         "personality" => low[0] == 0 || low[0] == u32::MAX,
         "ioctl" => {
+            let harmless = [
+                0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460, 2,
+            ];
+            let device = request.stand_in.device_ioctls && !harmless.contains(&low[1]);
             let terminal = [0x5412, 0x541c, 0x5423, 0x541d].contains(&low[1]);
-            let owner = [0x8901, 0x8902].contains(&low[1]) && !request.signals_scoped;
+            let owner = [0x8901, 0x8902].contains(&low[1]) && request.stand_in.signals;
             let attributes = [0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685].contains(&low[1]);
-            !terminal && !owner && (request.metadata || !attributes)
+            !device && !terminal && !owner && (request.metadata || !attributes)
         }
-        "fcntl" => request.signals_scoped || ![8, 10, 15].contains(&low[1]),
+        "fcntl" => !request.stand_in.signals || ![8, 10, 15].contains(&low[1]),
         "prctl" => matches!(
             low[0],
             1..=4 | 7 | 15 | 16 | 21..=24 | 27 | 29 | 30 | 36..=42 | 47 | 50..=56 | 60 | 61
                 | 63..=66 | 0x5356_4d41 | 0x4155_5856
         ),
-        "kill" | "tgkill" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo" => {
-            request.signals_scoped || low[0] == OWN
+        "kill" | "tkill" | "tgkill" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo" => {
+            !request.stand_in.signals || (!request.fork && low[0] == OWN)
         }
-        "tkill" | "pidfd_send_signal" => request.signals_scoped,
+        "pidfd_send_signal" => !request.stand_in.signals,
+        "truncate" => !request.stand_in.truncate,
         "prlimit64" | "sched_setaffinity" | "sched_setscheduler" | "sched_setparam"
         | "sched_setattr" => self_or_zero(low[0]),
         "setpriority" => low[0] == 0 && self_or_zero(low[1]),
@@ -203,8 +233,12 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         "chown" | "lchown" | "fchownat" | "utime" | "utimes" | "futimesat" | "setxattr"
         | "lsetxattr" | "removexattr" | "lremovexattr" | "setxattrat" | "removexattrat"
         | "file_setattr" => request.metadata,
-        "open" => !request.writes || !creates(1) || clear(2, 0o6000),
-        "openat" => !request.writes || !creates(2) || clear(3, 0o6000),
+        "open" | "openat" => {
+            let (flags, mode) = if name == "open" { (1, 2) } else { (2, 3) };
+            let truncates = !clear(flags, 0o1000) && [0, 3].contains(&(low[flags] & 3));
+            let set_id = creates(flags) && !clear(mode, 0o6000);
+            !(request.stand_in.truncate && truncates || request.writes && set_id)
+        }
         "creat" | "mkdir" => clear(1, 0o6000),
         "mkdirat" => clear(2, 0o6000),
         "mknod" => is_plain(low[1]),
@@ -269,7 +303,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     (
         violation,
         sockets,
-        any::<[bool; 6]>(),
+        any::<[bool; 8]>(),
         any::<bool>(),
         arch,
         more,
@@ -311,6 +345,9 @@ fn argument() -> impl Strategy<Value = u64> {
         132,
         262,
         0o100,
+        0o1000,
+        0o1003,
+        0x5402,
         0o644,
         0o2755,
         0o4755,

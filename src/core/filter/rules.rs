@@ -6,7 +6,7 @@ use seccompiler::{SeccompCmpArgLen, SeccompCmpOp};
 use super::assemble::{ALLOW, ENOSYS, EPERM, KILL_PROCESS, LOG, Verdict};
 use super::checks::{Checks, Condition};
 use super::standing::{Rank, Standing};
-use super::{Admitted, ExecRule, ExecTicket, FilterError, Request};
+use super::{Admitted, ExecRule, ExecTicket, FilterError, Request, StandIn};
 use crate::profile::OnViolation;
 use crate::syscall;
 
@@ -43,8 +43,15 @@ const OWN_PROCESS: &[&str] = &[
     "sched_setattr",
 ];
 
-/// Take the receiver's process id first.
-const SIGNALS: &[&str] = &["kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"];
+/// Take the receiver's process id first; tkill(2) a thread's, which for the
+/// first thread is the same.
+const SIGNALS: &[&str] = &[
+    "kill",
+    "tkill",
+    "tgkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+];
 
 /// The harmless options of prctl(2), as ranges: the caller's own name, timers,
 /// memory labels, and everything that only tightens.
@@ -69,6 +76,11 @@ const PRCTL: &[(u64, u64)] = &[
 const TERMINAL_REQUESTS: &[u64] = &[0x5412, 0x541c, 0x5423, 0x541d];
 /// FIOSETOWN and SIOCSPGRP: signals by way of descriptors.
 const OWNER_REQUESTS: &[u64] = &[0x8901, 0x8902];
+/// Requests that change nothing of a device: FIOCLEX, FIONCLEX, FIONBIO,
+/// FIOASYNC, FIONREAD, FIOQSIZE, FIGETBSZ, TCGETS, TIOCGWINSZ.
+const HARMLESS_REQUESTS: &[u64] = &[
+    0x5451, 0x5450, 0x5421, 0x5452, 0x541b, 0x5460, 2, 0x5401, 0x5413,
+];
 /// FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY.
 const ATTRIBUTE_REQUESTS: &[u64] = &[0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685];
 
@@ -80,6 +92,8 @@ const CLONE_THREAD: u64 = 0x1_0000;
 const CLONE_NEWNET: u64 = 0x4000_0000;
 const SET_ID_BITS: u64 = 0o6000;
 const CREATES: u64 = 0o20_000_100;
+const O_TRUNC: u64 = 0o1000;
+const O_ACCMODE: u64 = 3;
 const MSG_FASTOPEN: u64 = 0x2000_0000;
 const PROT_EXEC: u64 = 4;
 const PROT_WRITE: u64 = 2;
@@ -148,7 +162,9 @@ fn verdict_of(
     if rank == Rank::Kill && !by_name {
         return Ok(Verdict::Return(KILL_PROCESS));
     }
-    if rank == Rank::Absent || (name == "openat2" && request.writes) {
+    // Its flags and mode lie in memory.
+    let openat2 = name == "openat2" && (request.writes || request.stand_in.truncate);
+    if rank == Rank::Absent || openat2 {
         return Ok(Verdict::Return(ENOSYS));
     }
     match (name, request.exec) {
@@ -170,10 +186,30 @@ fn verdict_of(
     if !admitted.has(number) || (rank == Rank::OnlyByName && !by_name) {
         return Ok(Verdict::Return(refused));
     }
+    let refused = if stands_in(request, name) {
+        EPERM
+    } else {
+        refused
+    };
     match narrow(request, name, by_name) {
         Narrowed::Any => Ok(Verdict::Return(ALLOW)),
         Narrowed::Never => Ok(Verdict::Return(refused)),
         Narrowed::When(alternatives) => checks.block(alternatives, refused).map(Verdict::Check),
+    }
+}
+
+/// Calls that are narrowed in Landlock's place.
+fn stands_in(request: &Request<'_>, name: &str) -> bool {
+    let StandIn {
+        truncate,
+        device_ioctls,
+        signals,
+    } = request.stand_in;
+    match name {
+        "truncate" | "open" | "openat" => truncate,
+        "ioctl" => device_ioctls || signals,
+        "fcntl" | "pidfd_send_signal" => signals,
+        name => signals && SIGNALS.contains(&name),
     }
 }
 
@@ -237,10 +273,8 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         // A pair is connected to itself, but a datagram socket of a pair can
         // still send to any address.
         "socketpair" => When(vec![unix_type(1), unix_type(5)]),
-        "connect" => {
-            only_if(sockets.tcp_connect || sockets.udp || sockets.unix_connect || sockets.netlink)
-        }
-        "bind" => only_if(sockets.tcp_bind || sockets.udp || sockets.unix_bind || sockets.netlink),
+        "connect" => only_if(sockets.may_connect()),
+        "bind" => only_if(sockets.may_bind()),
         // listen(2) on an unbound socket binds it to some port by itself.
         "listen" | "accept" | "accept4" => only_if(sockets.tcp_bind || sockets.unix_bind),
         "sendto" if sockets.is_none() => When(vec![vec![long(4, 0), bits_clear(3, MSG_FASTOPEN)]]),
@@ -279,17 +313,21 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         }
         // READ_IMPLIES_EXEC would make all memory executable.
         "personality" => When(vec![vec![equals(0, 0)], vec![equals(0, 0xffff_ffff)]]),
-        "ioctl" => When(vec![ioctl(request)]),
-        "fcntl" if !request.signals_scoped => When(vec![vec![
+        "ioctl" => ioctl(request),
+        // F_SETOWN, F_SETSIG, F_SETOWN_EX.
+        "fcntl" if request.stand_in.signals => When(vec![vec![
             int(1, SeccompCmpOp::Ne, 8),
             int(1, SeccompCmpOp::Ne, 15),
             int(1, SeccompCmpOp::Ne, 10),
         ]]),
         "prctl" => When(PRCTL.iter().map(|(from, to)| within(*from, *to)).collect()),
-        name if SIGNALS.contains(&name) && !request.signals_scoped => {
+        "pidfd_send_signal" if request.stand_in.signals => Never,
+        // A child that outlives the plugin could wait until its process id
+        // belongs to somebody else.
+        name if SIGNALS.contains(&name) && request.stand_in.signals && request.fork => Never,
+        name if SIGNALS.contains(&name) && request.stand_in.signals => {
             When(vec![vec![equals(0, u64::from(request.own_pid))]])
         }
-        "tkill" | "pidfd_send_signal" if !request.signals_scoped => Never,
         name if OWN_PROCESS.contains(&name) => own_process(0),
         // PRIO_PROCESS, IOPRIO_WHO_PROCESS.
         "setpriority" => who(request, 0),
@@ -307,8 +345,9 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         }
         "chmod" | "fchmod" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
         "fchmodat" | "fchmodat2" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
-        "open" if request.writes => creating(1, 2),
-        "openat" if request.writes => creating(2, 3),
+        "truncate" if request.stand_in.truncate => Never,
+        "open" => opening(request, 1, 2),
+        "openat" => opening(request, 2, 3),
         "creat" | "mkdir" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
         "mkdirat" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
         "mknod" => node(1),
@@ -328,6 +367,28 @@ fn creating(flags: u8, mode: u8) -> Narrowed {
     ])
 }
 
+/// Before its truncate right Landlock checks what a descriptor may do, not
+/// that opening it truncates: `O_TRUNC` counts only beside an access mode that
+/// writes. Mode 3 neither reads nor writes, and truncates all the same.
+fn opening(request: &Request<'_>, flags: u8, mode: u8) -> Narrowed {
+    let access = |value: u64| vec![int(flags, SeccompCmpOp::MaskedEq(O_ACCMODE), value)];
+    let truncating = [vec![bits_clear(flags, O_TRUNC)], access(1), access(2)];
+    match (request.writes, request.stand_in.truncate) {
+        (false, false) => Narrowed::Any,
+        (true, false) => creating(flags, mode),
+        (false, true) => Narrowed::When(truncating.into()),
+        (true, true) => match creating(flags, mode) {
+            Narrowed::When(creating) => Narrowed::When(
+                creating
+                    .iter()
+                    .flat_map(|one| truncating.iter().map(|two| [&one[..], two].concat()))
+                    .collect(),
+            ),
+            other => other,
+        },
+    }
+}
+
 /// Regular files, FIFOs and sockets; no devices, no set-ID bits.
 fn node(mode: u8) -> Narrowed {
     let kinds = [0, 0o100_000, 0o010_000, 0o140_000];
@@ -340,18 +401,22 @@ fn who(request: &Request<'_>, process: u64) -> Narrowed {
     Narrowed::When(vec![rule(0), rule(u64::from(request.own_pid))])
 }
 
-fn ioctl(request: &Request<'_>) -> Vec<Condition> {
+fn ioctl(request: &Request<'_>) -> Narrowed {
+    if request.stand_in.device_ioctls {
+        let rules = HARMLESS_REQUESTS.iter();
+        return Narrowed::When(rules.map(|number| vec![equals(1, *number)]).collect());
+    }
     let mut refused = TERMINAL_REQUESTS.to_vec();
-    if !request.signals_scoped {
+    if request.stand_in.signals {
         refused.extend(OWNER_REQUESTS);
     }
     if !request.metadata {
         refused.extend(ATTRIBUTE_REQUESTS);
     }
-    refused
+    let conditions = refused
         .iter()
-        .map(|number| int(1, SeccompCmpOp::Ne, *number))
-        .collect()
+        .map(|number| int(1, SeccompCmpOp::Ne, *number));
+    Narrowed::When(vec![conditions.collect()])
 }
 
 const AF_UNIX: u64 = 1;

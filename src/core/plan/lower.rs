@@ -1,12 +1,12 @@
 //! Lowering: profile, kernel and policy in, plan out.
 
-use super::enforcement::enforcement;
+use super::enforcement::share;
 use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
     SandboxPlan, SeccompPlan, Step,
 };
 use crate::escape::Escaped;
-use crate::filter::Sockets;
+use crate::filter::{Sockets, StandIn};
 use crate::policy::Policy;
 use crate::profile::{Isolation, PathGrant, Ports, Profile, Signals, has_dotdot};
 
@@ -39,6 +39,7 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
         return Ok(SandboxPlan {
             steps,
             enforcement: Enforcement::None,
+            taken_over: Vec::new(),
         });
     }
     if let Some(path) = &profile.working_directory {
@@ -59,17 +60,22 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
         return Ok(SandboxPlan {
             steps,
             enforcement: Enforcement::None,
+            taken_over: Vec::new(),
         });
     }
     let landlock = landlock(profile, inputs)?;
-    let seccomp = seccomp(profile, &landlock, inputs.superuser);
+    let shares = share(profile, inputs.kernel);
+    let seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
     if inputs.kernel.landlock_abi > 0 {
         steps.push(Step::Landlock(landlock));
     }
-    steps.push(Step::Seccomp(seccomp));
+    if inputs.kernel.seccomp {
+        steps.push(Step::Seccomp(seccomp));
+    }
     Ok(SandboxPlan {
         steps,
-        enforcement: enforcement(profile, inputs.kernel),
+        enforcement: shares.enforcement,
+        taken_over: shares.taken_over,
     })
 }
 
@@ -137,12 +143,30 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
     })
 }
 
-fn seccomp(profile: &Profile, landlock: &LandlockPlan, superuser: bool) -> SeccompPlan {
+pub(super) fn sockets(profile: &Profile) -> Sockets {
     let network = &profile.network;
     let tcp_connect = !network.tcp_connect.is_empty();
     let tcp_bind = !network.tcp_bind.is_empty();
     let unix_connect = !network.unix_connect.is_empty() || network.unix_abstract;
     let unix_bind = !network.unix_bind.is_empty() || network.unix_abstract;
+    Sockets {
+        tcp: tcp_connect || tcp_bind,
+        tcp_connect,
+        tcp_bind,
+        udp: network.udp,
+        unix: unix_connect || unix_bind,
+        unix_connect,
+        unix_bind,
+        netlink: network.netlink,
+    }
+}
+
+fn seccomp(
+    profile: &Profile,
+    landlock: &LandlockPlan,
+    stand_in: StandIn,
+    superuser: bool,
+) -> SeccompPlan {
     let granted = |kind: GrantKind| landlock.grants.iter().any(|grant| grant.kind == kind);
     let execute = granted(GrantKind::Execute);
     let writes = granted(GrantKind::Write) || granted(GrantKind::BindSocket);
@@ -161,22 +185,13 @@ fn seccomp(profile: &Profile, landlock: &LandlockPlan, superuser: bool) -> Secco
     SeccompPlan {
         layers,
         on_violation: profile.syscalls.on_violation,
-        sockets: Sockets {
-            tcp: tcp_connect || tcp_bind,
-            tcp_connect,
-            tcp_bind,
-            udp: network.udp,
-            unix: unix_connect || unix_bind,
-            unix_connect,
-            unix_bind,
-            netlink: network.netlink,
-        },
+        sockets: sockets(profile),
         fork: profile.processes.fork,
         metadata: profile.filesystem.metadata,
         descriptor_metadata: profile.filesystem.metadata || (writes && !superuser),
         writes,
         write_execute: profile.write_execute,
-        signals_any: profile.processes.signals == Signals::Any,
+        stand_in,
         execute,
     }
 }

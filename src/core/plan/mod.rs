@@ -5,11 +5,11 @@ mod enforcement;
 mod environment;
 mod lower;
 
-pub use enforcement::{Enforcement, KernelFacts, Missing, requirements};
+pub use enforcement::{Coverage, Enforcement, KernelFacts, Missing, TakenOver, requirements};
 pub use environment::{Environment, is_loader_variable};
 pub use lower::{Inputs, lower};
 
-use crate::filter::Sockets;
+use crate::filter::{Sockets, StandIn};
 use crate::profile::OnViolation;
 
 /// What will be done to the process before the plugin's first instruction,
@@ -18,6 +18,7 @@ use crate::profile::OnViolation;
 pub struct SandboxPlan {
     steps: Vec<Step>,
     enforcement: Enforcement,
+    taken_over: Vec<TakenOver>,
 }
 
 impl SandboxPlan {
@@ -31,6 +32,12 @@ impl SandboxPlan {
     #[must_use]
     pub fn enforcement(&self) -> &Enforcement {
         &self.enforcement
+    }
+
+    /// What the filter does because this kernel's Landlock can't.
+    #[must_use]
+    pub fn taken_over(&self) -> &[TakenOver] {
+        &self.taken_over
     }
 
     /// The Landlock step, where there is one.
@@ -204,8 +211,11 @@ pub struct SeccompPlan {
     pub writes: bool,
     /// Memory may be writable and executable.
     pub write_execute: bool,
-    /// Signals to anyone.
-    pub signals_any: bool,
+    /// What Landlock leaves to the filter.
+    pub stand_in: StandIn,
     /// exec is left to Landlock's execute right, since the profile grants it.
     pub execute: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use secure_exec::dry_run::{self, Inspection};
 use secure_exec::failure::{Failure, cure};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::plan::{SandboxPlan, requirements};
+use secure_exec_core::plan::{Coverage, Enforcement, SandboxPlan, requirements};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::Isolation;
 use secure_exec_core::violation::Violation;
@@ -136,18 +136,18 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
     let listed = inspection.listed();
     let mut enforced = Vec::new();
     let mut missing = Vec::new();
-    let sandboxed = plan.seccomp().is_some();
-    if sandboxed {
-        enforced.push("the system call filter (seccomp)".to_string());
+    if *plan.enforcement() != Enforcement::None {
+        if plan.seccomp().is_some() {
+            enforced.push("the system call filter (seccomp)".to_string());
+        }
         enforced.push("no new privileges".into());
-        for (protection, present) in requirements(&listed.profile, plan::kernel()) {
-            if present {
-                enforced.push(protection.protection.to_string());
-            } else {
-                missing.push(format!(
-                    "{}: run {} or newer, or use a profile that does without it",
-                    protection.protection, protection.since
-                ));
+        for (protection, coverage) in requirements(&listed.profile, plan::kernel()) {
+            match coverage {
+                Coverage::Kernel => enforced.push(protection.protection.to_string()),
+                Coverage::Filter(taken_over) => enforced.push(taken_over.to_string()),
+                Coverage::Nobody => missing.push(format!(
+                    "{protection}: use a kernel that has it, or a profile that does without it"
+                )),
             }
         }
     }

@@ -2,7 +2,7 @@
 //! filter, proves that they hold, and becomes the plugin.
 
 pub(crate) mod canary;
-mod report;
+pub(crate) mod report;
 
 use std::convert::Infallible;
 

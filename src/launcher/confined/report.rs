@@ -56,6 +56,11 @@ impl Lines {
     }
 }
 
+/// As the sentences that stand in a record.
+pub(crate) fn sentences(list: &[impl ToString]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
 /// What was really applied.
 fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
     let examined = &prepared.examined;
@@ -63,12 +68,8 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
         return json!({ "enforcement": "none", "why": "policy audit-only" });
     }
     let plan = &examined.plan;
-    let missing: Vec<String> = plan
-        .enforcement()
-        .missing()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let missing: Vec<String> = sentences(plan.enforcement().missing());
+    let taken_over = sentences(plan.taken_over());
     let landlock = plan
         .landlock()
         .zip(prepared.domain.as_ref())
@@ -97,6 +98,7 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
     json!({
         "enforcement": plan.enforcement().name(),
         "missing": missing,
+        "taken_over": taken_over,
         "absent_paths": prepared.absent,
         "landlock": landlock,
         "seccomp": seccomp,
