@@ -16,6 +16,7 @@ use secure_exec_core::profile::{Isolation, Profile, expand};
 use secure_exec_core::shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Expected, ImageChoice};
+use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{open, probe, process};
 
 use crate::failure::Failure;
@@ -96,9 +97,10 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         .map_or(ImageChoice::Auto, |entry| entry.image);
     let minimum = listed.whitelist.image_minimum;
     let again = open::duplicate(&file).map_err(&failed)?;
+    let purpose = if is_script { Use::Read } else { Use::Execute };
     let mut fixed = if is_script {
         // Its interpreter reads it after exec, when a lease is gone.
-        Image::fix_copy(&file, limit)
+        Image::fix_copy(&file, purpose, limit)
     } else {
         Image::fix(file, &stat, choice, minimum, limit)
     };
@@ -106,7 +108,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         let violation = unfixable(why);
         if listed.policy.waive(&violation).is_some() {
             listed.violations.push(violation);
-            fixed = Image::fix_copy(&again, limit);
+            fixed = Image::fix_copy(&again, purpose, limit);
         }
     }
     drop(again);

@@ -7,7 +7,7 @@ use secure_exec_core::digest::{Algorithm, Digest, Hasher};
 use secure_exec_core::elf;
 use secure_exec_core::shebang;
 use secure_exec_core::whitelist::{ImageChoice, Strength};
-use secure_exec_sys::memfd::{self, Mapping};
+use secure_exec_sys::memfd::{self, Mapping, Use};
 use secure_exec_sys::open::{self, Stat};
 use secure_exec_sys::{Error, lease, probe, verity};
 
@@ -49,19 +49,19 @@ impl Image {
         limit: u64,
     ) -> Result<Fixing, Error> {
         match choice {
-            ImageChoice::Sealed => Self::sealed(&file, limit),
+            ImageChoice::Sealed => Self::sealed(&file, Use::Execute, limit),
             ImageChoice::InPlace => Self::leased(file, limit),
             ImageChoice::Verity => Self::verity(file, limit),
             ImageChoice::Auto => Self::cheapest(file, stat, minimum, limit),
         }
     }
 
-    /// Fixes bytes by copying them, which works everywhere.
+    /// Fixes bytes by copying them, whatever file system they are on.
     ///
     /// # Errors
     /// As [`Image::fix`].
-    pub fn fix_copy(file: &OwnedFd, limit: u64) -> Result<Fixing, Error> {
-        Self::sealed(file, limit)
+    pub fn fix_copy(file: &OwnedFd, purpose: Use, limit: u64) -> Result<Fixing, Error> {
+        Self::sealed(file, purpose, limit)
     }
 
     /// How strongly the bytes are fixed.
@@ -135,10 +135,17 @@ impl Image {
         !matches!(self.strength, Strength::Sealed)
     }
 
-    fn sealed(file: &OwnedFd, limit: u64) -> Result<Fixing, Error> {
+    fn sealed(file: &OwnedFd, purpose: Use, limit: u64) -> Result<Fixing, Error> {
         let name = CString::from(c"plugin");
-        let Some(copy) = memfd::sealed_copy(&name, file.as_fd(), limit)? else {
-            return Ok(Fixing::TooLarge);
+        let copy = match memfd::sealed_copy(&name, purpose, file.as_fd(), limit) {
+            Ok(Some(copy)) => copy,
+            Ok(None) => return Ok(Fixing::TooLarge),
+            Err(error) if error.is_access_denied() => {
+                let why = "this kernel forbids executable memory files \
+                           (the sysctl vm.memfd_noexec is 2, 1 would do)";
+                return Ok(Fixing::Unavailable(why.into()));
+            }
+            Err(error) => return Err(error),
         };
         let bytes = Mapping::new(copy.as_fd())?;
         Ok(Fixing::Fixed(Self {
@@ -195,8 +202,14 @@ impl Image {
                 limit,
             }));
         }
-        let copied = Self::sealed(&file, limit)?;
+        let copied = Self::sealed(&file, Use::Execute, limit)?;
         match &copied {
+            Fixing::Unavailable(no_copy) if may_lease => match Self::leased(file, limit)? {
+                Fixing::Unavailable(why) => {
+                    Ok(Fixing::Unavailable(format!("{no_copy}, and {why}")))
+                }
+                leased => Ok(leased),
+            },
             Fixing::Fixed(image) if may_lease && image.bytes().is_some_and(elf::uses_origin) => {
                 match Self::leased(file, limit)? {
                     Fixing::Unavailable(_) => Ok(copied),
@@ -218,6 +231,9 @@ fn why_no_lease(file: &OwnedFd) -> Result<Option<String>, Error> {
     }
     match lease::take(file.as_fd()) {
         Ok(()) => Ok(None),
+        Err(error) if error.is_access_denied() => {
+            Ok(Some("only its owner may take a lease on the file".into()))
+        }
         Err(error) => Ok(Some(format!("somebody may be writing the file ({error})"))),
     }
 }

@@ -71,6 +71,12 @@ impl Error {
         )
     }
 
+    /// The caller may not.
+    #[must_use]
+    pub fn is_access_denied(&self) -> bool {
+        self.errno() == Some(libc::EACCES)
+    }
+
     /// Path resolution left its root, or met a magic link or a loop.
     #[must_use]
     pub fn is_traversal(&self) -> bool {
@@ -91,7 +97,16 @@ impl fmt::Display for Error {
         match self {
             Self::System {
                 operation, errno, ..
-            } => write!(f, "{operation}: {} ({errno:?})", errno.desc()),
+            } => {
+                write!(f, "{operation}: {} ({errno:?})", errno.desc())?;
+                match errno {
+                    // Linux 5.8 has every call that there is no way around.
+                    Errno::ENOSYS => f.write_str(
+                        "; use Linux 5.8 or newer, and a container runtime whose filter lets the call through",
+                    ),
+                    _ => Ok(()),
+                }
+            }
             Self::Unexpected { operation, what } => write!(f, "{operation}: {what}"),
         }
     }

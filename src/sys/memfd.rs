@@ -20,19 +20,35 @@ const SEALS: SealFlag = SealFlag::F_SEAL_WRITE
 
 /// `MFD_EXEC`, Linux 6.3: the file is meant to be executed.
 const MFD_EXEC: libc::c_uint = 0x10;
+/// `MFD_NOEXEC_SEAL`, Linux 6.3: no execute bit, for good.
+const MFD_NOEXEC_SEAL: libc::c_uint = 0x8;
 /// `F_SEAL_EXEC`, Linux 6.3: the mode's execute bits can't change. Sealing the
 /// mode is a bonus; the bytes are fixed without it.
 const SEAL_EXEC: libc::c_int = 0x20;
 
-/// Creates an empty memory file that may be sealed and executed.
+/// What a memory file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It will be executed.
+    Execute,
+    /// It will only be read, so it can't be executed where the kernel can see
+    /// to that.
+    Read,
+}
+
+/// Creates an empty memory file that may be sealed.
 ///
 /// # Errors
 /// As memfd_create(2); `EACCES` where `vm.memfd_noexec=2` forbids executable
 /// memory files.
-pub fn create(name: &CStr) -> Result<OwnedFd, Error> {
+pub fn create(name: &CStr, purpose: Use) -> Result<OwnedFd, Error> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    match memfd_create(name, flags | MFdFlags::from_bits_retain(MFD_EXEC)) {
-        // Linux before 6.3 knows no MFD_EXEC, and executes without it.
+    let mode = match purpose {
+        Use::Execute => MFD_EXEC,
+        Use::Read => MFD_NOEXEC_SEAL,
+    };
+    match memfd_create(name, flags | MFdFlags::from_bits_retain(mode)) {
+        // Linux before 6.3 knows neither, and executes without being told.
         Err(Errno::EINVAL) => memfd_create(name, flags),
         other => other,
     }
@@ -174,10 +190,11 @@ impl Drop for Mapping {
 /// than `limit`.
 pub fn sealed_copy(
     name: &CStr,
+    purpose: Use,
     source: BorrowedFd<'_>,
     limit: u64,
 ) -> Result<Option<OwnedFd>, Error> {
-    let memfd = create(name)?;
+    let memfd = create(name, purpose)?;
     match fill(memfd.as_fd(), source, limit)? {
         Filled::TooLarge => Ok(None),
         Filled::Complete(_) => {

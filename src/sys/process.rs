@@ -202,10 +202,10 @@ pub fn ignore_file_size_signal() -> Result<(), Error> {
 }
 
 /// Marks every descriptor from `first` on close-on-exec (man 2 close_range,
-/// `CLOSE_RANGE_CLOEXEC` is of Linux 5.11).
+/// `CLOSE_RANGE_CLOEXEC` is of Linux 5.11; before it, one by one).
 ///
 /// # Errors
-/// As close_range(2). There is no fallback.
+/// As close_range(2); the descriptors can't be listed in `/proc` either.
 pub fn close_on_exec_from(first: u32) -> Result<(), Error> {
     // SAFETY: marking descriptors invalidates none of them.
     let answer = unsafe {
@@ -216,6 +216,34 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Error> {
             libc::CLOSE_RANGE_CLOEXEC,
         )
     };
+    match Errno::result(answer) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => close_each_on_exec_from(first),
+        other => other
+            .map(drop)
+            .map_err(Error::call("mark descriptors close-on-exec")),
+    }
+}
+
+/// The list is complete: this process has one thread.
+fn close_each_on_exec_from(first: u32) -> Result<(), Error> {
+    const LIST: &str = "/proc/self/fd";
+    let failed = |error: std::io::Error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+        Error::at("list the open descriptors", Path::new(LIST))(errno)
+    };
+    for entry in std::fs::read_dir(LIST).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        if let Some(number) = number.filter(|number| *number >= first) {
+            mark_close_on_exec(number)?;
+        }
+    }
+    Ok(())
+}
+
+fn mark_close_on_exec(number: u32) -> Result<(), Error> {
+    // SAFETY: marking a descriptor does not invalidate it.
+    let answer = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(answer)
         .map(drop)
         .map_err(Error::call("mark descriptors close-on-exec"))
