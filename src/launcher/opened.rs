@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::profile::has_dotdot;
 use secure_exec_core::violation::Violation;
+use secure_exec_sys::Errno;
 use secure_exec_sys::open::{self, Kind, Stat};
 
 use crate::failure::Failure;
@@ -82,7 +83,7 @@ pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
             return Ok(Opening::Violated(Box::new(listed), violation));
         }
         // A socket can't be opened at all.
-        Err(error) if error.errno() == Some(6) => {
+        Err(error) if error.errno() == Some(Errno::ENXIO) => {
             let violation = Violation::NotARegularFile("it is a socket or a device".into());
             return Ok(Opening::Violated(Box::new(listed), violation));
         }

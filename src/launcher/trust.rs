@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
-use secure_exec_sys::{lease, process};
+use secure_exec_sys::{Errno, lease, process};
 
 /// Configuration files are read up to this many bytes.
 const LIMIT: u64 = 64 << 20;
@@ -78,7 +78,7 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
         not_found,
     };
     let failed = |error: secure_exec_sys::Error| {
-        let not_found = error.errno() == Some(libc_enoent());
+        let not_found = error.errno() == Some(Errno::ENOENT);
         unreadable(error.to_string(), not_found)
     };
     let file = open::open_file(path).map_err(failed)?;
@@ -118,7 +118,7 @@ fn insecure(
     if others_can_write(stat) {
         return Ok(Some(finding(&real, stat)));
     }
-    let caller = secure_exec_sys::process::effective_user();
+    let caller = process::effective_user();
     for step in way(path, &real)? {
         let folder = open::stat_path(&step.folder, false)?;
         let stranger = ![0, stat.uid, caller].contains(&folder.uid);
@@ -249,13 +249,9 @@ pub fn writer(file: &OwnedFd) -> Result<Option<String>, secure_exec_sys::Error> 
     // Where there are no leases, or none on root's files for other users,
     // the mode has to do.
     match lease::take(file.as_fd()) {
-        Err(error) if error.errno() == Some(EAGAIN) => Ok(Some("is open for writing".into())),
+        Err(error) if error.errno() == Some(Errno::EAGAIN) => {
+            Ok(Some("is open for writing".into()))
+        }
         _ => Ok(None),
     }
-}
-
-const EAGAIN: i32 = 11;
-
-const fn libc_enoent() -> i32 {
-    2
 }

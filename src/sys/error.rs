@@ -43,6 +43,15 @@ impl Error {
         }
     }
 
+    /// For the standard library's wrappers, whose errors have a number where
+    /// the kernel gave the answer.
+    pub(crate) fn io(operation: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |error| match error.raw_os_error() {
+            Some(number) => Self::call(operation)(Errno::from_raw(number)),
+            None => Self::unexpected(operation, error),
+        }
+    }
+
     pub(crate) fn unexpected(operation: &'static str, what: impl fmt::Display) -> Self {
         Self::Unexpected {
             operation,
@@ -50,11 +59,11 @@ impl Error {
         }
     }
 
-    /// The error number, where a system call failed (man 3 errno).
+    /// The kernel's answer, where a system call failed (man 3 errno).
     #[must_use]
-    pub fn errno(&self) -> Option<i32> {
+    pub const fn errno(&self) -> Option<Errno> {
         match self {
-            Self::System { errno, .. } => Some(*errno as i32),
+            Self::System { errno, .. } => Some(*errno),
             Self::Unexpected { .. } => None,
         }
     }

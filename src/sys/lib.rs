@@ -17,3 +17,4 @@ pub mod seccomp;
 pub mod verity;
 
 pub use error::Error;
+pub use nix::errno::Errno;

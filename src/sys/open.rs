@@ -254,11 +254,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
     if path.is_absolute() {
         return Ok(path.to_path_buf());
     }
-    let here = std::env::current_dir().map_err(|error| {
-        Error::call("find the working directory")(Errno::from_raw(
-            error.raw_os_error().unwrap_or(libc::EIO),
-        ))
-    })?;
+    let here = std::env::current_dir().map_err(Error::io("find the working directory"))?;
     Ok(here.join(path))
 }
 
@@ -285,14 +281,12 @@ pub fn read_bounded(
     if size > limit {
         return Ok(Bounded::TooLarge);
     }
-    let failed = |error: std::io::Error| {
-        Error::call("read")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
-    };
+    let failed = Error::io("read");
     into.reserve_exact(usize::try_from(size).unwrap_or(0).saturating_add(1));
-    let file = File::from(file.try_clone_to_owned().map_err(failed)?);
+    let file = File::from(file.try_clone_to_owned().map_err(&failed)?);
     file.take(limit.saturating_add(1))
         .read_to_end(into)
-        .map_err(failed)?;
+        .map_err(&failed)?;
     if into.len() as u64 > limit {
         return Ok(Bounded::TooLarge);
     }
@@ -339,9 +333,7 @@ pub fn adopt(number: RawFd) -> Option<OwnedFd> {
 /// # Errors
 /// No descriptors are left.
 pub fn duplicate(file: &impl AsFd) -> Result<OwnedFd, Error> {
-    file.as_fd().try_clone_to_owned().map_err(|error| {
-        Error::call("duplicate a descriptor")(Errno::from_raw(
-            error.raw_os_error().unwrap_or(libc::EIO),
-        ))
-    })
+    file.as_fd()
+        .try_clone_to_owned()
+        .map_err(Error::io("duplicate a descriptor"))
 }

@@ -8,7 +8,7 @@ use secure_exec_core::filter::{Action, Call, Filter};
 use secure_exec_core::plan::GrantKind;
 use secure_exec_core::syscall;
 use secure_exec_sys::landlock::Rule;
-use secure_exec_sys::{canary, open};
+use secure_exec_sys::{Errno, canary, open};
 
 use crate::failure::Failure;
 
@@ -86,7 +86,7 @@ impl Canaries {
             None => {}
             Some(Ok(())) => return Err("a file could be opened that no rule admits"),
             // Whatever else fails, such as a lack of descriptors, is no proof.
-            Some(Err(errno)) if errno as i32 != EACCES => {
+            Some(Err(errno)) if errno != Errno::EACCES => {
                 return Err("a file that no rule admits could not be tried");
             }
             Some(Err(_)) => {}
@@ -97,15 +97,12 @@ impl Canaries {
         {
             return Err("a socket could be made that the filter refuses");
         }
-        if self.exec && canary::exec() as i32 != EPERM {
+        if self.exec && canary::exec() != Errno::EPERM {
             return Err("an exec got past the filter");
         }
         Ok(())
     }
 }
-
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
 
 /// A grant of the path itself or of a folder above it, however it is written.
 fn is_granted(rules: &[Rule], path: &str) -> bool {
