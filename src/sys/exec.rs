@@ -109,10 +109,15 @@ struct Region {
 }
 
 impl Region {
-    /// Above this many random bits per page number the address would leave
-    /// user space on some machine: 47 bits of address less 12 of page.
-    const PAGE_BITS: u32 = 34;
-    const PAGE: usize = 4096;
+    /// The largest page of any kernel (64 KiB, on aarch64), and so a multiple
+    /// of every other.
+    const PAGE: usize = 1 << 16;
+    /// User space has 47 bits of address, less those within a page.
+    const PAGES: usize = 1 << (47 - 16);
+    const SLOTS: usize = Self::PAGE / size_of::<usize>();
+    /// Pages below this one are left alone: the lowest are forbidden
+    /// (`vm.mmap_min_addr`), and a null pointer stays far from any mapping.
+    const FIRST_PAGE: usize = 1 << 8;
     const ATTEMPTS: usize = 64;
 
     fn with(words: &[usize]) -> Result<Self, Error> {
@@ -121,12 +126,10 @@ impl Region {
         let size = size_of_val(words).saturating_add(Self::PAGE);
         let length = size.next_multiple_of(Self::PAGE);
         for _ in 0..Self::ATTEMPTS {
-            let random = u64::from_ne_bytes(random_bytes::<8>()?);
-            let page = usize::try_from(random & ((1 << Self::PAGE_BITS) - 1)).unwrap_or(0);
-            let slot =
-                usize::try_from(random >> 48).unwrap_or(0) % (Self::PAGE / size_of::<usize>());
-            // Never the lowest addresses, where mmap_min_addr forbids.
-            let base = (page + 0x1000) * Self::PAGE;
+            let random = usize::from_ne_bytes(random_bytes()?);
+            let page = random % Self::PAGES;
+            let slot = (random / Self::PAGES) % Self::SLOTS;
+            let base = (page + Self::FIRST_PAGE) * Self::PAGE;
             match map(base, length) {
                 Ok(mapping) => return Self::fill(mapping, length, slot, words),
                 // EEXIST: taken. EPERM, ENOMEM: not for user space here.

@@ -53,7 +53,7 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
         // SAFETY: the kernel writes at most `rest.len()` bytes into `rest`.
         let count = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
         match Errno::result(count) {
-            Ok(count) => filled += usize::try_from(count).unwrap_or(0),
+            Ok(count) => filled = filled.saturating_add(count.unsigned_abs()),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::call("draw random bytes")(errno)),
         }
