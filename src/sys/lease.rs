@@ -4,19 +4,22 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{self, FsType, fstatfs};
 
 use crate::Error;
 
 /// File systems on which a lease means what it says: local, with every write
 /// going through this kernel.
-const KEEPS_LEASES: &[i64] = &[
-    0xEF53,      // ext2, ext3, ext4
-    0x5846_5342, // XFS
-    0x9123_683E, // Btrfs
-    0x0102_1994, // tmpfs
-    0xF2F5_2010, // F2FS
+const KEEPS_LEASES: &[FsType] = &[
+    // The same number as that of ext2 and ext3.
+    statfs::EXT4_SUPER_MAGIC,
+    XFS_SUPER_MAGIC,
+    statfs::BTRFS_SUPER_MAGIC,
+    statfs::TMPFS_MAGIC,
+    statfs::F2FS_SUPER_MAGIC,
 ];
+/// `linux/magic.h`; nix has it for one C library alone.
+const XFS_SUPER_MAGIC: FsType = FsType(0x5846_5342);
 
 /// Takes a read lease on an open file. It lasts until the last descriptor of
 /// this open file is closed, so through exec of a close-on-exec descriptor.
@@ -51,18 +54,6 @@ pub fn is_held(file: BorrowedFd<'_>) -> Result<bool, Error> {
         .map_err(Error::call("check the read lease"))
 }
 
-/// Gives the lease back.
-///
-/// # Errors
-/// As fcntl(2).
-pub fn give_back(file: BorrowedFd<'_>) -> Result<(), Error> {
-    // SAFETY: F_SETLEASE takes a plain integer and touches no memory.
-    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
-    Errno::result(answer)
-        .map(drop)
-        .map_err(Error::call("give a lease back"))
-}
-
 /// Whether the file lies on a file system whose leases can be trusted: a
 /// network or user-space file system changes bytes without asking.
 ///
@@ -70,23 +61,22 @@ pub fn give_back(file: BorrowedFd<'_>) -> Result<(), Error> {
 /// As fstatfs(2).
 pub fn is_trustworthy_here(file: BorrowedFd<'_>) -> Result<bool, Error> {
     let file_system = fstatfs(file).map_err(Error::call("examine the file system"))?;
-    #[allow(
-        clippy::useless_conversion,
-        reason = "the type differs between C libraries"
-    )]
-    let magic = i64::try_from(file_system.filesystem_type().0).unwrap_or(-1);
-    Ok(KEEPS_LEASES.contains(&magic))
+    Ok(KEEPS_LEASES.contains(&file_system.filesystem_type()))
 }
 
-/// Whether this kernel refuses writing to a running executable. Linux 6.11 to
-/// 6.12.1 did not, so there a lease guards the file only until exec.
+/// Whether a kernel of this release refuses writing to a running executable.
+/// Linux 6.11 to 6.12.1 did not, so there a lease guards the file only until
+/// exec; nor may it be taken for granted where the release is no number.
 #[must_use]
 pub fn running_executables_are_kept(release: &str) -> bool {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    let version = (next(), next(), next());
+        .map(|part| part.parse::<u32>().ok());
+    let mut next = || numbers.next().flatten();
+    let (Some(major), Some(minor)) = (next(), next()) else {
+        return false;
+    };
+    let version = (major, minor, next().unwrap_or(0));
     !((6, 11, 0)..(6, 12, 2)).contains(&version)
 }
 
@@ -102,7 +92,17 @@ mod tests {
 
     #[test]
     fn kernels_that_let_running_programs_be_written() {
-        for release in ["6.11.0", "6.11.9-arch1", "6.12.0", "6.12.1-generic"] {
+        for release in [
+            "6.11.0",
+            "6.11.9-arch1",
+            "6.12.0",
+            "6.12-rc1",
+            "6.12.1-generic",
+            "",
+            "6",
+            "unknown",
+            "99999999999.1",
+        ] {
             assert!(!running_executables_are_kept(release), "{release}");
         }
         for release in [

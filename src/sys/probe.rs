@@ -37,7 +37,7 @@ pub fn seccomp() -> bool {
     Errno::result(answer).is_ok()
 }
 
-/// The kernel's release, as `uname -r` prints it.
+/// The kernel's release, as `uname -r` prints it; empty where it has none.
 #[must_use]
 pub fn kernel_release() -> String {
     nix::sys::utsname::uname()
