@@ -25,6 +25,12 @@ pub fn lowered(limit: Limit) -> Result<u64, Error> {
     Ok(limit.value.min(hard))
 }
 
+/// The number by which prlimit64(2) knows a resource.
+#[must_use]
+pub const fn number(resource: Resource) -> u64 {
+    raw(resource) as u64
+}
+
 const fn raw(resource: Resource) -> Raw {
     match resource {
         Resource::Data => Raw::RLIMIT_DATA,

@@ -178,13 +178,10 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
 /// audit log, to which a record is still to be written, may be larger than the
 /// plugin's files, and the canaries need a descriptor.
 fn may_be_last(limit: Limit, prepared: &Prepared) -> bool {
-    // Their numbers in prlimit64(2).
-    let number = match limit.resource {
-        Resource::FileSize => 1,
-        Resource::OpenFiles => 7,
-        _ => return false,
-    };
-    let own = [0, number, 0, 0, 0, 0];
+    if !matches!(limit.resource, Resource::FileSize | Resource::OpenFiles) {
+        return false;
+    }
+    let own = [0, limits::number(limit.resource), 0, 0, 0, 0];
     let admits = |filter| canary::verdict(filter, "prlimit64", own) == Action::Allow;
     let filter = prepared.filter.as_ref();
     filter.is_none_or(|(filter, _)| admits(filter))
