@@ -34,7 +34,15 @@ pub fn measure(file: BorrowedFd<'_>) -> Result<Option<[u8; 32]>, Error> {
     };
     // SAFETY: the kernel writes at most `size` bytes behind the header, and
     // that much room is there.
-    let answer = unsafe { libc::ioctl(file.as_raw_fd(), MEASURE as _, &raw mut raw) };
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_ioctl,
+            file.as_raw_fd(),
+            // By the system call: ioctl(3) takes another type in each C library.
+            MEASURE,
+            &raw mut raw,
+        )
+    };
     match Errno::result(answer) {
         Ok(_) if raw.algorithm == SHA256 && raw.size == 32 => {
             Ok(raw.digest.first_chunk::<32>().copied())
