@@ -113,12 +113,13 @@ pub fn prepare(
 }
 
 /// What the launch itself does between filter and exec: record what was
-/// applied, look at the lease, restore signals.
+/// applied (and cut off what did not fit), look at the lease, restore signals.
 const LAUNCH_CALLS: &[&str] = &[
-    "fstat",
-    "write",
     "flock",
     "nanosleep",
+    "lseek",
+    "write",
+    "ftruncate",
     "fcntl",
     "rt_sigaction",
 ];

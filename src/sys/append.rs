@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
+use nix::unistd::Whence;
 
 use crate::Error;
 use crate::open::{self, Kind};
@@ -68,7 +69,8 @@ impl AppendFile {
     }
 
     fn write(&self, line: &[u8]) -> Result<(), Errno> {
-        let before = nix::sys::stat::fstat(&self.0)?.st_size;
+        // Not fstat(3), behind which C libraries make different calls.
+        let before = nix::unistd::lseek(&self.0, 0, Whence::SeekEnd)?;
         loop {
             match nix::unistd::write(&self.0, line) {
                 Ok(count) if count == line.len() => return Ok(()),
@@ -86,8 +88,7 @@ impl AppendFile {
         for _ in 0..TRIES {
             match self.flock(libc::LOCK_EX | libc::LOCK_NB) {
                 Err(Errno::EWOULDBLOCK) => {
-                    // SAFETY: the kernel reads one timespec and writes nothing.
-                    unsafe { libc::nanosleep(&raw const PAUSE, std::ptr::null_mut()) };
+                    pause();
                 }
                 Err(Errno::EINTR) => {}
                 other => return other,
@@ -100,4 +101,12 @@ impl AppendFile {
         // SAFETY: the call takes plain integers and touches no memory.
         Errno::result(unsafe { libc::flock(self.0.as_raw_fd(), operation) }).map(drop)
     }
+}
+
+/// By nanosleep(2): behind nanosleep(3), C libraries make different calls. A
+/// pause that a signal ends is one more try.
+fn pause() {
+    let rest = std::ptr::null_mut::<libc::timespec>();
+    // SAFETY: the kernel reads one timespec and writes nothing.
+    unsafe { libc::syscall(libc::SYS_nanosleep, &raw const PAUSE, rest) };
 }
