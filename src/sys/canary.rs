@@ -5,6 +5,8 @@ use std::ffi::CStr;
 
 use nix::errno::Errno;
 
+pub use libc::{AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_STREAM};
+
 /// Opens a path for reading. Success means that the sandbox leaks.
 ///
 /// # Errors

@@ -47,6 +47,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// It fails as what is not permitted does (man 3 errno).
+    pub const EPERM: Self = Self::Errno(1);
+
     fn from_raw(raw: u32) -> Self {
         match raw & 0xffff_0000 {
             0x7fff_0000 => Self::Allow,

@@ -26,7 +26,12 @@ const FILES: &[&str] = &["/", "/etc/passwd", "/proc/self/status", "/usr", "/etc"
 
 /// Family, type, protocol; the first that the filter refuses is tried. The
 /// last is refused by every filter.
-const SOCKETS: &[(i32, i32, i32)] = &[(2, 1, 0), (1, 1, 0), (2, 2, 0), (1, 2, 0)];
+const SOCKETS: &[(i32, i32, i32)] = &[
+    (canary::AF_INET, canary::SOCK_STREAM, 0),
+    (canary::AF_UNIX, canary::SOCK_STREAM, 0),
+    (canary::AF_INET, canary::SOCK_DGRAM, 0),
+    (canary::AF_UNIX, canary::SOCK_DGRAM, 0),
+];
 
 impl Canaries {
     /// Chooses the attempts, and makes sure that each works now: one that
@@ -52,7 +57,7 @@ impl Canaries {
             }
         }
         if let Some(filter) = filter {
-            chosen.exec = verdict(filter, "execveat", [0; 6]) == Action::Errno(1);
+            chosen.exec = verdict(filter, "execveat", [0; 6]) == Action::EPERM;
             let refused = SOCKETS.iter().filter(|socket| is_refused(filter, **socket));
             chosen.socket = refused
                 .copied()
@@ -79,18 +84,20 @@ impl Canaries {
         .collect()
     }
 
-    /// Makes the attempts. Allocates nothing.
-    pub(crate) fn prove(&self) -> Result<(), &'static str> {
+    /// Tries the domain, before there is a filter: that could refuse the same
+    /// call, or end the launcher for it. Allocates nothing.
+    pub(crate) fn prove_domain(&self) -> Result<(), &'static str> {
         let path: Option<&CStr> = self.file.as_deref();
         match path.map(canary::open) {
-            None => {}
-            Some(Ok(())) => return Err("a file could be opened that no rule admits"),
+            None | Some(Err(Errno::EACCES)) => Ok(()),
+            Some(Ok(())) => Err("a file could be opened that no rule admits"),
             // Whatever else fails, such as a lack of descriptors, is no proof.
-            Some(Err(errno)) if errno != Errno::EACCES => {
-                return Err("a file that no rule admits could not be tried");
-            }
-            Some(Err(_)) => {}
+            Some(Err(_)) => Err("a file that no rule admits could not be tried"),
         }
+    }
+
+    /// Tries the filter. Allocates nothing.
+    pub(crate) fn prove_filter(&self) -> Result<(), &'static str> {
         if self
             .socket
             .is_some_and(|(domain, kind, protocol)| canary::socket(domain, kind, protocol).is_ok())

@@ -118,13 +118,15 @@ impl Confined {
             domain
                 .enter()
                 .map_err(|_| "the kernel refused the Landlock domain")?;
+            self.prepared.canaries.prove_domain()?;
         }
         if let Some((_, filter)) = &self.prepared.filter {
             filter
                 .install()
                 .map_err(|_| "the kernel refused the seccomp filter")?;
+            self.prepared.canaries.prove_filter()?;
         }
-        self.prepared.canaries.prove()
+        Ok(())
     }
 }
 
@@ -156,22 +158,25 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
             }
         }
         Step::User(_) => {
-            if let Some(account) = &prepared.account {
-                process::become_user(account).map_err(failed)?;
-            }
+            let account = prepared.account.as_ref().ok_or_else(unprepared)?;
+            process::become_user(account).map_err(failed)?;
         }
         Step::Descriptors => process::close_on_exec_from(3).map_err(failed)?,
         Step::Capabilities(_) => {
-            if let Some(keep) = &prepared.keep {
-                let reduced = capabilities::reduce_to(keep).map_err(|error| {
-                    Failure::own(format!("the capabilities of the profile: {error}"))
-                })?;
-                applied.capabilities = Some(reduced);
-            }
+            let keep = prepared.keep.as_ref().ok_or_else(unprepared)?;
+            let reduced = capabilities::reduce_to(keep).map_err(|error| {
+                Failure::own(format!("the capabilities of the profile: {error}"))
+            })?;
+            applied.capabilities = Some(reduced);
         }
         Step::NoNewPrivileges => process::set_no_new_privileges().map_err(failed)?,
     }
     Ok(())
+}
+
+/// A step whose object the stage before should have made.
+fn unprepared() -> Failure {
+    Failure::own("a step of the sandbox was not prepared; nothing was run")
 }
 
 /// Some limits are set right before exec, where the filter lets them be: the
