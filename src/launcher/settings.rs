@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::config::Config;
+use secure_exec_core::digest;
+use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
 
 use crate::cli::{self, Arguments};
@@ -142,7 +144,9 @@ fn user_state() -> Option<PathBuf> {
     Some(state.join("secure-exec"))
 }
 
-/// Where sockets and temporary files of a plugin may lie (`{runtime_dir}`).
+/// Where sockets and temporary files of a plugin may lie (`{runtime_dir}`). An
+/// unlisted plugin is named by a path, which is no name of a folder; nor may it
+/// meet the files of a listed one.
 #[must_use]
 pub fn runtime_folder(plugin: &str) -> PathBuf {
     let user = secure_exec_sys::process::effective_user();
@@ -157,5 +161,8 @@ pub fn runtime_folder(plugin: &str) -> PathBuf {
                 |path| path.join("secure-exec"),
             )
     };
-    base.join(plugin)
+    match PluginName::new(plugin) {
+        Ok(name) => base.join(name.as_str()),
+        Err(_) => base.join(digest::sha256(plugin.as_bytes()).hex()),
+    }
 }

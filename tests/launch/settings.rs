@@ -217,6 +217,27 @@ fn the_plugins_own_folder_and_runtime_folder_have_names() {
 }
 
 #[test]
+fn an_unlisted_plugin_has_a_runtime_folder_that_is_no_listed_ones() {
+    for user in EVERYONE {
+        private(|| {
+            let mut host = Host::of(user);
+            host.set("policy: permissive");
+            host.profile(
+                "keeps",
+                "filesystem: { write: ['{runtime_dir}'] }\n\
+                 environment: { set: { DIR: '{runtime_dir}' } }",
+            );
+            let path = host.install_sh("p", "echo kept > \"$DIR/file\" && echo \"${DIR##*/}\"");
+            let launch = host.launch(&path).policy("permissive").profile("keeps");
+            let outcome = launch.env("XDG_RUNTIME_DIR", host.path("home")).run();
+            let name = outcome.succeeded().stdout;
+            // The digest of the path.
+            assert_eq!(name.trim().len(), 64, "{name}");
+        });
+    }
+}
+
+#[test]
 fn a_runtime_folder_that_others_could_replace_is_refused() {
     let mut host = Host::of(User::Ordinary);
     host.install_sh("p", "echo ran");
