@@ -122,6 +122,56 @@ grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
 chown 1 \"$1\" 2>/dev/null || echo no capability";
 
 #[test]
+fn a_profile_may_take_every_way_to_open_a_file_from_a_static_program() {
+    let says =
+        program::static_c("#include <stdio.h>\nint main(void) { return puts(\"ran\") < 0; }");
+    let opens = program::static_c(
+        "#include <fcntl.h>\nint main(void) { return open(\"/dev/null\", O_RDONLY) < 0; }",
+    );
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("says", &says);
+        host.install_copy("opens", &opens);
+        host.profile(
+            "closed",
+            "syscalls: { deny: [open, openat, openat2, creat], on_violation: kill }",
+        );
+        host.list("says", &["profile: closed"]);
+        host.list("opens", &["profile: closed"]);
+        host.launch("says").run().succeeded().prints("ran\n");
+        let sandbox = &host.record("sandbox_applied")["sandbox"];
+        assert_eq!(sandbox["proven"][0], "files", "{sandbox}");
+        host.bare(&opens, &[]).succeeded();
+        // SIGSYS, as a shell reports it.
+        assert_eq!(host.launch("opens").run().status, 128 + 31);
+    }
+}
+
+#[test]
+fn a_profile_that_denies_what_the_launch_itself_needs_is_named() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", "/bin/true");
+        host.list("p", &[]);
+        host.launch("p").run().succeeded();
+        for call in [
+            "flock",
+            "nanosleep",
+            "lseek",
+            "write",
+            "ftruncate",
+            "fcntl",
+            "rt_sigaction",
+        ] {
+            let body = format!("syscalls: {{ deny: [{call}], on_violation: kill }}");
+            host.profile("short", &body);
+            let outcome = host.launch("p").profile("short").run().refused(125);
+            outcome.says(&format!("'short' does not admit '{call}'"));
+        }
+    }
+}
+
+#[test]
 fn unconfined_runs_without_a_sandbox_where_the_whitelist_allows_it() {
     for user in EVERYONE {
         let mut host = Host::of(user);
