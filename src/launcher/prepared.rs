@@ -289,28 +289,27 @@ fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result
     }
     create_private(folder);
     let failed = |error: secure_exec_sys::Error| runtime_failure(folder, &error);
-    // Somebody else may have been there first, at the folder or above it.
-    let above = folder.parent().unwrap_or(folder);
+    // Somebody else may have been there first, at the folder or above it. What
+    // is looked at is what is given away, through its descriptor.
+    let (Some(place), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Err(runtime_failure(folder, &"it has no folder above it"));
+    };
     let own = process::effective_user();
-    let stat = open::stat_path(above, false).map_err(failed)?;
-    let is_safe = stat.kind == open::Kind::Directory && stat.mode & 0o022 == 0;
-    if !is_safe || stat.uid != own {
+    let above = open::open_dir_itself(place).map_err(failed)?;
+    let stat = open::stat(above.as_fd()).map_err(failed)?;
+    if stat.mode & 0o022 != 0 || stat.uid != own {
         let why = "others can write the folder above it";
         return Err(runtime_failure(folder, &why));
     }
-    let stat = open::stat_path(folder, false).map_err(failed)?;
-    let private = stat.kind == open::Kind::Directory && stat.mode & 0o077 == 0;
+    let private = open::open_dir_in(above.as_fd(), Path::new(name)).map_err(failed)?;
+    let stat = open::stat(private.as_fd()).map_err(failed)?;
     let owner = account.map_or(own, Account::uid);
-    if !private || (stat.uid != owner && stat.uid != own) {
+    if stat.mode & 0o077 != 0 || (stat.uid != owner && stat.uid != own) {
         let why = "it is not a private folder of this user";
         return Err(runtime_failure(folder, &why));
     }
     match account {
-        Some(account) => {
-            let [folder, above] = [open::open_dir(folder), open::open_dir(above)];
-            process::give_folder(&folder.map_err(failed)?, &above.map_err(failed)?, account)
-                .map_err(failed)
-        }
+        Some(account) => process::give_folder(&private, &above, account).map_err(failed),
         None => Ok(()),
     }
 }

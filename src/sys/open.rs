@@ -38,6 +38,23 @@ pub fn open_dir(path: &Path) -> Result<OwnedFd, Error> {
         .map_err(Error::at("open folder", path))
 }
 
+/// Opens a folder itself: no symbolic link in its place.
+///
+/// # Errors
+/// As open(2).
+pub fn open_dir_itself(path: &Path) -> Result<OwnedFd, Error> {
+    open_dir_in(nix::fcntl::AT_FDCWD, path)
+}
+
+/// As [`open_dir_itself`], by its name in an open folder.
+///
+/// # Errors
+/// As openat(2).
+pub fn open_dir_in(folder: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Error> {
+    let flags = READ | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    nix::fcntl::openat(folder, name, flags, Mode::empty()).map_err(Error::at("open folder", name))
+}
+
 /// Opens a path as a mere reference (`O_PATH`), for Landlock rules.
 ///
 /// # Errors
