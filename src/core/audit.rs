@@ -111,13 +111,13 @@ impl Record<'_> {
     /// The record as one line, with its line feed. Every control character is
     /// escaped, so a name can't start a line of its own, nor change how the
     /// log is shown.
-    #[must_use]
-    pub fn to_line(&self) -> String {
-        // Serialising strings and numbers into memory has no way to fail; a
-        // record without its fields would still be refused by every reader.
-        let mut line = escape::json(&serde_json::to_string(self).unwrap_or_default());
+    ///
+    /// # Errors
+    /// `sandbox` is no JSON: a record that lacks something is none.
+    pub fn to_line(&self) -> Result<String, serde_json::Error> {
+        let mut line = escape::json(&serde_json::to_string(self)?);
         line.push('\n');
-        line
+        Ok(line)
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
             image: None,
             sandbox: None,
         };
-        let line = record.to_line();
+        let line = record.to_line().unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         assert!(!line.contains('\x1b'));
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();

@@ -72,9 +72,13 @@ impl AuditLog {
     /// Under strict, when it can't be written; otherwise that is a warning.
     pub fn write(&self, record: &Record<'_>, warn: &dyn Fn(&str)) -> Result<AuditReceipt, Failure> {
         let written = match &self.file {
-            Ok(file) => file
-                .append(record.to_line().as_bytes())
-                .map_err(|errno| errno.to_string()),
+            Ok(file) => record
+                .to_line()
+                .map_err(|error| error.to_string())
+                .and_then(|line| {
+                    let appended = file.append(line.as_bytes());
+                    appended.map_err(|errno| errno.to_string())
+                }),
             Err(why) => Err(why.clone()),
         };
         match written {

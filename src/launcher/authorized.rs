@@ -102,23 +102,15 @@ pub fn record(
     let examined = authorized.examined();
     let listed = &examined.listed;
     let path = examined.path.to_string_lossy();
-    let mut record = base(listed, log);
-    record.plugin_path = Some(&path);
-    record.hash_actual = Some(examined.digest.to_string());
-    record.image = Some(examined.image.strength().name());
-    record.result = outcome(listed.policy);
-    if listed.violations.is_empty() {
+    let record = of_examined(examined, &path, log);
+    let Some((first, rest)) = listed.violations.split_first() else {
         return log.write(&record, warn);
-    }
-    for violation in &listed.violations {
-        if listed.policy == Policy::Permissive {
+    };
+    if listed.policy == Policy::Permissive {
+        for violation in &listed.violations {
             warn(&format!("{}: {}", violation.code(), violation.reason()));
         }
     }
-    let (first, rest) = listed
-        .violations
-        .split_first()
-        .unwrap_or((&Violation::NotWhitelisted, &[]));
     for violation in rest {
         log.write(
             &violated(record.clone(), violation, "plugin_execution_allowed"),
@@ -166,15 +158,30 @@ pub fn record_failure(
 }
 
 /// What a weaker policy calls an allowed launch.
-pub(crate) const fn outcome(policy: Policy) -> Outcome {
+const fn outcome(policy: Policy) -> Outcome {
     match policy {
         Policy::AuditOnly => Outcome::Observed,
         Policy::Strict | Policy::Permissive => Outcome::Allowed,
     }
 }
 
+/// A record of the launch of an examined plugin, which lies at `path`.
+pub(crate) fn of_examined<'a>(
+    examined: &'a Examined,
+    path: &'a str,
+    log: &'a AuditLog,
+) -> Record<'a> {
+    Record {
+        plugin_path: Some(path),
+        hash_actual: Some(examined.digest.to_string()),
+        image: Some(examined.image.strength().name()),
+        result: outcome(examined.listed.policy),
+        ..base(&examined.listed, log)
+    }
+}
+
 /// A record of this launch, for the caller to complete.
-pub(crate) fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
+fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
     Record {
         timestamp: timestamp(),
         event_type: Event::PluginValidationSuccess,

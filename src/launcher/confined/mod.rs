@@ -53,7 +53,7 @@ pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> 
     if let Some(script) = &prepared.script {
         process::keep_across_exec(script).map_err(Failure::own)?;
     }
-    let lines = report::Lines::render(&prepared, &applied, log);
+    let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
     let confined = Confined {
         prepared,
         lines,

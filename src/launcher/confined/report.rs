@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Applied, applies_sandbox};
 use crate::audit::AuditLog;
-use crate::authorized::{base, outcome};
+use crate::authorized::of_examined;
 use crate::prepared::Prepared;
 
 /// Lines for the audit log; one of the first two is written, and the third
@@ -19,15 +19,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn render(prepared: &Prepared, applied: &Applied, log: &AuditLog) -> Self {
+    pub(super) fn render(
+        prepared: &Prepared,
+        applied: &Applied,
+        log: &AuditLog,
+    ) -> Result<Self, serde_json::Error> {
         let examined = &prepared.examined;
-        let listed = &examined.listed;
         let path = examined.path.to_string_lossy();
-        let mut record = base(listed, log);
-        record.plugin_path = Some(&path);
-        record.hash_actual = Some(examined.digest.to_string());
-        record.image = Some(examined.image.strength().name());
-        record.result = outcome(listed.policy);
+        let mut record = of_examined(examined, &path, log);
         record.sandbox = Some(sandbox(prepared, applied));
         let degraded = !matches!(examined.plan.enforcement(), Enforcement::Full)
             || !prepared.absent.is_empty();
@@ -36,23 +35,23 @@ impl Lines {
         } else {
             Event::SandboxApplied
         };
-        let applied = record.to_line();
+        let applied = record.to_line()?;
         record.result = Outcome::Blocked;
         record.event_type = Event::SecurityViolation;
         record.violation_type = Some("sandbox_unavailable");
         record.severity = Some("high");
         record.action_taken = Some("plugin_execution_blocked");
         record.reason = Some("the sandbox did not hold".into());
-        let leaked = record.to_line();
+        let leaked = record.to_line()?;
         record.event_type = Event::PluginExited;
         record.violation_type = None;
         record.severity = None;
         record.reason = Some("the kernel did not execute the program".into());
-        Self {
+        Ok(Self {
             applied,
             leaked,
-            failed: record.to_line(),
-        }
+            failed: record.to_line()?,
+        })
     }
 }
 
