@@ -248,15 +248,7 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
             actual: digest.clone(),
         });
     }
-    let bytes = || {
-        if let Some(bytes) = image.bytes() {
-            return Some(bytes.to_vec());
-        }
-        let mut bytes = Vec::new();
-        let read = open::read_bounded(image.file().as_fd(), &mut bytes, u64::MAX - 1);
-        read.is_ok().then_some(bytes)
-    };
-    found.extend(signature::check(entry, &listed.whitelist, &bytes));
+    found.extend(signature::check(entry, &listed.whitelist, image));
     listed.violations.extend(found);
 }
 

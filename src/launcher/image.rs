@@ -1,6 +1,6 @@
 //! The bytes that are hashed and executed, fixed so that they are the same.
 
-use std::ffi::CString;
+use std::borrow::Cow;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use secure_exec_core::digest::{Algorithm, Digest, Hasher};
@@ -8,10 +8,10 @@ use secure_exec_core::elf;
 use secure_exec_core::shebang;
 use secure_exec_core::whitelist::{ImageChoice, Strength};
 use secure_exec_sys::memfd::{self, Mapping, Use};
-use secure_exec_sys::open::{self, Stat};
+use secure_exec_sys::open::{self, Bounded, Stat};
 use secure_exec_sys::{Error, lease, probe, verity};
 
-/// From this size on, a copy costs more than a lease.
+/// Above this size a copy costs more than a lease.
 const COPY_UP_TO: u64 = 128 << 10;
 /// Bytes read at once: as many as stay in a cache near the processor.
 const CHUNK: usize = 64 << 10;
@@ -49,7 +49,7 @@ impl Image {
         limit: u64,
     ) -> Result<Fixing, Error> {
         match choice {
-            ImageChoice::Sealed => Self::sealed(&file, Use::Execute, limit),
+            ImageChoice::Sealed => Self::fix_copy(&file, Use::Execute, limit),
             ImageChoice::InPlace => Self::leased(file, limit),
             ImageChoice::Verity => Self::verity(file, limit),
             ImageChoice::Auto => Self::cheapest(file, stat, minimum, limit),
@@ -61,7 +61,23 @@ impl Image {
     /// # Errors
     /// As [`Image::fix`].
     pub fn fix_copy(file: &OwnedFd, purpose: Use, limit: u64) -> Result<Fixing, Error> {
-        Self::sealed(file, purpose, limit)
+        let copy = match memfd::sealed_copy(c"plugin", purpose, file.as_fd(), limit) {
+            Ok(Some(copy)) => copy,
+            Ok(None) => return Ok(Fixing::TooLarge),
+            Err(error) if error.is_access_denied() => {
+                let why = "this kernel forbids executable memory files \
+                           (the sysctl vm.memfd_noexec is 2, 1 would do)";
+                return Ok(Fixing::Unavailable(why.into()));
+            }
+            Err(error) => return Err(error),
+        };
+        let bytes = Mapping::new(copy.as_fd())?;
+        Ok(Fixing::Fixed(Self {
+            file: copy,
+            bytes: Some(bytes),
+            strength: Strength::Sealed,
+            limit,
+        }))
     }
 
     /// How strongly the bytes are fixed.
@@ -92,10 +108,17 @@ impl Image {
         program(self.file.as_fd())
     }
 
-    /// The whole content, where it lies in memory already.
-    #[must_use]
-    pub fn bytes(&self) -> Option<&[u8]> {
-        self.bytes.as_deref()
+    /// The whole content; `None` where the file outgrew the limit.
+    ///
+    /// # Errors
+    /// As read(2).
+    pub fn content(&self) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        if let Some(bytes) = &self.bytes {
+            return Ok(Some(Cow::Borrowed(bytes)));
+        }
+        let mut bytes = Vec::new();
+        let read = open::read_bounded(self.file.as_fd(), &mut bytes, self.limit)?;
+        Ok((read == Bounded::Complete).then_some(Cow::Owned(bytes)))
     }
 
     /// Computes the digest of the bytes, or asks the kernel for it. `None`
@@ -133,27 +156,6 @@ impl Image {
     #[must_use]
     pub const fn has_path(&self) -> bool {
         !matches!(self.strength, Strength::Sealed)
-    }
-
-    fn sealed(file: &OwnedFd, purpose: Use, limit: u64) -> Result<Fixing, Error> {
-        let name = CString::from(c"plugin");
-        let copy = match memfd::sealed_copy(&name, purpose, file.as_fd(), limit) {
-            Ok(Some(copy)) => copy,
-            Ok(None) => return Ok(Fixing::TooLarge),
-            Err(error) if error.is_access_denied() => {
-                let why = "this kernel forbids executable memory files \
-                           (the sysctl vm.memfd_noexec is 2, 1 would do)";
-                return Ok(Fixing::Unavailable(why.into()));
-            }
-            Err(error) => return Err(error),
-        };
-        let bytes = Mapping::new(copy.as_fd())?;
-        Ok(Fixing::Fixed(Self {
-            file: copy,
-            bytes: Some(bytes),
-            strength: Strength::Sealed,
-            limit,
-        }))
     }
 
     fn leased(file: OwnedFd, limit: u64) -> Result<Fixing, Error> {
@@ -202,7 +204,7 @@ impl Image {
                 limit,
             }));
         }
-        let copied = Self::sealed(&file, Use::Execute, limit)?;
+        let copied = Self::fix_copy(&file, Use::Execute, limit)?;
         match &copied {
             Fixing::Unavailable(no_copy) if may_lease => match Self::leased(file, limit)? {
                 Fixing::Unavailable(why) => {
@@ -210,7 +212,9 @@ impl Image {
                 }
                 leased => Ok(leased),
             },
-            Fixing::Fixed(image) if may_lease && image.bytes().is_some_and(elf::uses_origin) => {
+            Fixing::Fixed(image)
+                if may_lease && image.bytes.as_deref().is_some_and(elf::uses_origin) =>
+            {
                 match Self::leased(file, limit)? {
                     Fixing::Unavailable(_) => Ok(copied),
                     leased => Ok(leased),

@@ -6,15 +6,12 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Entry, Settings};
 
+use crate::image::Image;
 use crate::trust;
 
 /// Checks an entry's signature against the whitelist's trusted keys. `None`
 /// where it is good, or none is there and none is demanded.
-pub fn check(
-    entry: &Entry,
-    settings: &Settings,
-    bytes: &dyn Fn() -> Option<Vec<u8>>,
-) -> Option<Violation> {
+pub fn check(entry: &Entry, settings: &Settings, image: &Image) -> Option<Violation> {
     let Some(text) = &entry.signature else {
         return settings
             .enforce_signatures
@@ -42,10 +39,14 @@ pub fn check(
             "the whitelist trusts no key".into(),
         ));
     }
-    let Some(bytes) = bytes() else {
-        return Some(Violation::SignatureInvalid(
-            "the plugin's bytes can't be read".into(),
-        ));
+    let unread = |why: &dyn std::fmt::Display| {
+        let why = format!("the plugin's bytes can't be read: {why}");
+        Some(Violation::SignatureInvalid(why))
+    };
+    let bytes = match image.content() {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return unread(&"they are too many"),
+        Err(error) => return unread(&error),
     };
     let mut worst = Violation::SignatureUntrusted("no trusted key made the signature".into());
     for key in keys {

@@ -83,7 +83,7 @@ impl Error {
     /// The caller may not.
     #[must_use]
     pub fn is_access_denied(&self) -> bool {
-        self.errno() == Some(libc::EACCES)
+        self.errno() == Some(Errno::EACCES)
     }
 
     /// Path resolution left its root, or met a magic link or a loop.

@@ -7,7 +7,7 @@
 //! | `verity` | fs-verity | the kernel checks each page as it is read | none |
 //!
 //! `auto` takes verity where the kernel measures the file, a lease for ELF
-//! programs from 128 KiB on where leases mean something (local file systems,
+//! programs above 128 KiB where leases mean something (local file systems,
 //! the caller owns the file or has `CAP_LEASE`, nobody has it open for
 //! writing, a kernel that keeps running programs), and a copy everywhere else.
 //! A program that finds libraries beside itself (`$ORIGIN`) is leased where
