@@ -331,12 +331,16 @@ pub fn read_at(file: BorrowedFd<'_>, into: &mut [u8], offset: u64) -> Result<usi
 }
 
 /// Takes over a descriptor that was inherited by number, or `None` where no
-/// such descriptor is open. It becomes close-on-exec.
+/// such descriptor is open, or it is a standard stream. It becomes
+/// close-on-exec.
 #[must_use]
 pub fn adopt(number: RawFd) -> Option<OwnedFd> {
+    if number <= libc::STDERR_FILENO {
+        return None;
+    }
     // SAFETY: F_SETFD takes a plain integer and touches no memory.
     let set = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-    if set < 0 || number < 3 {
+    if set < 0 {
         return None;
     }
     // SAFETY: the descriptor is open, as fcntl just said; numbers above 2 that
