@@ -22,6 +22,7 @@ use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::Trusted;
+use crate::trust::{self, Finding};
 
 /// A launch with nothing left to make.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub fn prepare(
 ) -> Result<Prepared, Failure> {
     let examined = authorized.into_examined();
     let script = script_descriptor(&examined)?;
-    let call = call(&examined, script.as_ref(), arguments)?;
+    let call = call(&examined, script.as_ref(), arguments, warn)?;
     let mut account = None;
     let mut keep = None;
     for step in examined.plan.steps() {
@@ -188,6 +189,7 @@ fn call(
     examined: &Examined,
     script: Option<&OwnedFd>,
     arguments: &[OsString],
+    warn: &dyn Fn(&str),
 ) -> Result<exec::Call, Failure> {
     let mut words: Vec<Vec<u8>> = Vec::new();
     let file = match (&examined.interpreter, script) {
@@ -211,7 +213,7 @@ fn call(
     words.extend(arguments.iter().map(|word| word.clone().into_vec()));
     let mut environment = examined.environment.clone();
     if examined.listed.policy != Policy::AuditOnly {
-        add_secrets(&mut environment, examined)?;
+        add_secrets(&mut environment, examined, warn)?;
     }
     expand_environment(&mut environment, examined);
     let variables = environment
@@ -248,7 +250,11 @@ fn expand_environment(environment: &mut Environment, examined: &Examined) {
 
 /// Secrets go from their source into the plugin's environment and nowhere
 /// else.
-fn add_secrets(environment: &mut Environment, examined: &Examined) -> Result<(), Failure> {
+fn add_secrets(
+    environment: &mut Environment,
+    examined: &Examined,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
     for (name, source) in &examined.listed.profile.environment.secrets {
         let value = match source.split_once(':') {
             Some(("env", variable)) => std::env::var_os(variable)
@@ -260,8 +266,11 @@ fn add_secrets(environment: &mut Environment, examined: &Examined) -> Result<(),
                     ))
                 })?,
             Some(("file", path)) => {
-                let loaded = crate::trust::read(Path::new(path))
+                let loaded = trust::read(Path::new(path))
                     .map_err(|error| Failure::own(format!("secret '{name}': {error}")))?;
+                if let Some(finding) = &loaded.finding {
+                    untrusted_secret(name, finding, examined.listed.policy, warn)?;
+                }
                 let bytes = loaded.bytes;
                 bytes
                     .strip_suffix(b"\n")
@@ -272,6 +281,23 @@ fn add_secrets(environment: &mut Environment, examined: &Examined) -> Result<(),
         };
         environment.insert(name.clone(), value);
     }
+    Ok(())
+}
+
+/// Others could have written a secret's file, as with a profile's.
+fn untrusted_secret(
+    name: &str,
+    finding: &Finding,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let what = format!("secret '{name}': {finding}");
+    if policy == Policy::Strict {
+        return Err(Failure::own(format!(
+            "{what}\nCorrect owner and mode with chown and chmod."
+        )));
+    }
+    warn(&what);
     Ok(())
 }
 

@@ -77,6 +77,13 @@ fn secrets_reach_the_plugin_and_no_record_or_message() {
             .run()
             .refused(125)
             .says("secret 'KEY': the variable 'CALLERS' is not set");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        let outcome = launch().run().refused(125);
+        outcome
+            .says("secret 'TOKEN'")
+            .says("can be written by others");
+        let outcome = launch().policy("permissive").run().succeeded();
+        outcome.says("WARNING: secret 'TOKEN'");
         std::fs::remove_file(file).unwrap();
         launch().run().refused(125).says("secret 'TOKEN'");
     }
