@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use secure_exec::failure::Failure;
-use secure_exec_core::escape::{Escaped, is_unsafe};
+use secure_exec_core::escape::{self, Escaped, is_unsafe};
 use serde_json::Value;
 
 /// Where answers go.
@@ -65,7 +65,7 @@ impl Screen {
 
     /// Prints a value as JSON.
     pub(crate) fn print_json(self, value: &Value) -> Result<(), Failure> {
-        self.print(&format!("{}\n", safe_json(&format!("{value:#}"))))
+        self.print(&format!("{}\n", escape::json(&format!("{value:#}"))))
     }
 
     /// Says what deserves attention.
@@ -80,19 +80,6 @@ pub(crate) fn lines(text: &str) -> String {
     text.chars().fold(String::new(), |mut safe, c| {
         if is_unsafe(c) && !matches!(c, '\n' | '\t') {
             safe.push_str(&Escaped(c.encode_utf8(&mut [0; 4])).to_string());
-        } else {
-            safe.push(c);
-        }
-        safe
-    })
-}
-
-/// JSON leaves some characters as they are that a terminal obeys. They stand
-/// in strings alone, and all of them have a short escape there.
-fn safe_json(text: &str) -> String {
-    text.chars().fold(String::new(), |mut safe, c| {
-        if is_unsafe(c) && c != '\n' {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             safe.push(c);
         }
