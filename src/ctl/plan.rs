@@ -4,18 +4,10 @@ use std::path::Path;
 
 use secure_exec::{examined, prepared};
 use secure_exec_core::filter::{ExecTicket, Filter};
-use secure_exec_core::plan::{self, Environment, Inputs, KernelFacts, LandlockPlan, SandboxPlan};
+use secure_exec_core::plan::{self, Environment, Inputs, LandlockPlan, SandboxPlan};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Profile, expand};
 use secure_exec_sys::probe;
-
-/// The running kernel.
-pub(crate) fn kernel() -> KernelFacts {
-    KernelFacts {
-        landlock_abi: probe::landlock_abi(),
-        seccomp: probe::seccomp(),
-    }
-}
 
 /// Lowers a profile. A folder or variable that is not known yet stands in
 /// paths as `/{plugin_dir}`, `/{runtime_dir}` and `/${NAME}`.
@@ -28,15 +20,11 @@ pub(crate) fn lower(
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
         Some(value.unwrap_or_else(|| format!("/${{{name}}}")))
     };
-    let inherited = std::env::vars_os().filter_map(|(name, value)| {
-        let name = name.into_string().ok()?;
-        Some((name, value.into_encoded_bytes()))
-    });
-    let environment = Environment::compose(&profile.environment, inherited);
+    let environment = Environment::compose(&profile.environment, examined::inherited());
     plan::lower(
         profile,
         &Inputs {
-            kernel: kernel(),
+            kernel: probe::kernel(),
             policy,
             environment: &environment,
             superuser: examined::runs_as_superuser(profile),

@@ -10,7 +10,7 @@ use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::{Algorithm, Digest};
 use secure_exec_core::elf;
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::plan::{self, Environment, KernelFacts, SandboxPlan};
+use secure_exec_core::plan::{self, Environment, SandboxPlan};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Isolation, Profile, expand};
 use secure_exec_core::shebang;
@@ -278,15 +278,19 @@ fn own_program(image: &Image) -> Result<elf::Program, Violation> {
 }
 
 fn environment(listed: &Listed) -> Environment {
-    let inherited = std::env::vars_os().filter_map(|(name, value)| {
+    if listed.policy == Policy::AuditOnly {
+        return Environment::inherit(inherited());
+    }
+    Environment::compose(&listed.profile.environment, inherited())
+}
+
+/// The caller's variables, but for those whose names are not UTF-8: no profile
+/// can name them.
+pub fn inherited() -> impl Iterator<Item = (String, Vec<u8>)> {
+    std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
         Some((name, OsString::into_vec(value)))
-    });
-    let unconfined = listed.policy == Policy::AuditOnly;
-    if unconfined {
-        return Environment::inherit(inherited);
-    }
-    Environment::compose(&listed.profile.environment, inherited)
+    })
 }
 
 /// Whether a plugin of this profile would run as user 0.
@@ -301,23 +305,34 @@ pub fn runs_as_superuser(profile: &Profile) -> bool {
 
 fn plan(
     listed: &mut Listed,
-    path: &std::path::Path,
-    runtime_folder: &std::path::Path,
+    path: &Path,
+    runtime_folder: &Path,
     environment: &Environment,
 ) -> Result<SandboxPlan, Failure> {
-    let kernel = KernelFacts {
-        landlock_abi: probe::landlock_abi(),
-        seccomp: probe::seccomp(),
-    };
-    let plugin_dir = path.parent().unwrap_or(path).to_string_lossy().into_owned();
-    let runtime_dir = runtime_folder.to_string_lossy().into_owned();
+    let plugin_dir = path.parent().unwrap_or(path);
     let variable = |name: &str| std::env::var(name).ok();
+    let expand = |text: &str| {
+        let folders = [
+            ("{plugin_dir}", plugin_dir),
+            ("{runtime_dir}", runtime_folder),
+        ];
+        for (name, folder) in folders {
+            // Never a path that only looks alike.
+            if text.contains(name) && folder.to_str().is_none() {
+                let text = Escaped(text);
+                return Err(format!("'{text}': the folder {name} is not UTF-8"));
+            }
+        }
+        let [(_, plugin_dir), (_, runtime_dir)] =
+            folders.map(|(name, folder)| (name, folder.to_string_lossy()));
+        expand(text, &variable, &plugin_dir, &runtime_dir)
+    };
     let inputs = plan::Inputs {
-        kernel,
+        kernel: probe::kernel(),
         policy: listed.policy,
         environment,
         superuser: runs_as_superuser(&listed.profile),
-        expand: &|text: &str| expand(text, &variable, &plugin_dir, &runtime_dir),
+        expand: &expand,
         libraries_pinned: listed
             .entry
             .as_ref()

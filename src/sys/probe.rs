@@ -2,9 +2,19 @@
 //! version.
 
 use nix::errno::Errno;
+use secure_exec_core::plan::KernelFacts;
 
 /// `LANDLOCK_CREATE_RULESET_VERSION`.
 const VERSION: libc::c_uint = 1;
+
+/// The running kernel, as plans are made for it.
+#[must_use]
+pub fn kernel() -> KernelFacts {
+    KernelFacts {
+        landlock_abi: landlock_abi(),
+        seccomp: seccomp(),
+    }
+}
 
 /// Landlock's ABI version, 0 where Landlock is absent or switched off at boot
 /// (man 2 landlock_create_ruleset).

@@ -1,10 +1,12 @@
 //! Profiles in entries and files: variables, arguments, paths, chains.
 
+use std::ffi::OsStr;
 use std::fs::Permissions;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::kit::namespace::private;
-use crate::kit::{EVERYONE, Host, User, program};
+use crate::kit::{EVERYONE, Host, User, digest, program};
 
 const ENVIRONMENT: &str = r#"#include <stdio.h>
 extern char **environ;
@@ -220,6 +222,25 @@ fn the_plugins_own_folder_and_runtime_folder_have_names() {
             assert_eq!(mode(&runtime), 0o700);
             assert_eq!(mode(runtime.parent().unwrap()), 0o700);
         });
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_utf8_is_not_granted_under_a_name_that_looks_alike() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let folder = host.folder(OsStr::from_bytes(b"plugins/\xff"));
+        let link = host.path("plugins/link");
+        std::os::unix::fs::symlink(OsStr::from_bytes(b"\xff"), link).unwrap();
+        let plugin = host.install_sh("p", "echo ran");
+        std::fs::rename(plugin, folder.join("p")).unwrap();
+        host.folder("plugins/\u{fffd}");
+        let hash = digest(&folder.join("p"));
+        host.list_path("p", "./plugins/link/p", &hash, &[]);
+        host.launch("p").run().succeeded().prints("ran\n");
+        host.profile("beside", "filesystem: { read: ['{plugin_dir}'] }");
+        let outcome = host.launch("p").profile("beside").run().refused(125);
+        outcome.says("the folder {plugin_dir} is not UTF-8");
     }
 }
 

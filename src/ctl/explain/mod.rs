@@ -12,6 +12,7 @@ use secure_exec_core::plan::{Coverage, Enforcement, SandboxPlan, requirements};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::Isolation;
 use secure_exec_core::violation::Violation;
+use secure_exec_sys::probe;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Common, Explain};
@@ -141,7 +142,7 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             enforced.push("the system call filter (seccomp)".to_string());
         }
         enforced.push("no new privileges".into());
-        for (protection, coverage) in requirements(&listed.profile, plan::kernel()) {
+        for (protection, coverage) in requirements(&listed.profile, probe::kernel()) {
             match coverage {
                 Coverage::Kernel => enforced.push(protection.protection.to_string()),
                 Coverage::Filter(taken_over) => enforced.push(taken_over.to_string()),
@@ -153,8 +154,8 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
     }
     let kernel = format!(
         "Linux {}, Landlock ABI {}",
-        secure_exec_sys::probe::kernel_release(),
-        plan::kernel().landlock_abi
+        probe::kernel_release(),
+        probe::landlock_abi()
     );
     let nothing = match (listed.policy, listed.profile.isolation) {
         (Policy::AuditOnly, _) => "nothing: the policy audit-only applies no sandbox",
