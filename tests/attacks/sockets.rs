@@ -153,6 +153,39 @@ fn one_granted_tcp_port_opens_no_other_way_out() {
     }
 }
 
+#[test]
+fn a_socket_of_its_own_reaches_no_other_by_path() {
+    for user in EVERYONE {
+        let host = connector(user);
+        let listeners = Listeners::of(&host);
+        let arguments = listeners.arguments(&host);
+        let folder = host.folder("own");
+        let binds = format!("unix: {{ bind: [{folder:?}] }}");
+        for (name, network) in [
+            ("with-tcp", format!("{binds}, tcp: {{ connect: [443] }}")),
+            ("with-udp", format!("{binds}, udp: true")),
+            ("with-netlink", format!("{binds}, netlink: true")),
+            ("abstract", "unix: { abstract: true }".to_string()),
+        ] {
+            host.profile(name, &format!("network: {{ {network} }}"));
+            // The attack works where the missing protection is overlooked.
+            let launch = || host.launch("p").profile(name).args(&arguments);
+            let overlooked = launch().policy("permissive").run().succeeded();
+            let reached = overlooked.stdout.contains("UNIX: ok\n");
+            if reached {
+                launch().run().refused(126).says("UNIX sockets by path");
+            } else {
+                let strict = launch().run().succeeded();
+                assert!(strict.stdout.contains("UNIX: EACCES\n"), "{strict:#?}");
+            }
+        }
+        host.profile("alone", &format!("network: {{ {binds} }}"));
+        let alone = host.launch("p").profile("alone").args(&arguments).run();
+        let alone = alone.succeeded();
+        assert!(alone.stdout.contains("UNIX: EPERM\n"), "{alone:#?}");
+    }
+}
+
 fn connector(user: User) -> Host {
     let mut host = Host::of(user);
     host.install_copy("p", hostile(CONNECTS));
