@@ -48,6 +48,61 @@ fn metadata_can_not_be_changed() {
 }
 
 #[test]
+fn extended_attributes_outside_can_not_be_read() {
+    for user in EVERYONE {
+        let mut host = laid_out(user);
+        host.install_copy("x", hostile(ATTRIBUTES));
+        host.list("x", &[]);
+        let secret = host.path("outside/secret");
+        let secret = secret.to_str().unwrap();
+        host.bare(host.path("plugins/x"), &[secret]).all_work();
+        let outcome = host.launch("x").profile("boxed").arg(secret).run();
+        outcome.all_refused("EOPNOTSUPP", &[]);
+    }
+}
+
+const ATTRIBUTES: &str = r##"
+#include <sys/xattr.h>
+
+int main(int n, char **a) {
+    char value[100];
+    struct { unsigned long value; unsigned size, flags; } into = {(unsigned long)value, sizeof value};
+    setxattr(a[1], "user.secret", "secret", 6, 0);
+    TRY("list", listxattr(a[1], value, sizeof value));
+    TRY("list of a link", llistxattr(a[1], value, sizeof value));
+    TRY("read", getxattr(a[1], "user.secret", value, sizeof value));
+    TRY("read of a link", lgetxattr(a[1], "user.secret", value, sizeof value));
+#define SINCE_6_13(what, call) do { errno = 0; if ((call) < 0 && errno == ENOSYS) errno = 0; \
+    tell(what, errno ? -1 : 0); } while (0)
+    SINCE_6_13("list by descriptor", syscall(465, AT_FDCWD, a[1], 0, value, sizeof value));
+    SINCE_6_13("read by descriptor", syscall(464, AT_FDCWD, a[1], 0, "user.secret", &into, sizeof into));
+}
+"##;
+
+#[test]
+fn nobody_is_kept_from_writing_what_a_plugin_reads() {
+    for user in EVERYONE {
+        let mut host = laid_out(user);
+        host.install_copy("l", hostile(LEASE));
+        host.list("l", &[]);
+        let read = host.path("in/secret");
+        let read = read.to_str().unwrap();
+        host.bare(host.path("plugins/l"), &[read]).all_work();
+        let outcome = host.launch("l").profile("boxed").arg(read).run();
+        outcome.all_refused("EPERM", &[("open", "ok")]);
+    }
+}
+
+const LEASE: &str = r##"
+int main(int n, char **a) {
+    int fd = open(a[1], O_RDONLY);
+    TRY("open", fd);
+    TRY("lease", fcntl(fd, F_SETLEASE, F_RDLCK));
+    TRY("lease with high bits", syscall(SYS_fcntl, fd, 0xdead00000000 | F_SETLEASE, F_RDLCK));
+}
+"##;
+
+#[test]
 fn no_form_of_set_id_bit_can_be_made() {
     for user in EVERYONE {
         let mut host = laid_out(user);
@@ -148,6 +203,7 @@ int main(int n, char **a) {
         flags |= FS_NODUMP_FL;
         TRY("flags", ioctl(fd, FS_IOC_SETFLAGS, &flags));
         TRY("version", ioctl(fd, FS_IOC_SETVERSION, &flags));
+        TRY("version as ext4 has it", ioctl(fd, _IOW('f', 4, long), &flags));
     }
 }
 "##;

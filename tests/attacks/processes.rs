@@ -129,6 +129,18 @@ fn no_attribute_of_an_outsider_can_be_changed_or_asked_for() {
 }
 
 #[test]
+fn no_child_is_planted_on_the_host() {
+    for user in EVERYONE {
+        let host = host(user, &["profile: forking"]);
+        boxed(&host, "forking", "processes: { fork: true }");
+        let words = ["sibling", "0"];
+        host.bare(host.path("plugins/p"), &words).all_work();
+        let outcome = host.launch("p").args(words).run();
+        outcome.all_refused("EPERM", &[]);
+    }
+}
+
+#[test]
 fn own_children_and_threads_still_get_signals() {
     for user in EVERYONE {
         let host = host(user, &["profile: forking"]);
@@ -186,6 +198,12 @@ int main(int n, char **a) {
     info.si_pid = getpid();
     info.si_uid = getuid();
 #define IS(name) (!strcmp(a[1], name))
+    if (IS("sibling")) {
+        errno = 0;
+        long child = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+        if (child == 0) _exit(0);
+        tell(a[1], child);
+    }
     if (IS("kill")) TRY(a[1], kill(pid, SIGTERM));
     if (IS("group")) TRY(a[1], kill(-pid, SIGTERM));
     if (IS("own group")) { signal(SIGTERM, SIG_IGN); TRY(a[1], kill(0, SIGTERM)); }

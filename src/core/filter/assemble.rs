@@ -28,6 +28,7 @@ pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
 pub(super) const ERRNO: u32 = 0x0005_0000;
 pub(super) const EPERM: u32 = ERRNO | 1;
 pub(super) const ENOSYS: u32 = ERRNO | 38;
+pub(super) const EOPNOTSUPP: u32 = ERRNO | 95;
 
 /// Numbers from here on are x32's (`__X32_SYSCALL_BIT`).
 const X32: u32 = 0x4000_0000;

@@ -12,6 +12,7 @@
 mod assemble;
 mod checks;
 mod evaluate;
+mod ioctl;
 mod rules;
 mod standing;
 

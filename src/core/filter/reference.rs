@@ -149,6 +149,20 @@ fn action(reference: &Reference<'_>, name: &str, number: u32, args: [u64; 6]) ->
         return if own { Action::Allow } else { Action::Errno(1) };
     }
     let admitted = reference.all.contains(name) && (rank != Rank::OnlyByName || by_name);
+    let attributes = [
+        "getxattr",
+        "lgetxattr",
+        "listxattr",
+        "llistxattr",
+        "getxattrat",
+        "listxattrat",
+    ];
+    if admitted && attributes.contains(&name) && !request.metadata {
+        return match refused {
+            Action::Log => refused,
+            _ => Action::Errno(95),
+        };
+    }
     match admitted {
         true if narrowed(request, name, args, by_name) => Action::Allow,
         true if stands_in(request.stand_in, name) => Action::Errno(1),
@@ -194,7 +208,7 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         "sendmsg" => !s.is_none() && clear(2, 0x2000_0000),
         "setsockopt" => low[1] != 6 || (low[2] != 19 && low[2] != 31),
         "fork" | "vfork" => request.fork,
-        "clone" => clear(0, 0x7e82_2000) && (request.fork || !clear(0, 0x1_0000)),
+        "clone" => clear(0, 0x7e82_a000) && (request.fork || !clear(0, 0x1_0000)),
         "unshare" => clear(0, 0x7e02_0080),
         "setns" => by_name && low[1] == 0x4000_0000,
         "mmap" => request.write_execute || low[2] & 6 != 6,
@@ -204,13 +218,42 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
             let harmless = [
                 0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460, 2,
             ];
-            let device = request.stand_in.device_ioctls && !harmless.contains(&low[1]);
-            let terminal = [0x5412, 0x541c, 0x5423, 0x541d].contains(&low[1]);
+            if request.stand_in.device_ioctls {
+                return harmless.contains(&low[1]);
+            }
+            let terminal = [0x540e, 0x5412, 0x541c, 0x541d, 0x5423, 0x5437].contains(&low[1]);
             let owner = [0x8901, 0x8902].contains(&low[1]) && request.stand_in.signals;
-            let attributes = [0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685].contains(&low[1]);
-            !device && !terminal && !owner && (request.metadata || !attributes)
+            let attributes = [
+                0x4008_6602,
+                0x4008_7602,
+                0x4008_6604,
+                0x401c_5820,
+                0x4080_6685,
+            ]
+            .contains(&low[1]);
+            let known = matches!(low[1] & 0xff80, 0x5400 | 0x8900)
+                || matches!(
+                    low[1],
+                    0x2 | 0x4004_9409
+                        | 0x4020_940d
+                        | 0xc018_9436
+                        | 0xc020_660b
+                        | 0x8008_6601
+                        | 0x8008_7601
+                        | 0x801c_581f
+                        | 0x8100_9431
+                        | 0x8011_1500
+                        | 0xc004_6686
+                );
+            let wanted = if attributes {
+                request.metadata
+            } else {
+                known || by_name
+            };
+            wanted && !terminal && !owner
         }
-        "fcntl" => !request.stand_in.signals || ![8, 10, 15].contains(&low[1]),
+        "madvise" => low[2] != 100 && low[2] != 101,
+        "fcntl" => low[1] != 1024 && (!request.stand_in.signals || ![8, 10, 15].contains(&low[1])),
         "prctl" => matches!(
             low[0],
             1..=4 | 7 | 15 | 16 | 21..=24 | 27 | 29 | 30 | 36..=42 | 47 | 50..=56 | 60 | 61
@@ -377,9 +420,20 @@ fn argument() -> impl Strategy<Value = u64> {
         0x5423,
         0x8901,
         0x8902,
+        0x540e,
+        0x5437,
+        0x8912,
         0x4008_6602,
+        0x4008_6604,
         0x401c_5820,
         0x4080_6685,
+        0x4004_9409,
+        0xc004_5877,
+        0x8008_6601,
+        100,
+        101,
+        1024,
+        0x1200_8011,
         0x5356_4d41,
         0x4155_5856,
         0xffff_ffff,

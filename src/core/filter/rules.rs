@@ -3,10 +3,10 @@
 
 use seccompiler::{SeccompCmpArgLen, SeccompCmpOp};
 
-use super::assemble::{ALLOW, ENOSYS, EPERM, KILL_PROCESS, LOG, Verdict};
+use super::assemble::{ALLOW, ENOSYS, EOPNOTSUPP, EPERM, KILL_PROCESS, LOG, Verdict};
 use super::checks::{Checks, Condition};
 use super::standing::{Rank, Standing};
-use super::{Admitted, ExecRule, ExecTicket, FilterError, Request, StandIn};
+use super::{Admitted, ExecRule, ExecTicket, FilterError, Request, StandIn, ioctl};
 use crate::profile::OnViolation;
 use crate::syscall;
 
@@ -28,6 +28,16 @@ const METADATA_BY_PATH: &[&str] = &[
     "setxattrat",
     "removexattrat",
     "file_setattr",
+];
+
+/// Read extended attributes by path: content, which no Landlock right covers.
+const ATTRIBUTES_BY_PATH: &[&str] = &[
+    "getxattr",
+    "lgetxattr",
+    "listxattr",
+    "llistxattr",
+    "getxattrat",
+    "listxattrat",
 ];
 
 /// Change it through a descriptor, to which the kernel demands that the caller
@@ -71,22 +81,10 @@ const PRCTL: &[(u64, u64)] = &[
     (0x4155_5856, 0x4155_5856), // GET_AUXV
 ];
 
-/// Terminal requests that act on other processes' input: TIOCSTI, TIOCLINUX,
-/// TIOCSETD, TIOCCONS.
-const TERMINAL_REQUESTS: &[u64] = &[0x5412, 0x541c, 0x5423, 0x541d];
-/// FIOSETOWN and SIOCSPGRP: signals by way of descriptors.
-const OWNER_REQUESTS: &[u64] = &[0x8901, 0x8902];
-/// Requests that change nothing of a device: FIOCLEX, FIONCLEX, FIONBIO,
-/// FIOASYNC, FIONREAD, FIOQSIZE, FIGETBSZ, TCGETS, TIOCGWINSZ.
-const HARMLESS_REQUESTS: &[u64] = &[
-    0x5451, 0x5450, 0x5421, 0x5452, 0x541b, 0x5460, 2, 0x5401, 0x5413,
-];
-/// FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY.
-const ATTRIBUTE_REQUESTS: &[u64] = &[0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685];
-
 const NEW_NAMESPACES: u64 = 0x7e02_0080;
 const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 const CLONE_PTRACE: u64 = 0x2000;
+const CLONE_PARENT: u64 = 0x8000;
 const CLONE_UNTRACED: u64 = 0x0080_0000;
 const CLONE_THREAD: u64 = 0x1_0000;
 const CLONE_NEWNET: u64 = 0x4000_0000;
@@ -95,6 +93,10 @@ const CREATES: u64 = 0o20_000_100;
 const O_TRUNC: u64 = 0o1000;
 const O_ACCMODE: u64 = 3;
 const MSG_FASTOPEN: u64 = 0x2000_0000;
+const F_SETLEASE: u64 = 1024;
+/// Take pages of memory from everybody who shares them.
+const MADV_HWPOISON: u64 = 100;
+const MADV_SOFT_OFFLINE: u64 = 101;
 const PROT_EXEC: u64 = 4;
 const PROT_WRITE: u64 = 2;
 
@@ -186,6 +188,11 @@ fn verdict_of(
     if !admitted.has(number) || (rank == Rank::OnlyByName && !by_name) {
         return Ok(Verdict::Return(refused));
     }
+    if ATTRIBUTES_BY_PATH.contains(&name) && !request.metadata {
+        // As where a file system has none, which programs expect.
+        let none = if refused == LOG { LOG } else { EOPNOTSUPP };
+        return Ok(Verdict::Return(none));
+    }
     let refused = if stands_in(request, name) {
         EPERM
     } else {
@@ -214,7 +221,7 @@ fn stands_in(request: &Request<'_>, name: &str) -> bool {
 }
 
 /// What is admitted of a call that the layers allow.
-enum Narrowed {
+pub(super) enum Narrowed {
     Any,
     Never,
     /// Alternatives of conditions that must all hold.
@@ -223,7 +230,7 @@ enum Narrowed {
 
 /// A condition on an `int` argument: the kernel ignores the upper half of the
 /// register, and so must the filter.
-const fn int(argument: u8, operator: SeccompCmpOp, value: u64) -> Condition {
+pub(super) const fn int(argument: u8, operator: SeccompCmpOp, value: u64) -> Condition {
     Condition {
         argument,
         length: SeccompCmpArgLen::Dword,
@@ -246,7 +253,7 @@ const fn bits_clear(argument: u8, bits: u64) -> Condition {
     int(argument, SeccompCmpOp::MaskedEq(bits), 0)
 }
 
-const fn equals(argument: u8, value: u64) -> Condition {
+pub(super) const fn equals(argument: u8, value: u64) -> Condition {
     int(argument, SeccompCmpOp::Eq, value)
 }
 
@@ -293,7 +300,8 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         "clone" => {
             let mut rule = vec![bits_clear(
                 0,
-                CLONE_NAMESPACES | CLONE_PTRACE | CLONE_UNTRACED,
+                // Not as a child of the host's (CLONE_PARENT), who never made it.
+                CLONE_NAMESPACES | CLONE_PTRACE | CLONE_UNTRACED | CLONE_PARENT,
             )];
             if !request.fork {
                 rule.push(int(0, SeccompCmpOp::MaskedEq(CLONE_THREAD), CLONE_THREAD));
@@ -313,12 +321,11 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         }
         // READ_IMPLIES_EXEC would make all memory executable.
         "personality" => When(vec![vec![equals(0, 0)], vec![equals(0, 0xffff_ffff)]]),
-        "ioctl" => ioctl(request),
-        // F_SETOWN, F_SETSIG, F_SETOWN_EX.
-        "fcntl" if request.stand_in.signals => When(vec![vec![
-            int(1, SeccompCmpOp::Ne, 8),
-            int(1, SeccompCmpOp::Ne, 15),
-            int(1, SeccompCmpOp::Ne, 10),
+        "ioctl" => ioctl::admitted(request, by_name),
+        "fcntl" => fcntl(request),
+        "madvise" => When(vec![vec![
+            int(2, SeccompCmpOp::Ne, MADV_HWPOISON),
+            int(2, SeccompCmpOp::Ne, MADV_SOFT_OFFLINE),
         ]]),
         "prctl" => When(PRCTL.iter().map(|(from, to)| within(*from, *to)).collect()),
         "pidfd_send_signal" if request.stand_in.signals => Never,
@@ -401,22 +408,22 @@ fn who(request: &Request<'_>, process: u64) -> Narrowed {
     Narrowed::When(vec![rule(0), rule(u64::from(request.own_pid))])
 }
 
-fn ioctl(request: &Request<'_>) -> Narrowed {
-    if request.stand_in.device_ioctls {
-        let rules = HARMLESS_REQUESTS.iter();
-        return Narrowed::When(rules.map(|number| vec![equals(1, *number)]).collect());
-    }
-    let mut refused = TERMINAL_REQUESTS.to_vec();
+/// A lease keeps everybody else from writing a file that the plugin may only
+/// read.
+fn fcntl(request: &Request<'_>) -> Narrowed {
+    let mut refused = vec![F_SETLEASE];
     if request.stand_in.signals {
-        refused.extend(OWNER_REQUESTS);
+        // F_SETOWN, F_SETOWN_EX, F_SETSIG.
+        refused.extend([8, 15, 10]);
     }
-    if !request.metadata {
-        refused.extend(ATTRIBUTE_REQUESTS);
-    }
-    let conditions = refused
+    Narrowed::When(vec![none_of(1, &refused)])
+}
+
+pub(super) fn none_of(argument: u8, values: &[u64]) -> Vec<Condition> {
+    values
         .iter()
-        .map(|number| int(1, SeccompCmpOp::Ne, *number));
-    Narrowed::When(vec![conditions.collect()])
+        .map(|value| int(argument, SeccompCmpOp::Ne, *value))
+        .collect()
 }
 
 const AF_UNIX: u64 = 1;

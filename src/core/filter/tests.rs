@@ -331,7 +331,7 @@ fn memory_is_writable_or_executable() {
 fn terminal_input_is_not_forged() {
     each(|_, request| {
         let probe = Probe::new(request);
-        for number in [0x5412, 0x541c, 0x5423, 0x541d] {
+        for number in [0x540e, 0x5412, 0x541c, 0x5423, 0x541d, 0x5437] {
             for high in [0, 1 << 32, 0xffff_ffff << 32] {
                 assert_eq!(probe.call("ioctl", &[0, number | high, 0]), EPERM);
             }
@@ -341,6 +341,71 @@ fn terminal_input_is_not_forged() {
         for option in [8, 9, 35, 33, 59, 62, 0x59616d61] {
             assert_eq!(probe.call("prctl", &[option]), EPERM, "{option}");
         }
+    });
+}
+
+#[test]
+fn file_systems_take_no_requests_but_harmless_ones() {
+    for arch in ARCHES {
+        let layers = service();
+        let probe = Probe::new(&request(arch, &layers));
+        // FIONREAD, FIONBIO, SIOCGIFCONF, FICLONE, FS_IOC_GETFLAGS.
+        for number in [0x541b, 0x5421, 0x8912, 0x4004_9409, 0x8008_6601] {
+            for high in [0, 0xffff_ffff << 32] {
+                assert_eq!(probe.call("ioctl", &[3, number | high]), Action::Allow);
+            }
+        }
+        // FIFREEZE, EXT4_IOC_SHUTDOWN, FS_IOC_ADD_ENCRYPTION_KEY,
+        // BTRFS_IOC_SUBVOL_CREATE, EXT4_IOC_MIGRATE, KDSKBENT, TUNSETIFF.
+        for number in [
+            0xc004_5877,
+            0x8004_587d,
+            0xc050_6617,
+            0x5000_940e,
+            0x6609,
+            0x4b47,
+            0x4004_54ca,
+        ] {
+            assert_eq!(probe.call("ioctl", &[3, number]), EPERM, "{number:x}");
+        }
+        let named = [layers, vec![(vec!["ioctl".into()], vec![])]].concat();
+        let probe = Probe::new(&request(arch, &named));
+        assert_eq!(probe.call("ioctl", &[3, 0xc004_5877]), Action::Allow);
+        for number in [0x5412, 0x4008_6602] {
+            assert_eq!(probe.call("ioctl", &[3, number]), EPERM);
+        }
+    }
+}
+
+#[test]
+fn others_feel_no_lease_no_poisoned_page_and_no_child_that_they_did_not_make() {
+    each(|_, request| {
+        let probe = Probe::new(&Request {
+            fork: true,
+            ..*request
+        });
+        assert_eq!(probe.call("fcntl", &[3, 1024, 0]), EPERM);
+        assert_eq!(probe.call("fcntl", &[3, 1025, 0]), Action::Allow);
+        assert_eq!(probe.call("madvise", &[0, 4096, 4]), Action::Allow);
+        assert_eq!(probe.call("madvise", &[0, 4096, 100]), EPERM);
+        assert_eq!(probe.call("madvise", &[0, 4096, 101 | 1 << 32]), EPERM);
+        assert_eq!(probe.call("clone", &[0x8011]), EPERM);
+    });
+}
+
+#[test]
+fn extended_attributes_are_read_through_descriptors() {
+    each(|_, request| {
+        let probe = Probe::new(request);
+        for name in ["getxattr", "lgetxattr", "listxattr", "llistxattr"] {
+            assert_eq!(probe.call(name, &[]), Action::Errno(95), "{name}");
+        }
+        assert_eq!(probe.call("fgetxattr", &[]), Action::Allow);
+        let probe = Probe::new(&Request {
+            metadata: true,
+            ..*request
+        });
+        assert_eq!(probe.call("getxattr", &[]), Action::Allow);
     });
 }
 
@@ -358,7 +423,13 @@ fn metadata_changes_where_granted_and_set_ids_never() {
         for name in ["fchmod", "fchown", "utimensat", "fsetxattr"] {
             assert_eq!(probe.call(name, &[3, 0, 0, 0]), EPERM, "{name}");
         }
-        for number in [0x4008_6602, 0x4008_7602, 0x401c_5820, 0x4080_6685] {
+        for number in [
+            0x4008_6602,
+            0x4008_7602,
+            0x4008_6604,
+            0x401c_5820,
+            0x4080_6685,
+        ] {
             assert_eq!(probe.call("ioctl", &[3, number]), EPERM, "{number:x}");
         }
         let owner = Probe::new(&Request {
