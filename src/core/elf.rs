@@ -1,5 +1,6 @@
 //! What the launcher wants to know of a program file: for which machine it is,
-//! which dynamic loader it names, whether it finds libraries by its own place.
+//! which dynamic loader it names, whether it wants memory that is writable and
+//! executable, whether it finds libraries by its own place.
 
 use elf::ElfBytes;
 use elf::abi::{self, EI_NIDENT};
@@ -16,6 +17,9 @@ pub struct Program {
     pub arch: Option<Arch>,
     /// The dynamic loader (`PT_INTERP`).
     pub interpreter: Option<String>,
+    /// A segment or the stack is to be writable and executable. The kernel
+    /// maps them at exec, so no filter sees it.
+    pub write_execute: bool,
 }
 
 /// Whether bytes begin like an ELF file.
@@ -51,6 +55,7 @@ pub fn inspect_parts(part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Result<Pro
         return Ok(Program {
             arch: None,
             interpreter: None,
+            write_execute: false,
         });
     }
     let tail = part(EI_NIDENT as u64, TAIL_64).ok_or_else(damaged)?;
@@ -69,7 +74,14 @@ pub fn inspect_parts(part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Result<Pro
     }
     let table = part(header.e_phoff, count * SEGMENT_64).ok_or_else(damaged)?;
     let mut interpreter = None;
+    let mut write_execute = false;
     for segment in SegmentTable::new(endian, class, &table) {
+        write_execute |= match segment.p_type {
+            abi::PT_LOAD => segment.p_flags & WRITE_EXECUTE == WRITE_EXECUTE,
+            // The stack is writable whatever it says.
+            abi::PT_GNU_STACK => segment.p_flags & abi::PF_X != 0,
+            _ => false,
+        };
         if segment.p_type != abi::PT_INTERP {
             continue;
         }
@@ -82,13 +94,18 @@ pub fn inspect_parts(part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Result<Pro
             return Err("the program names two dynamic loaders".into());
         }
     }
-    Ok(Program { arch, interpreter })
+    Ok(Program {
+        arch,
+        interpreter,
+        write_execute,
+    })
 }
 
 /// Bytes of the 64-bit header behind its identification, and of one entry of
 /// the program header table (man 5 elf).
 const TAIL_64: usize = 48;
 const SEGMENT_64: usize = 56;
+const WRITE_EXECUTE: u32 = abi::PF_W | abi::PF_X;
 
 fn loader_name(bytes: &[u8]) -> Option<String> {
     let name = bytes.strip_suffix(b"\0").unwrap_or(bytes);

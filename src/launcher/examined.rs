@@ -20,7 +20,7 @@ use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{open, probe, process};
 
 use crate::failure::Failure;
-use crate::image::{Fixing, Image};
+use crate::image::{self, Fixing, Image};
 use crate::interpreter::{self, Interpreter, Trusted};
 use crate::listed::Listed;
 use crate::opened::Opened;
@@ -192,6 +192,14 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
             Err(violation) => violations.push(violation),
         }
     }
+    let of_loader = loader.as_ref().map(|file| image::program(file.as_fd()));
+    let loader_asks = matches!(&of_loader, Some(Ok(loader)) if loader.write_execute);
+    if (program.write_execute || loader_asks) && refuses_write_execute(&listed) {
+        violations.push(Violation::SandboxUnavailable(format!(
+            "the program's headers ask for memory that is writable and executable, which profile '{}' refuses",
+            Escaped(&listed.profile.name)
+        )));
+    }
     listed.violations.extend(violations);
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed);
@@ -250,6 +258,12 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
     }
     found.extend(signature::check(entry, &listed.whitelist, image));
     listed.violations.extend(found);
+}
+
+fn refuses_write_execute(listed: &Listed) -> bool {
+    let confines = listed.policy != Policy::AuditOnly;
+    let profile = &listed.profile;
+    confines && profile.isolation == Isolation::Process && !profile.write_execute
 }
 
 fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
