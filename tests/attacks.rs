@@ -10,10 +10,13 @@
 //! | symbolic and magic links, `..` | CVE-2019-5736 (runc) | `paths::a_link_out_of_the_plugin_root_*`, `paths::a_magic_link_*` |
 //! | exec after the launch | | `exec` |
 //! | files outside, by detours and through /proc | | `files::nothing_outside_of_the_folders_*` |
+//! | links planted for the next launch | | `planted` |
 //! | metadata through a descriptor that only reads | | `files::metadata_can_not_be_changed` |
+//! | extended attributes, leases | | `files::extended_attributes_*`, `files::nobody_is_kept_*` |
 //! | set-ID bits | | `files::no_form_of_set_id_bit_can_be_made` |
 //! | sockets of every family; MPTCP, fast open | | `sockets` |
 //! | leaked descriptors | CVE-2024-21626 (runc) | `descriptors::leaked_descriptors_*`, `descriptors::a_standard_stream_*` |
+//! | any UNIX socket by way of one's own | | `sockets::a_socket_of_its_own_*` |
 //! | an inherited datagram socket | | `descriptors::a_datagram_socket_*` |
 //! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
 //! | conversion modules | CVE-2021-4034 (polkit) | `environment::the_c_library_*` |
@@ -21,12 +24,13 @@
 //! | interpreters' modules | | `environment::an_inter*` |
 //! | signals, also by way of descriptors | | `processes::no_signal_*`, `processes::a_signal_to_everybody_*` |
 //! | tracing and memory of others | CVE-2022-30594 (Linux) | `processes::looking_into_another_process_*` |
+//! | children planted on the host | | `processes::no_child_*` |
 //! | limits, priorities, descriptors of others | | `processes::no_attribute_*` |
 //! | forged terminal input | CVE-2017-5226 (bubblewrap), CVE-2019-10063, CVE-2023-28100 (Flatpak) | `kernel::no_input_can_be_forged_*` |
 //! | new mount calls, clone3 | CVE-2021-41133 (Flatpak), CVE-2022-0185 (Linux) | `kernel::calls_that_rebuild_*`, `kernel::what_bypasses_a_filter_*` |
 //! | calls of i386 and x32 | | `kernel::calls_of_other_abis_*` |
 //! | namespaces, keys, shared memory | CVE-2024-42318 (Landlock) | `kernel::kernel_features_*` |
-//! | memory written, then executed | | `kernel::memory_is_never_*` |
+//! | memory written, then executed | | `kernel::memory_is_never_*`, `kernel::a_program_gets_no_writable_code_*` |
 
 mod descriptors;
 mod environment;
@@ -37,6 +41,7 @@ mod interloper;
 mod kernel;
 mod legitimate;
 mod paths;
+mod planted;
 mod processes;
 mod sockets;
 

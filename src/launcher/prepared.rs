@@ -9,7 +9,7 @@ use std::path::Path;
 use secure_exec_core::arch::Arch;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::{self, Action, ExecRule, ExecTicket, Filter, Request};
-use secure_exec_core::plan::{Environment, Grant, GrantKind, LandlockPlan, SeccompPlan, Step};
+use secure_exec_core::plan::{Environment, LandlockPlan, SeccompPlan, Step};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::syscall;
 use secure_exec_sys::landlock::{Domain, Rule};
@@ -21,7 +21,7 @@ use crate::authorized::Authorized;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
-use crate::interpreter::Trusted;
+use crate::rules;
 use crate::trust::{self, Finding};
 
 /// A launch with nothing left to make.
@@ -81,7 +81,7 @@ pub fn prepare(
     let mut absent = Vec::new();
     let rules = match examined.plan.landlock() {
         None => Vec::new(),
-        Some(plan) => rules(plan, &examined, &mut absent, warn)?,
+        Some(plan) => rules::open(plan, &examined, &mut absent, warn)?,
     };
     let filter = match examined.plan.seccomp() {
         None => None,
@@ -360,75 +360,4 @@ fn domain(
         scope_abstract: plan.scope_abstract,
     };
     domain.build()
-}
-
-/// The profile's grants and the plugin's own files, opened.
-fn rules(
-    plan: &LandlockPlan,
-    examined: &Examined,
-    absent: &mut Vec<String>,
-    warn: &dyn Fn(&str),
-) -> Result<Vec<Rule>, Failure> {
-    let mut rules = Vec::with_capacity(plan.grants.len());
-    for grant in &plan.grants {
-        let opened = open::open_path(Path::new(&grant.path));
-        match opened.and_then(|file| Rule::new(file, grant.kind)) {
-            Ok(rule) => rules.push(rule),
-            Err(_) if grant.optional => {}
-            Err(error) => {
-                unopened(grant, &error, examined.listed.policy, warn)?;
-                absent.push(grant.path.clone());
-            }
-        }
-    }
-    rules.extend(own_files(examined)?);
-    Ok(rules)
-}
-
-fn unopened(
-    grant: &Grant,
-    error: &secure_exec_sys::Error,
-    policy: Policy,
-    warn: &dyn Fn(&str),
-) -> Result<(), Failure> {
-    let what = format!(
-        "the path '{}' of the profile ({}): {error}",
-        Escaped(&grant.path),
-        grant.kind.name()
-    );
-    if policy == Policy::Strict {
-        return Err(Failure::own(format!(
-            "{what}\nCreate it, or write '-{}' if it may be missing.",
-            Escaped(&grant.path)
-        )));
-    }
-    warn(&what);
-    Ok(())
-}
-
-/// What the plugin itself consists of: the program as far as it lies in a
-/// folder, its loader, its libraries. Each rule is for that inode alone.
-fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
-    let mut rules = Vec::new();
-    let mut add = |file: &OwnedFd, kind: GrantKind| -> Result<(), Failure> {
-        let file = open::duplicate(&file.as_fd()).map_err(Failure::own)?;
-        rules.push(Rule::new(file, kind).map_err(Failure::own)?);
-        Ok(())
-    };
-    match &examined.interpreter {
-        Some(interpreter) if interpreter.file.has_path() => {
-            let file: &Trusted = &interpreter.file;
-            add(file.file(), GrantKind::Execute)?;
-        }
-        Some(_) => {}
-        None if examined.image.has_path() => add(examined.image.file(), GrantKind::Execute)?,
-        None => {}
-    }
-    if let Some(loader) = &examined.loader {
-        add(loader, GrantKind::Execute)?;
-    }
-    for library in &examined.libraries {
-        add(library, GrantKind::Read)?;
-    }
-    Ok(rules)
 }

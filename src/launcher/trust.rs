@@ -149,15 +149,23 @@ fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> 
         looked.collect()
     };
     let mut steps = above(real);
-    for link in links(path)? {
+    for link in links(path)?.links {
         steps.extend(above(&link));
     }
     Ok(steps)
 }
 
-/// The symbolic links on a path, each by a path without others. The path was
-/// opened, so it leads somewhere; one that changes all the time is cut.
-fn links(path: &Path) -> Result<Vec<PathBuf>, secure_exec_sys::Error> {
+/// Where a path leads.
+pub(crate) struct Way {
+    /// The symbolic links on it, each by a path without others.
+    pub(crate) links: Vec<PathBuf>,
+    /// Its end, without any.
+    pub(crate) end: PathBuf,
+}
+
+/// Follows a path by hand. It was opened, so it leads somewhere; one that
+/// changes all the time is cut.
+pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
     let mut left = open::absolute(path)?;
     let mut found = Vec::new();
     let mut at = PathBuf::from("/");
@@ -179,7 +187,10 @@ fn links(path: &Path) -> Result<Vec<PathBuf>, secure_exec_sys::Error> {
         }
         left = rest;
     }
-    Ok(found)
+    Ok(Way {
+        links: found,
+        end: at,
+    })
 }
 
 /// As many as the kernel follows (man 7 path_resolution).

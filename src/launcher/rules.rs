@@ -1,0 +1,149 @@
+//! The Landlock rules of a launch: the profile's grants and the plugin's own
+//! files, opened. What a plugin wrote in an earlier launch may not widen them.
+
+use std::fmt::Display;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::plan::{Grant, GrantKind, LandlockPlan};
+use secure_exec_core::policy::Policy;
+use secure_exec_sys::Error;
+use secure_exec_sys::landlock::Rule;
+use secure_exec_sys::open;
+
+use crate::examined::Examined;
+use crate::failure::Failure;
+use crate::interpreter::Trusted;
+use crate::trust;
+
+/// Opens the profile's grants and the plugin's own files.
+///
+/// # Errors
+/// A path does not exist, or the plugin could have led it elsewhere.
+pub(crate) fn open(
+    plan: &LandlockPlan,
+    examined: &Examined,
+    absent: &mut Vec<String>,
+    warn: &dyn Fn(&str),
+) -> Result<Vec<Rule>, Failure> {
+    let policy = examined.listed.policy;
+    let mut opened = Vec::with_capacity(plan.grants.len());
+    for grant in &plan.grants {
+        let file = open::open_path(Path::new(&grant.path));
+        match file.and_then(|file| Rule::new(file, grant.kind)) {
+            Ok(rule) => opened.push((grant, rule)),
+            Err(_) if grant.optional => {}
+            Err(error) => {
+                let shown = Escaped(&grant.path);
+                let cure = format!("Create it, or write '-{shown}' if it may be missing.");
+                ungranted(grant, &error, &cure, policy, warn)?;
+                absent.push(grant.path.clone());
+            }
+        }
+    }
+    let writable = Writable::of(opened.iter().map(|(_, rule)| rule)).map_err(Failure::own)?;
+    let mut rules = Vec::with_capacity(opened.len());
+    for (grant, rule) in opened {
+        match writable.leads_astray(Path::new(&grant.path), &rule.file) {
+            Ok(None) => rules.push(rule),
+            Ok(Some(why)) => {
+                let cure = "Remove the link, or name the path that it leads to in the profile.";
+                ungranted(grant, &why, cure, policy, warn)?;
+                absent.push(grant.path.clone());
+            }
+            Err(error) => return Err(Failure::own(error)),
+        }
+    }
+    rules.extend(own_files(examined)?);
+    Ok(rules)
+}
+
+/// A grant that can't be made: an error under strict, else a warning.
+fn ungranted(
+    grant: &Grant,
+    why: &dyn Display,
+    cure: &str,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let what = format!(
+        "the path '{}' of the profile ({}): {why}",
+        Escaped(&grant.path),
+        grant.kind.name()
+    );
+    if policy == Policy::Strict {
+        return Err(Failure::own(format!("{what}\n{cure}")));
+    }
+    warn(&what);
+    Ok(())
+}
+
+/// What the plugin itself consists of: the program as far as it lies in a
+/// folder, its loader, its libraries. Each rule is for that inode alone.
+fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
+    let mut rules = Vec::new();
+    let mut add = |file: &OwnedFd, kind: GrantKind| -> Result<(), Failure> {
+        let file = open::duplicate(&file.as_fd()).map_err(Failure::own)?;
+        rules.push(Rule::new(file, kind).map_err(Failure::own)?);
+        Ok(())
+    };
+    match &examined.interpreter {
+        Some(interpreter) if interpreter.file.has_path() => {
+            let file: &Trusted = &interpreter.file;
+            add(file.file(), GrantKind::Execute)?;
+        }
+        Some(_) => {}
+        None if examined.image.has_path() => add(examined.image.file(), GrantKind::Execute)?,
+        None => {}
+    }
+    if let Some(loader) = &examined.loader {
+        add(loader, GrantKind::Execute)?;
+    }
+    for library in &examined.libraries {
+        add(library, GrantKind::Read)?;
+    }
+    Ok(rules)
+}
+
+/// The folders in which the plugin can put links, by the paths that they
+/// really have.
+struct Writable(Vec<PathBuf>);
+
+impl Writable {
+    fn of<'a>(rules: impl Iterator<Item = &'a Rule>) -> Result<Self, Error> {
+        rules
+            .filter(|rule| rule.kind == GrantKind::Write)
+            .map(|rule| open::real_path(rule.file.as_fd()))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether the path led out of a writable folder, by a link that may be
+    /// the plugin's own; if so, how, as a phrase.
+    fn leads_astray(&self, path: &Path, file: &OwnedFd) -> Result<Option<String>, Error> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let real = open::real_path(file.as_fd())?;
+        if real == path {
+            return Ok(None);
+        }
+        let way = trust::links(path)?;
+        if way.end != real {
+            return Ok(Some("it was changed while it was opened".into()));
+        }
+        let out = |link: &PathBuf| {
+            let folders = self.0.iter();
+            let above = folders.filter(|folder| link.starts_with(folder) && link != *folder);
+            above.max().is_some_and(|folder| !real.starts_with(folder))
+        };
+        Ok(way.links.iter().find(|link| out(link)).map(|link| {
+            let link = link.to_string_lossy();
+            format!(
+                "the link '{}' lies in a folder that the plugin may write, and leads out of it",
+                Escaped(&link)
+            )
+        }))
+    }
+}
