@@ -140,21 +140,20 @@ pub fn record_refusal(
     )
 }
 
-/// Writes that a plugin was not found or could not be executed.
-///
-/// # Errors
-/// Under strict, when the log can't be written.
+/// Writes that a plugin was not found or could not be started, and returns
+/// the failure to report: under strict that of the log, where it can't be
+/// written, since it hides the other.
 pub fn record_failure(
     listed: &Listed,
-    reason: String,
+    failure: Failure,
     log: &AuditLog,
     warn: &dyn Fn(&str),
-) -> Result<AuditReceipt, Failure> {
+) -> Failure {
     let mut record = base(listed, log);
     record.event_type = Event::PluginExited;
     record.result = Outcome::Blocked;
-    record.reason = Some(reason);
-    log.write(&record, warn)
+    record.reason = Some(failure.reason());
+    log.write(&record, warn).err().unwrap_or(failure)
 }
 
 /// What a weaker policy calls an allowed launch.

@@ -1,5 +1,6 @@
 //! `--dry-run`: the decision and the full plan, and nothing done.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 
 use secure_exec_core::decide::Judgement;
@@ -16,7 +17,8 @@ use crate::examined::{self, Examined, Examining};
 use crate::failure::Failure;
 use crate::listed::{self, Listed};
 use crate::opened::{self, Opening};
-use crate::prepared::compile;
+use crate::prepared::{add_secrets, compile};
+use crate::rehearsal::Rehearsal;
 use crate::run::name;
 use crate::settings::Settings;
 
@@ -25,8 +27,10 @@ use crate::settings::Settings;
 pub struct Shown {
     /// The text or the JSON.
     pub text: String,
-    /// The plugin would run.
+    /// The plugin would run, or be refused.
     pub allowed: bool,
+    /// It would be allowed, and the launch fail all the same.
+    pub failure: Option<Failure>,
 }
 
 /// Goes through the stages up to the judgement. Writes nothing, to the audit
@@ -36,7 +40,15 @@ pub struct Shown {
 /// As a launch.
 pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let settings = Settings::merge(arguments)?;
-    let plan = inspect(&settings, &name(arguments)?)?;
+    let mut plan = inspect(&settings, &name(arguments)?)?;
+    if let (Some(examined), None) = (&plan.examined, &plan.failure) {
+        // Here it is the caller who would launch.
+        let warned = RefCell::new(Vec::new());
+        let warn = |warning: &str| warned.borrow_mut().push(warning.to_string());
+        let added = add_secrets(&mut examined.environment.clone(), examined, &warn);
+        plan.failure = added.err();
+        plan.listed.warnings.extend(warned.into_inner());
+    }
     let text = if arguments.json {
         format!("{}\n", escape::json(&format!("{:#}", plan.json())))
     } else {
@@ -45,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     Ok(Shown {
         text,
         allowed: plan.refusal.is_none(),
+        failure: plan.failure,
     })
 }
 
@@ -54,6 +67,7 @@ pub struct Inspection {
     listed: Listed,
     examined: Option<Examined>,
     refusal: Option<Violation>,
+    failure: Option<Failure>,
 }
 
 /// Inspects a plugin without launching it.
@@ -61,18 +75,20 @@ pub struct Inspection {
 /// # Errors
 /// As a launch.
 pub fn inspect(settings: &Settings, plugin: &str) -> Result<Inspection, Failure> {
-    inspect_listed(listed::list(settings, plugin)?)
+    let listed = listed::list(settings, plugin)?;
+    inspect_listed(listed, &mut Rehearsal::default())
 }
 
 /// Inspects a plugin that was looked up already.
 ///
 /// # Errors
 /// As a launch.
-pub fn inspect_listed(listed: Listed) -> Result<Inspection, Failure> {
+pub fn inspect_listed(listed: Listed, rehearsal: &mut Rehearsal) -> Result<Inspection, Failure> {
     let refused = |listed: Listed, violation| Inspection {
         listed,
         examined: None,
         refusal: Some(violation),
+        failure: None,
     };
     if let Judgement::Refused(violation) = listed.judgement() {
         return Ok(refused(listed, violation));
@@ -90,6 +106,7 @@ pub fn inspect_listed(listed: Listed) -> Result<Inspection, Failure> {
             let examined = authorized.into_examined();
             Inspection {
                 listed: examined.listed.clone(),
+                failure: rehearsal.of(&examined).err(),
                 examined: Some(examined),
                 refusal: None,
             }
@@ -98,15 +115,22 @@ pub fn inspect_listed(listed: Listed) -> Result<Inspection, Failure> {
             listed: examined.listed.clone(),
             examined: Some(*examined),
             refusal: Some(violation),
+            failure: None,
         },
     })
 }
 
 impl Inspection {
-    /// Whether the plugin would run.
+    /// Whether the decision is that the plugin may run.
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
         self.refusal.is_none()
+    }
+
+    /// Why the launch fails of a plugin that is allowed, if it would.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     /// Whitelist entry, policy, profile and violations.
@@ -143,6 +167,7 @@ impl Inspection {
             "violation_type": self.refusal.as_ref().map(Violation::code),
             "reason": self.refusal.as_ref().map(Violation::reason),
             "overlooked": overlooked,
+            "failure": self.failure.as_ref().map(Failure::reason),
             "warnings": listed.warnings,
             "policy": listed.policy.name(),
             "profile": listed.profile.name,
@@ -176,6 +201,9 @@ impl Inspection {
                 line("decision", &format!("blocked ({})", violation.code()));
                 line("reason", &violation.reason());
             }
+        }
+        if let Some(failure) = &self.failure {
+            line("failure", &failure.reason());
         }
         line("policy", listed.policy.name());
         line("profile", &listed.profile.chain.join(" < "));

@@ -65,6 +65,21 @@ impl Failure {
         }
     }
 
+    /// The first sentence of the message: what is wrong.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let text = self.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.strip_prefix("ERROR: ").unwrap_or(first).to_string()
+    }
+
+    /// What to do, where the message says it after the first line.
+    #[must_use]
+    pub fn cure(&self) -> Option<String> {
+        let text = self.to_string();
+        text.split_once('\n').map(|(_, cure)| cure.to_string())
+    }
+
     /// The line for the ready descriptor.
     #[must_use]
     pub fn ready_line(&self) -> String {

@@ -21,6 +21,7 @@ pub mod interpreter;
 pub mod listed;
 pub mod opened;
 pub mod prepared;
+pub mod rehearsal;
 mod rules;
 pub mod settings;
 pub mod signature;

@@ -40,7 +40,7 @@ pub struct Prepared {
     /// The user to become.
     pub(crate) account: Option<Account>,
     /// The capabilities to keep.
-    pub(crate) keep: Option<secure_exec_sys::capabilities::Set>,
+    pub(crate) keep: Option<capabilities::Set>,
     /// The script's descriptor, which lives through exec.
     pub(crate) script: Option<OwnedFd>,
     /// Paths that were granted and do not exist.
@@ -61,22 +61,8 @@ pub fn prepare(
     let examined = authorized.into_examined();
     let script = script_descriptor(&examined)?;
     let call = call(&examined, script.as_ref(), arguments, warn)?;
-    let mut account = None;
-    let mut keep = None;
-    for step in examined.plan.steps() {
-        match step {
-            Step::User(name) => {
-                account = Some(process::find_user(name).map_err(|error| {
-                    let name = Escaped(name);
-                    Failure::own(format!("user '{name}' of the profile: {error}"))
-                })?)
-            }
-            Step::Capabilities(names) => {
-                keep = Some(capabilities::parse(names).map_err(Failure::own)?);
-            }
-            _ => {}
-        }
-    }
+    let account = account(&examined)?;
+    let keep = kept(&examined)?;
     make_runtime_folder(&examined, account.as_ref())?;
     let mut absent = Vec::new();
     let rules = match examined.plan.landlock() {
@@ -113,6 +99,36 @@ pub fn prepare(
     })
 }
 
+/// The user that the plan changes to.
+pub(crate) fn account(examined: &Examined) -> Result<Option<Account>, Failure> {
+    let user = examined.plan.steps().iter().find_map(|step| match step {
+        Step::User(name) => Some(name),
+        _ => None,
+    });
+    user.map(|name| process::find_user(name).map_err(not_user(name)))
+        .transpose()
+}
+
+pub(crate) fn not_user(name: &str) -> impl Fn(secure_exec_sys::Error) -> Failure {
+    let name = Escaped(name).to_string();
+    move |error| Failure::own(format!("user '{name}' of the profile: {error}"))
+}
+
+/// The capabilities that the plan keeps.
+pub(crate) fn kept(examined: &Examined) -> Result<Option<capabilities::Set>, Failure> {
+    let names = examined.plan.steps().iter().find_map(|step| match step {
+        Step::Capabilities(names) => Some(names),
+        _ => None,
+    });
+    names
+        .map(|names| capabilities::parse(names).map_err(Failure::own))
+        .transpose()
+}
+
+pub(crate) fn not_kept(error: secure_exec_sys::Error) -> Failure {
+    Failure::own(format!("the capabilities of the profile: {error}"))
+}
+
 /// What the launch itself does between filter and exec: record what was
 /// applied (and cut off what did not fit), look at the lease, restore signals.
 const LAUNCH_CALLS: &[&str] = &[
@@ -127,7 +143,7 @@ const LAUNCH_CALLS: &[&str] = &[
 
 /// A filter that refused one of them would refuse the launch, without saying
 /// why.
-fn check_launch(filter: &Filter, profile: &str) -> Result<(), Failure> {
+pub(crate) fn check_launch(filter: &Filter, profile: &str) -> Result<(), Failure> {
     let admitted = |name: &str| {
         let number = syscall::number(Arch::NATIVE, name)?;
         let action = filter.evaluate(&filter::Call::native(Arch::NATIVE, number, [0; 6]));
@@ -212,9 +228,7 @@ fn call(
     words.extend(of_entry.map(|word| word.clone().into_bytes()));
     words.extend(arguments.iter().map(|word| word.clone().into_vec()));
     let mut environment = examined.environment.clone();
-    if examined.listed.policy != Policy::AuditOnly {
-        add_secrets(&mut environment, examined, warn)?;
-    }
+    add_secrets(&mut environment, examined, warn)?;
     expand_environment(&mut environment, examined);
     let variables = environment
         .iter()
@@ -250,11 +264,14 @@ fn expand_environment(environment: &mut Environment, examined: &Examined) {
 
 /// Secrets go from their source into the plugin's environment and nowhere
 /// else.
-fn add_secrets(
+pub(crate) fn add_secrets(
     environment: &mut Environment,
     examined: &Examined,
     warn: &dyn Fn(&str),
 ) -> Result<(), Failure> {
+    if examined.listed.policy == Policy::AuditOnly {
+        return Ok(());
+    }
     for (name, source) in &examined.listed.profile.environment.secrets {
         let value = match source.split_once(':') {
             Some(("env", variable)) => std::env::var_os(variable)

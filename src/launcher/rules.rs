@@ -35,9 +35,7 @@ pub(crate) fn open(
             Ok(rule) => opened.push((grant, rule)),
             Err(_) if grant.optional => {}
             Err(error) => {
-                let shown = Escaped(&grant.path);
-                let cure = format!("Create it, or write '-{shown}' if it may be missing.");
-                ungranted(grant, &error, &cure, policy, warn)?;
+                unopened(grant, &error, policy, warn)?;
                 absent.push(grant.path.clone());
             }
         }
@@ -57,6 +55,18 @@ pub(crate) fn open(
     }
     rules.extend(own_files(examined)?);
     Ok(rules)
+}
+
+/// A path that does not exist, or can't be opened, and must.
+pub(crate) fn unopened(
+    grant: &Grant,
+    error: &Error,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let shown = Escaped(&grant.path);
+    let cure = format!("Create it, or write '-{shown}' if it may be missing.");
+    ungranted(grant, error, &cure, policy, warn)
 }
 
 /// A grant that can't be made: an error under strict, else a warning.

@@ -43,10 +43,10 @@ pub fn main() -> ExitCode {
         return match dry_run::run(&arguments) {
             Ok(shown) => {
                 let printed = print(&shown.text);
-                if shown.allowed {
-                    printed
-                } else {
-                    ExitCode::from(126)
+                match &shown.failure {
+                    Some(failure) => report(failure),
+                    None if shown.allowed => printed,
+                    None => ExitCode::from(126),
                 }
             }
             Err(failure) => report(&failure),
@@ -88,7 +88,10 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     let authorized = authorize(listed, &log, &warn)?;
     speaker.tell("verified; preparing the sandbox");
     let decided = authorized::record(&authorized, &log, &warn)?;
-    let prepared = prepared::prepare(authorized, decided, &arguments.plugin_arguments, &warn)?;
+    let record = authorized.examined().listed.clone();
+    // The log says already that it is allowed, so it says that it did not run.
+    let prepared = prepared::prepare(authorized, decided, &arguments.plugin_arguments, &warn)
+        .map_err(|failure| authorized::record_failure(&record, failure, &log, &warn))?;
     speaker.tell("confining and executing");
     let confined = confined::confine(prepared, &log)?;
     let recorded = confined.record(&log)?;
@@ -107,8 +110,7 @@ fn authorize(listed: Listed, log: &AuditLog, warn: &dyn Fn(&str)) -> Result<Auth
             return Err(refuse(&listed, None, violation, log, warn));
         }
         Err(failure) => {
-            authorized::record_failure(&record, reason(&failure), log, warn)?;
-            return Err(failure);
+            return Err(authorized::record_failure(&record, failure, log, warn));
         }
     };
     let examined = match examined::examine(opened) {
@@ -117,8 +119,7 @@ fn authorize(listed: Listed, log: &AuditLog, warn: &dyn Fn(&str)) -> Result<Auth
             return Err(refuse(&listed, None, violation, log, warn));
         }
         Err(failure) => {
-            authorized::record_failure(&record, reason(&failure), log, warn)?;
-            return Err(failure);
+            return Err(authorized::record_failure(&record, failure, log, warn));
         }
     };
     authorized::authorize(examined).map_err(|(examined, violation)| {
@@ -142,11 +143,6 @@ fn refuse(
         // Both are failures; the one that hides the other is worse.
         Err(unrecorded) => unrecorded,
     }
-}
-
-fn reason(failure: &Failure) -> String {
-    let text = failure.to_string();
-    text.lines().next().unwrap_or_default().to_string()
 }
 
 /// PLUGIN as text: names in a whitelist are text, and so are its paths.

@@ -46,13 +46,7 @@ pub fn parse(names: &[String]) -> Result<CapsHashSet, Error> {
 /// # Errors
 /// A capability to be kept is not held, or a call failed.
 pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
-    let permitted = read(CapSet::Permitted)?;
-    if let Some(lacking) = keep.difference(&permitted).next() {
-        return Err(Error::unexpected(
-            "keep capabilities",
-            format!("{lacking} is not held"),
-        ));
-    }
+    check_held(keep)?;
     let may_set = read(CapSet::Effective)?.contains(&Capability::CAP_SETPCAP);
     caps::clear(None, CapSet::Ambient).map_err(failed)?;
     if may_set {
@@ -87,6 +81,20 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
         bounding: may_set,
         secure_bits: may_set,
     })
+}
+
+/// Whether this process holds capabilities.
+///
+/// # Errors
+/// It lacks one, which is named.
+pub fn check_held(wanted: &CapsHashSet) -> Result<(), Error> {
+    match wanted.difference(&read(CapSet::Permitted)?).next() {
+        None => Ok(()),
+        Some(lacking) => Err(Error::unexpected(
+            "keep capabilities",
+            format!("{lacking} is not held"),
+        )),
+    }
 }
 
 /// Makes everything that is permitted effective, which a change of user id

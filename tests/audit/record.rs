@@ -242,7 +242,7 @@ fn nothing_secret_is_in_the_log() {
             .run()
             .refused(125);
         let log = std::fs::read_to_string(host.audit_log()).unwrap();
-        assert_eq!(log.lines().count(), 8);
+        assert_eq!(log.lines().count(), 9);
         for secret in [
             "secret-of",
             "passed-on",

@@ -164,6 +164,54 @@ fn a_path_that_is_missing_is_said_before_the_launch_fails_of_it() {
             .unwrap()
             .contains("'/nonexistent/place' does not exist: the launch fails")
     );
+    let said = ctl(&host, ["explain", "p"]);
+    assert_eq!(said.status, 125);
+    assert!(
+        said.stdout
+            .starts_with("p: allowed, but the launch fails\n")
+    );
+    assert!(
+        said.stdout.contains("write '-/nonexistent/place'"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_else_the_launch_fails_of_is_said_too() {
+    let mut host = Host::new();
+    host.install_sh("p", "");
+    host.install_sh("q", "");
+    host.list("p", &["profile: { working_directory: /nonexistent }"]);
+    host.list("q", &["profile: { syscalls: { deny: [write] } }"]);
+    for (name, why) in [("p", "the working directory"), ("q", "does not admit")] {
+        host.launch(name).run().refused(125).says(why);
+        let explained = ctl(&host, ["explain", name]);
+        assert_eq!(explained.status, 125);
+        let found = json(&host, ["explain", name]);
+        assert!(found["because"].as_str().unwrap().contains(why), "{found}");
+    }
+    let verified = ctl(&host, ["whitelist", "verify"]);
+    assert_eq!(verified.status, 1);
+    assert!(
+        verified
+            .stdout
+            .contains("p: mistake: the working directory")
+    );
+    assert!(
+        verified
+            .stdout
+            .contains("q: mistake: profile 'inline' does not admit")
+    );
+    let added = host.install_sh("r", "");
+    host.profile("nobodys", "user: nobodyknows");
+    let words = ["whitelist", "add", "--profile", "nobodys"].map(String::from);
+    let added = ctl(
+        &host,
+        words.into_iter().chain([added.display().to_string()]),
+    );
+    added
+        .succeeded()
+        .says("'r' would not run: user 'nobodyknows'");
 }
 
 #[test]

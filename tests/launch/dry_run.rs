@@ -112,3 +112,83 @@ fn a_dry_run_writes_nothing_and_runs_nothing() {
         });
     }
 }
+
+/// Profiles of an allowed plugin whose launch fails.
+const FAILING: &[(&str, &str)] = &[
+    (
+        "filesystem: { read: [/nonexistent] }",
+        "the path '/nonexistent' of the profile (read)",
+    ),
+    (
+        "filesystem: { write: ['{runtime_dir}/nonexistent'] }",
+        "/p/nonexistent' of the profile (write)",
+    ),
+    (
+        "working_directory: /nonexistent",
+        "the working directory '/nonexistent' of the profile",
+    ),
+    (
+        "working_directory: /etc/passwd",
+        "the working directory '/etc/passwd' of the profile",
+    ),
+    ("user: nonexistent", "user 'nonexistent' of the profile"),
+    (
+        "syscalls: { deny: [write] }",
+        "does not admit 'write', which the launch needs",
+    ),
+    (
+        "environment: { secrets: { A: 'env:NONEXISTENT' } }",
+        "secret 'A': the variable 'NONEXISTENT' is not set",
+    ),
+    (
+        "environment: { secrets: { A: 'file:/nonexistent' } }",
+        "secret 'A': '/nonexistent' can't be read",
+    ),
+];
+
+/// What an ordinary user can't give.
+const ROOTS: &[(&str, &str)] = &[
+    (
+        "capabilities: { keep: [CAP_NET_ADMIN] }",
+        "CAP_NET_ADMIN is not held",
+    ),
+    ("user: nobody", "of the profile"),
+];
+
+#[test]
+fn what_a_launch_fails_of_after_the_decision_fails_a_dry_run_too() {
+    for user in EVERYONE {
+        let roots = if user == User::Root { &[] } else { ROOTS };
+        for (profile, why) in FAILING.iter().chain(roots) {
+            private(|| {
+                let mut host = Host::of(user);
+                host.install_sh("p", "echo ran");
+                host.list("p", &[&format!("profile: {{ {profile} }}")]);
+                let text = dry(&host, &[]);
+                assert_eq!(text.status, 125, "{profile}: {text:#?}");
+                assert!(text.stdout.contains("decision     allowed\nfailure  "));
+                assert!(text.stderr.contains(why), "{profile}: {text:#?}");
+                let json = dry(&host, &["--json"]);
+                let shown: Value = serde_json::from_str(&json.stdout).unwrap();
+                assert_eq!((json.status, &shown["decision"]), (125, &"allowed".into()));
+                assert!(shown["failure"].as_str().unwrap().contains(why));
+                assert!(host.records().is_empty(), "{profile}");
+
+                launch_writer(&host).run().refused(125).says(why);
+                let records = host.records();
+                let [decided, ended] = &records[..] else {
+                    panic!("{profile}: {records:#?}");
+                };
+                assert_eq!(decided["event_type"], "plugin_validation_success");
+                assert_eq!(ended["event_type"], "plugin_exited");
+                assert_eq!(ended["result"], "blocked");
+                assert_eq!(ended["launch_id"], decided["launch_id"]);
+                let reason = ended["reason"].as_str().unwrap();
+                assert!(
+                    reason.contains(why) && !reason.contains("ERROR"),
+                    "{reason}"
+                );
+            });
+        }
+    }
+}

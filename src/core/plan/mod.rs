@@ -192,7 +192,7 @@ impl GrantKind {
 }
 
 /// What the filter is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeccompPlan {
     /// Allowed and denied calls and groups, base profile first.
     pub layers: Vec<(Vec<String>, Vec<String>)>,

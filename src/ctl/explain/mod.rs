@@ -54,10 +54,10 @@ pub(crate) fn run(common: &Common, what: Explain, screen: Screen) -> Result<Exit
     } else {
         screen.print(&as_text(&inspection, &sections, &notes, screen))?;
     }
-    Ok(ExitCode::from(if inspection.is_allowed() {
-        0
-    } else {
-        126
+    Ok(ExitCode::from(match inspection.failure() {
+        Some(failure) => failure.status(),
+        None if inspection.is_allowed() => 0,
+        None => 126,
     }))
 }
 
@@ -180,6 +180,9 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
 
 /// Why, in a sentence.
 fn because(inspection: &Inspection) -> String {
+    if let Some(failure) = inspection.failure() {
+        return failure.reason();
+    }
     match inspection.refusal() {
         Some(violation) => violation.reason(),
         None if inspection.listed().violations.is_empty() => {
@@ -192,6 +195,15 @@ fn because(inspection: &Inspection) -> String {
     }
 }
 
+/// What to do about it, where something is known.
+fn to_do(inspection: &Inspection) -> Option<String> {
+    match (inspection.refusal(), inspection.failure()) {
+        (Some(violation), _) => Some(cure(violation).into()),
+        (None, Some(failure)) => failure.cure(),
+        (None, None) => None,
+    }
+}
+
 fn as_json(inspection: &Inspection, sections: &[Section], notes: &[String]) -> Value {
     let mut shown = inspection.json();
     let Value::Object(keys) = &mut shown else {
@@ -199,7 +211,7 @@ fn as_json(inspection: &Inspection, sections: &[Section], notes: &[String]) -> V
     };
     keys.remove("plan");
     keys.insert("because".into(), json!(because(inspection)));
-    keys.insert("cure".into(), json!(inspection.refusal().map(cure)));
+    keys.insert("cure".into(), json!(to_do(inspection)));
     keys.insert("notes".into(), json!(notes));
     for section in sections {
         let facts = section.facts.iter();
@@ -219,9 +231,13 @@ fn as_text(
 ) -> String {
     let listed = inspection.listed();
     let name = Escaped(&listed.name);
-    let mut text = match inspection.refusal() {
-        None => format!("{name}: {}\n", screen.tone(Tone::Good, "allowed")),
-        Some(violation) => {
+    let mut text = match (inspection.refusal(), inspection.failure()) {
+        (None, None) => format!("{name}: {}\n", screen.tone(Tone::Good, "allowed")),
+        (None, Some(_)) => {
+            let fails = screen.tone(Tone::Bad, "allowed, but the launch fails");
+            format!("{name}: {fails}\n")
+        }
+        (Some(violation), _) => {
             let blocked = format!("blocked ({})", violation.code());
             format!("{name}: {}\n", screen.tone(Tone::Bad, &blocked))
         }
@@ -230,12 +246,12 @@ fn as_text(
         text.push_str(&format!("  {label:<13} {value}\n"));
     };
     line("because", &Escaped(&because(inspection)).to_string());
-    if let Some(violation) = inspection.refusal() {
-        line("to do", cure(violation));
-        if let Violation::HashMismatch { expected, actual } = violation {
-            line("expected", &expected.to_string());
-            line("actual", &actual.to_string());
-        }
+    if let Some(cure) = to_do(inspection) {
+        line("to do", &Escaped(&cure).to_string());
+    }
+    if let Some(Violation::HashMismatch { expected, actual }) = inspection.refusal() {
+        line("expected", &expected.to_string());
+        line("actual", &actual.to_string());
     }
     line("policy", listed.policy.name());
     let chain = listed.profile.chain.join(" < ");

@@ -268,12 +268,16 @@ fn warn_of(settings: &Settings, name: &str, screen: Screen) {
                     Escaped(&violation.reason()),
                     cure(violation)
                 ));
+            } else if let Some(failure) = inspection.failure() {
+                warn_of_failure(name, failure, screen);
             }
         }
-        Err(failure) => {
-            let text = failure.to_string();
-            let text = text.strip_prefix("ERROR: ").unwrap_or(&text);
-            screen.warn(&format!("plugin '{}' would not run: {text}", Escaped(name)));
-        }
+        Err(failure) => warn_of_failure(name, &failure, screen),
     }
+}
+
+fn warn_of_failure(name: &str, failure: &Failure, screen: Screen) {
+    let text = failure.to_string();
+    let text = text.strip_prefix("ERROR: ").unwrap_or(&text);
+    screen.warn(&format!("plugin '{}' would not run: {text}", Escaped(name)));
 }

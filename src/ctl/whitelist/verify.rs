@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use secure_exec::dry_run::{self, Inspection};
 use secure_exec::failure::Failure;
 use secure_exec::listed::{self, Listed};
+use secure_exec::rehearsal::Rehearsal;
 use secure_exec::settings::Settings;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::whitelist::Entry;
@@ -27,8 +28,9 @@ pub(crate) fn run(
         } else {
             names.to_vec()
         };
+        let mut rehearsal = Rehearsal::default();
         all.iter()
-            .map(|name| Verdict::of(name, listed::list(settings, name)))
+            .map(|name| Verdict::of(name, listed::list(settings, name), &mut rehearsal))
             .collect()
     } else {
         of_file(settings, names, screen)?
@@ -62,8 +64,10 @@ fn of_file(settings: &Settings, names: &[String], screen: Screen) -> Result<Vec<
         screen.warn(warning);
     }
     let entries = &loaded.whitelist.entries;
-    let check = |name: &str, entry: Option<&Entry>| {
-        Verdict::of(name, listed::look_up(settings, &loaded, name, entry))
+    let mut rehearsal = Rehearsal::default();
+    let mut check = |name: &str, entry: Option<&Entry>| {
+        let listed = listed::look_up(settings, &loaded, name, entry);
+        Verdict::of(name, listed, &mut rehearsal)
     };
     if names.is_empty() {
         let verdicts = entries.iter();
@@ -87,8 +91,9 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(name: &str, listed: Result<Listed, Failure>) -> Self {
-        let wrong = match listed.and_then(dry_run::inspect_listed) {
+    fn of(name: &str, listed: Result<Listed, Failure>, rehearsal: &mut Rehearsal) -> Self {
+        let inspected = listed.and_then(|listed| dry_run::inspect_listed(listed, rehearsal));
+        let wrong = match inspected {
             Ok(inspection) => of_inspection(&inspection),
             Err(failure) => Some(of_failure(&failure)),
         };
@@ -127,7 +132,10 @@ fn of_inspection(inspection: &Inspection) -> Option<(&'static str, String)> {
     let missing = examined
         .plan
         .landlock()
-        .and_then(|plan| absent(plan, Some(&examined.runtime_folder)).next())?;
+        .and_then(|plan| absent(plan, Some(&examined.runtime_folder)).next());
+    let Some(missing) = missing else {
+        return inspection.failure().map(of_failure);
+    };
     let why = format!(
         "the path '{}' of profile '{}' does not exist",
         missing,

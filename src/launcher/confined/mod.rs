@@ -13,8 +13,9 @@ use secure_exec_core::policy::Policy;
 use secure_exec_sys::{capabilities, limits, process};
 
 use crate::audit::{AuditLog, AuditReceipt};
+use crate::authorized;
 use crate::failure::Failure;
-use crate::prepared::Prepared;
+use crate::prepared::{self, Prepared};
 
 /// What the steps before the domain really did.
 #[derive(Debug, Default)]
@@ -47,12 +48,9 @@ pub struct Confined {
 /// A step failed, or a canary showed that the sandbox leaks.
 pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> {
     let mut applied = Applied::default();
-    for step in prepared.examined.plan.steps() {
-        apply(step, &prepared, &mut applied)?;
-    }
-    if let Some(script) = &prepared.script {
-        process::keep_across_exec(script).map_err(Failure::own)?;
-    }
+    carry_out(&prepared, &mut applied).map_err(|failure| {
+        authorized::record_failure(&prepared.examined.listed, failure, log, &|_| {})
+    })?;
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
     let confined = Confined {
         prepared,
@@ -130,6 +128,17 @@ impl Confined {
     }
 }
 
+/// All of it but the domain and the filter.
+fn carry_out(prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {
+    for step in prepared.examined.plan.steps() {
+        apply(step, prepared, applied)?;
+    }
+    match &prepared.script {
+        Some(script) => process::keep_across_exec(script).map_err(Failure::own),
+        None => Ok(()),
+    }
+}
+
 fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {
     let failed = |error: secure_exec_sys::Error| Failure::own(error);
     match step {
@@ -157,16 +166,14 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
                 applied.limits.push((limit.resource.name(), value));
             }
         }
-        Step::User(_) => {
+        Step::User(name) => {
             let account = prepared.account.as_ref().ok_or_else(unprepared)?;
-            process::become_user(account).map_err(failed)?;
+            process::become_user(account).map_err(prepared::not_user(name))?;
         }
         Step::Descriptors => process::close_on_exec_from(3).map_err(failed)?,
         Step::Capabilities(_) => {
             let keep = prepared.keep.as_ref().ok_or_else(unprepared)?;
-            let reduced = capabilities::reduce_to(keep).map_err(|error| {
-                Failure::own(format!("the capabilities of the profile: {error}"))
-            })?;
+            let reduced = capabilities::reduce_to(keep).map_err(prepared::not_kept)?;
             applied.capabilities = Some(reduced);
         }
         Step::NoNewPrivileges => process::set_no_new_privileges().map_err(failed)?,
