@@ -9,6 +9,7 @@ mod process;
 mod runtimes;
 mod scripts;
 mod settings;
+mod surroundings;
 
 use crate::kit::{EVERYONE, Host, program};
 

@@ -52,7 +52,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// The file does not exist.
+    /// Nothing has this name. A link that leads nowhere has it.
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
         self.not_found
@@ -77,11 +77,12 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
         why,
         not_found,
     };
-    let failed = |error: secure_exec_sys::Error| {
-        let not_found = error.errno() == Some(Errno::ENOENT);
+    let failed = |error: secure_exec_sys::Error| unreadable(error.to_string(), false);
+    let file = open::open_file(path).map_err(|error| {
+        let not_found = error.is_not_found()
+            && open::stat_path(path, false).is_err_and(|error| error.is_not_found());
         unreadable(error.to_string(), not_found)
-    };
-    let file = open::open_file(path).map_err(failed)?;
+    })?;
     let stat = open::stat(file.as_fd()).map_err(failed)?;
     if stat.kind != Kind::Regular {
         return Err(unreadable(

@@ -241,16 +241,23 @@ pub fn is_executable(file: BorrowedFd<'_>) -> Result<bool, Error> {
 /// The file was deleted, or `/proc` is missing.
 pub fn real_path(file: BorrowedFd<'_>) -> Result<PathBuf, Error> {
     let link = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let target =
-        nix::fcntl::readlink(&link).map_err(Error::at("find the path of the file", &link))?;
-    let path = PathBuf::from(target);
-    if path.as_os_str().as_bytes().ends_with(b" (deleted)") || !path.is_absolute() {
-        return Err(Error::unexpected(
-            "find the path of the file",
-            "it was deleted",
-        ));
+    let operation = "find the path of the file";
+    let path = match nix::fcntl::readlink(&link) {
+        Ok(target) => PathBuf::from(target),
+        Err(Errno::ENOENT) => return Err(Error::unexpected(operation, "/proc is not mounted")),
+        Err(errno) => return Err(Error::at(operation, &link)(errno)),
+    };
+    // The kernel marks a deleted file so; but a file may be named so.
+    let marked = path.as_os_str().as_bytes().ends_with(b" (deleted)");
+    if !path.is_absolute() || (marked && !is_at(file, &path)?) {
+        return Err(Error::unexpected(operation, "it was deleted"));
     }
     Ok(path)
+}
+
+fn is_at(file: BorrowedFd<'_>, path: &Path) -> Result<bool, Error> {
+    let (own, there) = (stat(file)?, stat_path(path, false));
+    Ok(there.is_ok_and(|there| (there.dev, there.ino) == (own.dev, own.ino)))
 }
 
 /// The target of a symbolic link.
