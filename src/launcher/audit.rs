@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use secure_exec_core::audit::{Launch, Record};
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
 use secure_exec_sys::append::AppendFile;
 use secure_exec_sys::process;
@@ -17,7 +18,8 @@ pub struct AuditLog {
     file: Result<AppendFile, String>,
     launch: Launch,
     policy: Policy,
-    path: String,
+    /// As messages call it.
+    shown: String,
     /// Once is enough: a launch has several records.
     warned: Cell<bool>,
 }
@@ -33,15 +35,15 @@ impl AuditLog {
     ///
     /// # Errors
     /// The kernel gives no random bytes for the launch's id.
-    pub fn open(path: &Path, policy: Policy) -> Result<Self, Failure> {
-        let file = match AppendFile::open(path) {
-            Err(error) if error.is_not_found() => {
+    pub fn open(path: Option<&Path>, policy: Policy) -> Result<Self, Failure> {
+        let file = match path.map(|path| (path, AppendFile::open(path))) {
+            None => Err(NO_PLACE.into()),
+            Some((path, Err(error))) if error.is_not_found() => {
                 path.parent().into_iter().for_each(create_private);
-                AppendFile::open(path)
+                AppendFile::open(path).map_err(|error| error.to_string())
             }
-            other => other,
+            Some((_, opened)) => opened.map_err(|error| error.to_string()),
         };
-        let file = file.map_err(|error| error.to_string());
         let random = process::random_bytes::<16>().map_err(Failure::own)?;
         Ok(Self {
             file,
@@ -55,7 +57,7 @@ impl AuditLog {
                 host: process::host_name(),
             },
             policy,
-            path: path.to_string_lossy().into_owned(),
+            shown: shown(path),
             warned: Cell::new(false),
         })
     }
@@ -86,10 +88,7 @@ impl AuditLog {
             Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
             Err(_) if self.warned.replace(true) => Ok(AuditReceipt(())),
             Err(why) => {
-                warn(&format!(
-                    "the audit log '{}' can't be written: {why}",
-                    secure_exec_core::escape::Escaped(&self.path)
-                ));
+                warn(&format!("{} can't be written: {why}", self.shown));
                 Ok(AuditReceipt(()))
             }
         }
@@ -115,12 +114,30 @@ impl AuditLog {
     }
 
     fn failure(&self, why: &str) -> Failure {
-        Failure::own(format!(
-            "the audit log '{}' can't be written: {why}\n\
-             Under strict nothing runs unrecorded: make the log writable or name another with --audit-log.",
-            secure_exec_core::escape::Escaped(&self.path)
-        ))
+        unwritable(&self.shown, why)
     }
+}
+
+/// Neither the caller nor the machine says where the log is.
+const NO_PLACE: &str = "no place for it is known, without HOME";
+
+/// What a launch under strict fails of where the log has no place.
+pub(crate) fn no_place() -> Failure {
+    unwritable(&shown(None), NO_PLACE)
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(
+        || "the audit log".into(),
+        |path| format!("the audit log '{}'", Escaped(&path.to_string_lossy())),
+    )
+}
+
+fn unwritable(shown: &str, why: &str) -> Failure {
+    Failure::own(format!(
+        "{shown} can't be written: {why}\n\
+         Under strict nothing runs unrecorded: make the log writable, or name another with --audit-log or SECURE_EXEC_AUDIT_LOG."
+    ))
 }
 
 /// The current time as the audit log has it: RFC 3339, UTC, microseconds.

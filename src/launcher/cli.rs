@@ -225,7 +225,7 @@ pub(crate) fn policy(place: &str, name: &OsStr) -> Result<Policy, Failure> {
     })
 }
 
-fn text(option: &str, value: OsString) -> Result<String, Failure> {
+pub(crate) fn text(option: &str, value: OsString) -> Result<String, Failure> {
     value
         .into_string()
         .map_err(|_| Failure::usage(format!("{option}: the value is not UTF-8")))

@@ -7,9 +7,11 @@ use secure_exec_core::decide::Judgement;
 use secure_exec_core::escape::{self, Escaped, Whole};
 use secure_exec_core::filter::ExecTicket;
 use secure_exec_core::plan::{LandlockPlan, Step};
+use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
 use serde_json::{Value, json};
 
+use crate::audit;
 use crate::authorized;
 use crate::cli::Arguments;
 use crate::confined::report::sentences;
@@ -48,6 +50,9 @@ pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
         let added = add_secrets(&mut examined.environment.clone(), examined, &warn);
         plan.failure = added.err();
         plan.listed.warnings.extend(warned.into_inner());
+    }
+    if settings.audit_log.is_none() && plan.listed.policy == Policy::Strict {
+        plan.failure = Some(audit::no_place());
     }
     let text = if arguments.json {
         format!("{}\n", escape::json(&format!("{:#}", plan.json())))

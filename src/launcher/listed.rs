@@ -142,7 +142,8 @@ impl Listed {
     /// The state can't be written.
     pub fn remember(&self, settings: &Settings) -> Result<(), Failure> {
         self.whitelist.serial.map_or(Ok(()), |serial| {
-            state::remember_serial(&settings.state_folder, &self.whitelist_path, serial)
+            let folder = settings.state_folder.as_deref();
+            state::remember_serial(folder, &self.whitelist_path, serial)
         })
     }
 
@@ -195,9 +196,8 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
         return load_folder(path, plugin);
     }
     let loaded = trust::read(path).map_err(|error| {
-        Failure::own(format!(
-            "the whitelist {error}\nName the whitelist with --whitelist."
-        ))
+        let cure = error.cure("Name another with --whitelist or SECURE_EXEC_WHITELIST.");
+        Failure::own(format!("the whitelist {error}\n{cure}"))
     })?;
     let shown = path.to_string_lossy();
     Ok(Loaded {
@@ -291,7 +291,8 @@ fn of_whitelist(
         )));
     }
     if let Some(serial) = demanded.serial {
-        found.extend(state::check_serial(&settings.state_folder, path, serial)?);
+        let folder = settings.state_folder.as_deref();
+        found.extend(state::check_serial(folder, path, serial)?);
     }
     Ok(found)
 }
@@ -396,7 +397,10 @@ impl Profiles<'_> {
     }
 
     fn file(&self, path: &Path) -> Result<RawProfile, String> {
-        let loaded = trust::read(path).map_err(|error| format!("the profile {error}"))?;
+        let loaded = trust::read(path).map_err(|error| {
+            let cure = error.cure("Name another, by its name or the path of its file.");
+            format!("the profile {error}\n{cure}")
+        })?;
         self.parsed(loaded, path)
     }
 
@@ -424,9 +428,9 @@ mod tests {
             profile: caller.map(String::from),
             default_profile: machine.map(String::from),
             profile_folder: "/nonexistent".into(),
-            audit_log: "/nonexistent".into(),
+            audit_log: None,
             plugin_root: None,
-            state_folder: "/nonexistent".into(),
+            state_folder: None,
             insecure: Vec::new(),
         };
         let profiles = Profiles {

@@ -83,7 +83,7 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     if listed.policy != Policy::AuditOnly {
         listed.warnings.iter().for_each(|warning| warn(warning));
     }
-    let log = AuditLog::open(&settings.audit_log, listed.policy)?;
+    let log = AuditLog::open(settings.audit_log.as_deref(), listed.policy)?;
 
     let authorized = authorize(listed, &log, &warn)?;
     speaker.tell("verified; preparing the sandbox");

@@ -34,12 +34,13 @@ pub struct Settings {
     pub default_profile: Option<String>,
     /// Folder of profiles.
     pub profile_folder: PathBuf,
-    /// The audit log.
-    pub audit_log: PathBuf,
+    /// The audit log; `None` where no place for it is known.
+    pub audit_log: Option<PathBuf>,
     /// Where relative plugin paths begin, if not where the whitelist says.
     pub plugin_root: Option<PathBuf>,
-    /// Where the launcher keeps what it must remember between launches.
-    pub state_folder: PathBuf,
+    /// Where the launcher keeps what it must remember between launches;
+    /// `None` where no place for it is known.
+    pub state_folder: Option<PathBuf>,
     /// Others than root and owner could have written the configuration.
     pub insecure: Vec<Finding>,
 }
@@ -49,7 +50,7 @@ impl Settings {
     ///
     /// # Errors
     /// A configuration file that can't be read or has a mistake; an unknown
-    /// policy name; no place for the audit log.
+    /// policy name.
     pub fn merge(typed: &Arguments) -> Result<Self, Failure> {
         let mut insecure = Vec::new();
         let config = load_config(typed, &mut insecure)?;
@@ -64,17 +65,14 @@ impl Settings {
             (None, Some(name)) => cli::policy("SECURE_EXEC_POLICY", &name)?,
             (None, None) => config.policy.unwrap_or_default(),
         };
-        let profile = typed.profile.clone().or_else(|| {
-            let name = environment("SECURE_EXEC_PROFILE");
-            name.map(|name| name.to_string_lossy().into_owned())
-        });
+        let profile = match (&typed.profile, environment("SECURE_EXEC_PROFILE")) {
+            (None, Some(name)) => Some(cli::text("SECURE_EXEC_PROFILE", name)?),
+            (typed, _) => typed.clone(),
+        };
         let configured_log = config.audit.log_file.clone();
         let state_folder = state_folder();
         let audit_log = path(&typed.audit_log, "SECURE_EXEC_AUDIT_LOG", &configured_log)
-            .or_else(default_audit_log)
-            .ok_or_else(|| {
-                Failure::own("no place for the audit log is known\nName one with --audit-log.")
-            })?;
+            .or_else(default_audit_log);
         Ok(Self {
             whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
                 .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
@@ -107,7 +105,10 @@ fn load_config(typed: &Arguments, insecure: &mut Vec<Finding>) -> Result<Config,
     let loaded = match trust::read(&path) {
         Ok(loaded) => loaded,
         Err(error) if named.is_none() && error.is_not_found() => return Ok(Config::default()),
-        Err(error) => return Err(Failure::own(error)),
+        Err(error) => {
+            let cure = error.cure("Name another with --config or SECURE_EXEC_CONFIG.");
+            return Err(Failure::own(format!("the configuration {error}\n{cure}")));
+        }
     };
     insecure.extend(loaded.finding);
     Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)
@@ -125,11 +126,11 @@ fn default_audit_log() -> Option<PathBuf> {
     user_state().map(|folder| folder.join("audit.log"))
 }
 
-fn state_folder() -> PathBuf {
+fn state_folder() -> Option<PathBuf> {
     if secure_exec_sys::process::effective_user() == 0 {
-        return "/var/lib/secure-exec".into();
+        return Some("/var/lib/secure-exec".into());
     }
-    user_state().unwrap_or_else(|| "/nonexistent".into())
+    user_state()
 }
 
 /// The user's state folder of the XDG base directory specification.

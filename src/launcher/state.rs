@@ -19,7 +19,7 @@ use crate::trust;
 /// # Errors
 /// The state can't be read: a check that can't run is a failed one.
 pub fn check_serial(
-    state: &Path,
+    state: Option<&Path>,
     whitelist: &Path,
     serial: u64,
 ) -> Result<Option<Violation>, Failure> {
@@ -35,7 +35,7 @@ pub fn check_serial(
 ///
 /// # Errors
 /// The state can't be read or written.
-pub fn remember_serial(state: &Path, whitelist: &Path, serial: u64) -> Result<(), Failure> {
+pub fn remember_serial(state: Option<&Path>, whitelist: &Path, serial: u64) -> Result<(), Failure> {
     let path = place(state, whitelist)?;
     if serial > seen(&path)? {
         path.parent().map(create_private);
@@ -45,7 +45,13 @@ pub fn remember_serial(state: &Path, whitelist: &Path, serial: u64) -> Result<()
 }
 
 /// Each whitelist has a file of its own.
-fn place(state: &Path, whitelist: &Path) -> Result<PathBuf, Failure> {
+fn place(state: Option<&Path>, whitelist: &Path) -> Result<PathBuf, Failure> {
+    let state = state.ok_or_else(|| {
+        Failure::own(
+            "the whitelist has a serial, and no place to keep the highest is known\n\
+             Set HOME or XDG_STATE_HOME to a folder of this user's.",
+        )
+    })?;
     let absolute = std::path::absolute(whitelist).map_err(|error| failure(state, &error))?;
     let name = digest::sha256(absolute.as_os_str().as_bytes()).hex();
     Ok(state.join("serials").join(name))
@@ -78,7 +84,8 @@ fn write(path: &Path, serial: u64) -> std::io::Result<()> {
 
 fn failure(path: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::own(format!(
-        "the highest serial can't be kept at '{}': {why}",
+        "the highest serial can't be kept at '{}': {why}\n\
+         A whitelist with a serial needs that file: make it one that this user can read and replace.",
         Escaped(&path.to_string_lossy())
     ))
 }

@@ -57,6 +57,16 @@ impl Unreadable {
     pub const fn is_not_found(&self) -> bool {
         self.not_found
     }
+
+    /// What to do: another file can be named for one that is not there; one
+    /// that is there is put right.
+    pub(crate) fn cure(&self, name_another: &'static str) -> &'static str {
+        if self.not_found {
+            name_another
+        } else {
+            "Make it a regular file that this user can read."
+        }
+    }
 }
 
 impl fmt::Display for Unreadable {

@@ -23,6 +23,10 @@ static PAUSE: libc::timespec = libc::timespec {
     tv_nsec: 1_000_000,
 };
 
+fn trap(what: &str) -> Error {
+    Error::unexpected("open for appending", format!("{what}, not a plain file"))
+}
+
 impl AppendFile {
     /// Opens or creates (mode 0600) a file for appending. The last part of the
     /// path may not be a symbolic link, and the file must be a regular one
@@ -39,15 +43,18 @@ impl AppendFile {
             | OFlag::O_NONBLOCK
             | OFlag::O_NOCTTY;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let file =
-            open::open_with(path, flags, mode).map_err(Error::at("open for appending", path))?;
+        let file = open::open_with(path, flags, mode).map_err(|errno| {
+            match open::stat_path(path, false) {
+                Ok(stat) if stat.kind == Kind::Symlink => trap("it is a symbolic link"),
+                _ => Error::at("open for appending", path)(errno),
+            }
+        })?;
         let stat = open::stat(file.as_fd())?;
-        if stat.kind != Kind::Regular || stat.nlink != 1 {
-            let what = format!(
-                "it is {} with {} names, not a plain file",
-                stat.kind, stat.nlink
-            );
-            return Err(Error::unexpected("open for appending", what));
+        if stat.kind != Kind::Regular {
+            return Err(trap(&format!("it is {}", stat.kind)));
+        }
+        if stat.nlink != 1 {
+            return Err(trap(&format!("it has {} names", stat.nlink)));
         }
         // Only a FIFO had to be kept from blocking.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))

@@ -85,7 +85,7 @@ fn values_that_are_no_text_are_refused_where_text_is_meant() {
     refused(host.launch(raw), 125).says("PLUGIN is not UTF-8");
     refused(host.launch("p").profile(raw), 125).says("--profile: the value is not UTF-8");
     let profile = host.launch("p").env("SECURE_EXEC_PROFILE", raw);
-    refused(profile, 125).says("there is no profile");
+    refused(profile, 125).says("SECURE_EXEC_PROFILE: the value is not UTF-8");
     let option = OsStr::from_bytes(b"--p\xff\x1b[2J");
     assert_eq!(typed(&host, &[option]).status, 125);
     // A path is bytes.

@@ -125,7 +125,7 @@ fn what_is_wrong_with_the_launcher_itself_is_125() {
             ),
             (
                 launch().whitelist("/nonexistent").run(),
-                "Name the whitelist with --whitelist",
+                "Name another with --whitelist",
             ),
             (
                 launch().option("--audit-log").option(&folder).run(),

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::kit::{EVERYONE, Host};
+use crate::kit::{EVERYONE, Host, User, run};
 
 /// A shell that hides `/proc`, in a mount namespace of its own, and becomes
 /// what follows.
@@ -64,5 +64,68 @@ fn a_plugin_may_be_named_as_the_kernel_marks_deleted_files() {
         host.list("p (deleted)", &[]);
         let launch = host.launch("p (deleted)").run();
         launch.succeeded().prints("ran\n");
+    }
+}
+
+#[test]
+fn without_a_place_for_the_log_only_strict_refuses() {
+    let mut host = Host::of(User::Ordinary);
+    host.install_sh("p", "echo ran");
+    host.list("p", &[]);
+    let launch = |options: &[&str]| {
+        let mut command = host.command(host.launcher());
+        command.env_clear().arg("--config");
+        command.arg(host.path("config.yaml")).arg("--whitelist");
+        command.arg(host.whitelist()).args(options).arg("p");
+        run(command, b"")
+    };
+    let why = "the audit log can't be written: no place for it is known, without HOME";
+    launch(&[])
+        .refused(125)
+        .says(why)
+        .says("SECURE_EXEC_AUDIT_LOG");
+    assert_eq!(launch(&["--dry-run"]).says(why).status, 125);
+    for policy in ["permissive", "audit-only"] {
+        let launch = launch(&["--policy", policy]).succeeded();
+        launch.prints("ran\n").says(&format!("WARNING: {why}\n"));
+    }
+    // Nor is there one for a serial, which no policy does without.
+    host.set("serial: 1");
+    let log = host.audit_log();
+    let mut command = host.launch("p").command();
+    command.env_remove("HOME").env_remove("XDG_STATE_HOME");
+    run(command, b"")
+        .refused(125)
+        .says("no place to keep the highest is known\nSet HOME or XDG_STATE_HOME");
+    assert!(!log.exists());
+    host.launch("p").run().succeeded();
+}
+
+#[test]
+fn a_file_that_is_not_there_can_be_named_and_one_that_is_can_be_put_right() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_sh("p", "echo ran");
+        host.list("p", &[]);
+        let (none, folder) = (host.path("none"), host.path("plugins"));
+        let launch = |option: &str, path: &std::path::Path| {
+            host.launch("p")
+                .option(option)
+                .option(path)
+                .run()
+                .refused(125)
+        };
+        let absent = launch("--config", &none);
+        absent
+            .says("ERROR: the configuration '")
+            .says("SECURE_EXEC_CONFIG");
+        let strange = launch("--config", &folder);
+        strange
+            .says("it is a folder")
+            .says("Make it a regular file");
+        let absent = launch("--profile", &none);
+        absent.says("ERROR: the profile '").says("Name another");
+        let absent = host.launch("p").whitelist(&none).run().refused(125);
+        absent.says("SECURE_EXEC_WHITELIST");
     }
 }
