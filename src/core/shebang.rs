@@ -55,6 +55,12 @@ pub fn parse(head: &[u8]) -> Result<Option<Shebang>, String> {
     };
     let line = std::str::from_utf8(line).map_err(|_| "the script's first line is not UTF-8")?;
     let line = line.trim_matches([' ', '\t']);
+    if let Some(plain) = line.strip_suffix('\r') {
+        return Err(format!(
+            "the script's first line ends with a carriage return: '{}\\r'",
+            Escaped(plain)
+        ));
+    }
     if line.chars().any(|c| is_unsafe(c) && c != '\t') {
         return Err(format!(
             "the script's first line has a control character: '{}'",

@@ -44,6 +44,8 @@ pub enum Violation {
     NotExecutable(String),
     /// The interpreter of a script is not to be trusted.
     InterpreterUntrusted(String),
+    /// The first line of a script names no interpreter.
+    FirstLine(String),
     /// A pinned library is not the pinned one.
     LibraryMismatch(String),
     /// The whitelist is past its `expires_at`.
@@ -52,6 +54,8 @@ pub enum Violation {
     WhitelistRollback(String),
     /// The kernel lacks a protection that the launch requires.
     SandboxUnavailable(String),
+    /// The bytes can't be fixed, or measured, as the whitelist demands.
+    ImageUnavailable(String),
 }
 
 impl Violation {
@@ -70,11 +74,11 @@ impl Violation {
             Self::NotARegularFile(_) => "not_a_regular_file",
             Self::FileSizeExceeded { .. } => "file_size_exceeded",
             Self::InsecurePermissions(_) | Self::NotExecutable(_) => "insecure_permissions",
-            Self::InterpreterUntrusted(_) => "interpreter_untrusted",
+            Self::InterpreterUntrusted(_) | Self::FirstLine(_) => "interpreter_untrusted",
             Self::LibraryMismatch(_) => "library_mismatch",
             Self::WhitelistExpired(_) => "whitelist_expired",
             Self::WhitelistRollback(_) => "whitelist_rollback",
-            Self::SandboxUnavailable(_) => "sandbox_unavailable",
+            Self::SandboxUnavailable(_) | Self::ImageUnavailable(_) => "sandbox_unavailable",
         }
     }
 
@@ -123,10 +127,12 @@ impl Violation {
             | Self::InsecurePermissions(why)
             | Self::NotExecutable(why)
             | Self::InterpreterUntrusted(why)
+            | Self::FirstLine(why)
             | Self::LibraryMismatch(why)
             | Self::WhitelistExpired(why)
             | Self::WhitelistRollback(why)
-            | Self::SandboxUnavailable(why) => why.clone(),
+            | Self::SandboxUnavailable(why)
+            | Self::ImageUnavailable(why) => why.clone(),
         }
     }
 }

@@ -130,7 +130,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         Some(digest) => digest,
         None => {
             let why = format!("the plugin has no {algorithm} digest here");
-            let violation = Violation::SandboxUnavailable(why);
+            let violation = Violation::ImageUnavailable(why);
             let overlooked = listed.policy.waive(&violation).is_some();
             let other = image.digest(Algorithm::Sha256).map_err(&failed)?;
             match other.filter(|_| overlooked) {
@@ -225,7 +225,7 @@ fn is_script(file: &OwnedFd) -> Result<bool, secure_exec_sys::Error> {
 }
 
 fn unfixable(why: &str) -> Violation {
-    Violation::SandboxUnavailable(format!("the bytes can't be fixed as 'image' asks: {why}"))
+    Violation::ImageUnavailable(format!("the bytes can't be fixed as 'image' asks: {why}"))
 }
 
 /// What the bytes themselves violate.
@@ -233,13 +233,11 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
     if let Some(minimum) = listed.whitelist.image_minimum
         && image.strength() < minimum
     {
-        listed
-            .violations
-            .push(Violation::SandboxUnavailable(format!(
-                "the image is {}, the whitelist demands {}",
-                image.strength().name(),
-                minimum.name()
-            )));
+        listed.violations.push(Violation::ImageUnavailable(format!(
+            "the image is {}, the whitelist demands {}",
+            image.strength().name(),
+            minimum.name()
+        )));
     }
     let Some(entry) = &listed.entry else {
         return;
@@ -267,9 +265,8 @@ fn refuses_write_execute(listed: &Listed) -> bool {
 }
 
 fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
-    let line = shebang::parse(head).map_err(Violation::InterpreterUntrusted)?;
-    let line =
-        line.ok_or_else(|| Violation::InterpreterUntrusted("the script has no first line".into()))?;
+    let line = shebang::parse(head).map_err(Violation::FirstLine)?;
+    let line = line.ok_or_else(|| Violation::FirstLine("the script has no first line".into()))?;
     let pin = listed
         .entry
         .as_ref()

@@ -166,7 +166,7 @@ pub const fn cure(violation: &Violation) -> &'static str {
             "Add the signer's public key to 'settings.trusted_keys', if you trust it."
         }
         Violation::PathTraversal(_) => {
-            "Name a path below the plugin root, without '..' and without links that leave it."
+            "Name a path below the plugin root and outside of 'forbidden_paths', without '..' and without links that leave it."
         }
         Violation::NotARegularFile(_) => "Correct 'path' in the whitelist entry.",
         Violation::FileSizeExceeded { .. } => {
@@ -174,18 +174,24 @@ pub const fn cure(violation: &Violation) -> &'static str {
         }
         Violation::InsecurePermissions(_) => "Correct owner and mode with chown and chmod.",
         Violation::NotExecutable(_) => {
-            "Use a program for this machine, with execute permission, on a file system without 'noexec'."
+            "Use a program for this machine, or a script that begins with '#!', with execute permission, on a file system without 'noexec'."
         }
         Violation::InterpreterUntrusted(_) => {
             "Pin the interpreter ('interpreter: {path, hash}') in the whitelist entry, or install it owned and writable by root alone."
         }
+        Violation::FirstLine(_) => {
+            "Correct the script's first line: '#!', the absolute path of a program, at most one argument, and a plain line feed."
+        }
         Violation::LibraryMismatch(_) => {
-            "Update the library's hash in the whitelist entry, if you updated the library."
+            "Correct the library's path or hash in the whitelist entry, if you moved or updated the library."
         }
         Violation::WhitelistExpired(_) => "Install a current whitelist.",
         Violation::WhitelistRollback(_) => "Install the newest whitelist.",
         Violation::SandboxUnavailable(_) => {
             "Use a kernel that has it, or a profile that does without it."
+        }
+        Violation::ImageUnavailable(_) => {
+            "Keep the file where that can be had, or ask for less: 'image' or 'hash' in its entry, 'image_minimum' in the settings."
         }
     }
 }

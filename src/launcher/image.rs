@@ -247,9 +247,14 @@ fn why_no_lease(file: &OwnedFd) -> Result<Option<String>, Error> {
 /// # Errors
 /// It is no ELF program, or a damaged one; a sentence.
 pub fn program(file: BorrowedFd<'_>) -> Result<elf::Program, String> {
-    let is_elf = head_of(file, 4).map(|head| elf::is_elf(&head));
-    if !is_elf.map_err(|error| error.to_string())? {
-        return Err("it is neither an ELF program nor a script".into());
+    let head = head_of(file, 4).map_err(|error| error.to_string())?;
+    if !elf::is_elf(&head) {
+        let why = match *head {
+            [] => ": it is empty",
+            [0xef, 0xbb, 0xbf, ..] => ": it begins with a byte order mark",
+            _ => "",
+        };
+        return Err(format!("it is neither an ELF program nor a script{why}"));
     }
     elf::inspect_parts(&|offset, length| {
         let mut part = vec![0; length];

@@ -78,7 +78,8 @@ impl Trusted {
 /// least as strongly as `minimum` says.
 ///
 /// # Errors
-/// [`Violation::InterpreterUntrusted`], with the reason.
+/// [`Violation::InterpreterUntrusted`] or [`Violation::FirstLine`], with the
+/// reason.
 pub fn of_script(
     shebang: &Shebang,
     pin: Option<&Pin>,
@@ -86,7 +87,7 @@ pub fn of_script(
 ) -> Result<Interpreter, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
     if shebang.is_env() && shebang.env_target().is_none() {
-        return Err(untrusted(format!(
+        return Err(Violation::FirstLine(format!(
             "'env' may only name a program in the script's first line, not '{}': write the interpreter's path there",
             Escaped(shebang.argument.as_deref().unwrap_or_default())
         )));
@@ -140,7 +141,7 @@ pub struct Library {
 /// [`Violation::InterpreterUntrusted`]: there is none.
 pub fn loader(path: &Path) -> Result<Library, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
-    let file = open_program(path).map_err(untrusted)?;
+    let file = open_program("the dynamic loader", path).map_err(untrusted)?;
     let complaint =
         trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?;
     let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));
@@ -157,12 +158,14 @@ pub fn loader(path: &Path) -> Result<Library, Violation> {
 /// [`Violation::LibraryMismatch`]: there is nothing to compare.
 pub fn library(pin: &Pin) -> Result<Library, Violation> {
     let shown = Escaped(&pin.path);
-    let mismatch = |why: String| Violation::LibraryMismatch(format!("library '{shown}': {why}"));
+    let mismatch =
+        |why: String| Violation::LibraryMismatch(format!("the library '{shown}': {why}"));
     let expected = pin
         .hash
         .as_ref()
         .ok_or_else(|| mismatch("no hash".into()))?;
-    let file = open_program(Path::new(&pin.path)).map_err(mismatch)?;
+    let file = open_program("the library", Path::new(&pin.path));
+    let file = file.map_err(Violation::LibraryMismatch)?;
     let writable = |why| Violation::InsecurePermissions(format!("the library '{shown}' {why}"));
     let writer = trust::writer(&file).map_err(|error| mismatch(error.to_string()))?;
     let hasher = Hasher::new(expected.algorithm())
@@ -179,7 +182,7 @@ pub fn library(pin: &Pin) -> Result<Library, Violation> {
 }
 
 fn trusted(path: &Path, pin: Option<&Pin>, minimum: Option<Strength>) -> Result<Trusted, String> {
-    let file = open_program(path)?;
+    let file = open_program("the interpreter", path)?;
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
         return match trust::writable_by_root_alone(path, &file) {
             Ok(None) => Ok(Trusted::Place(file)),
@@ -213,18 +216,18 @@ fn trusted(path: &Path, pin: Option<&Pin>, minimum: Option<Strength>) -> Result<
     }
 }
 
-fn open_program(path: &Path) -> Result<OwnedFd, String> {
+fn open_program(role: &str, path: &Path) -> Result<OwnedFd, String> {
     let shown = path.to_string_lossy();
-    let shown = Escaped(&shown);
-    let file = open::open_no_magic(path).map_err(|error| format!("'{shown}': {error}"))?;
-    let stat = open::stat(file.as_fd()).map_err(|error| format!("'{shown}': {error}"))?;
+    let shown = format!("{role} '{}'", Escaped(&shown));
+    let file = open::open_no_magic(path).map_err(|error| format!("{shown}: {error}"))?;
+    let stat = open::stat(file.as_fd()).map_err(|error| format!("{shown}: {error}"))?;
     if stat.kind != Kind::Regular {
-        return Err(format!("'{shown}' is {}", stat.kind));
+        return Err(format!("{shown} is {}", stat.kind));
     }
     // Before anything reads it; what grows later meets the limit there.
     if stat.size > DEFAULT_LIMIT {
         return Err(format!(
-            "'{shown}' has {} bytes, {DEFAULT_LIMIT} are the limit",
+            "{shown} has {} bytes, {DEFAULT_LIMIT} are the limit",
             stat.size
         ));
     }

@@ -1,6 +1,7 @@
 //! Plugin files that can't be run, or only by what is not to be trusted.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use super::assert_clean;
 use crate::kit::{Host, Outcome, digest, program};
@@ -97,12 +98,38 @@ fn a_first_line_that_names_no_interpreter() {
     refuses(
         "#!/bin/sh\r\necho\r\n",
         what,
-        "control character: '/bin/sh\\u{d}'",
+        "ends with a carriage return: '/bin/sh\\r'",
     );
     refuses("#!/bin/s\0h\n", what, "control character");
     refuses("#!/bin/sh \x1b[2J\n", what, "'/bin/sh \\u{1b}[2J'");
     refuses("#!/bin/sh \u{202e}\n", what, "\\u{202e}");
     refuses(b"#!/bin/\xff\n", what, "is not UTF-8");
+}
+
+#[test]
+fn each_has_a_cure_that_cures() {
+    let [line, begins] = ["Correct the script's first line", "begins with '#!'"];
+    // No pin mends the line.
+    let pin = digest(Path::new("/bin/sh"));
+    let pin = format!("interpreter: {{ path: /bin/sh, hash: '{pin}' }}");
+    for (wrong, cure) in [
+        ("#!/bin/sh\r\necho ran\r\n", line),
+        ("#!sh\necho ran\n", line),
+        ("#!/usr/bin/env -S sh\necho ran\n", line),
+        ("\u{feff}#!/bin/sh\necho ran\n", begins),
+        ("", begins),
+    ] {
+        for more in [&[][..], &[&*pin]] {
+            let mut host = Host::new();
+            host.install("p", wrong);
+            host.list("p", more);
+            host.launch("p").run().refused(126).says(cure);
+        }
+    }
+    let mut host = Host::new();
+    host.install("p", "#!/bin/sh\necho ran\n");
+    host.list("p", &[]);
+    host.launch("p").run().succeeded().prints("ran\n");
 }
 
 #[test]
