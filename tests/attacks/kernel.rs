@@ -142,7 +142,7 @@ const PT_GNU_STACK: u32 = 0x6474_e551;
 /// The program with all segments of a kind readable, writable and executable.
 fn with_flags(program: &[u8], kind: u32) -> Vec<u8> {
     let mut program = program.to_vec();
-    let start = u64::from_le_bytes(program[32..40].try_into().unwrap()) as usize;
+    let start = usize::try_from(u64::from_le_bytes(program[32..40].try_into().unwrap())).unwrap();
     let count = u16::from_le_bytes(program[56..58].try_into().unwrap());
     for header in program[start..].chunks_mut(56).take(count.into()) {
         if header[..4] == kind.to_le_bytes() {
