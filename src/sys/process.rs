@@ -226,13 +226,9 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Error> {
 
 /// The list is complete: this process has one thread.
 fn close_each_on_exec_from(first: u32) -> Result<(), Error> {
-    const LIST: &str = "/proc/self/fd";
-    let failed = |error: std::io::Error| {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-        Error::at("list the open descriptors", Path::new(LIST))(errno)
-    };
-    for entry in std::fs::read_dir(LIST).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
+    let failed = Error::io("list the descriptors in /proc/self/fd");
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(&failed)? {
+        let name = entry.map_err(&failed)?.file_name();
         let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
         if let Some(number) = number.filter(|number| *number >= first) {
             mark_close_on_exec(number)?;
