@@ -14,5 +14,9 @@
 //! that is possible, since a copy lies in no folder. Scripts are always
 //! copied: their interpreter reads them after exec, when a lease is gone.
 //!
+//! Where the kernel forbids executable memory files (`vm.memfd_noexec=2`) a
+//! program that would have been copied is leased, or refused. The copy of a
+//! script is never executable.
+//!
 //! A lease that breaks during a launch ends the launch: there is no second
 //! try with weaker means.
