@@ -2,6 +2,7 @@
 
 mod cli;
 mod explain;
+mod folder;
 mod plan;
 mod profile;
 mod screen;

@@ -1,5 +1,6 @@
 //! First stage: whitelist, entry, policy, profile.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::decide::{Judgement, decide};
@@ -88,10 +89,7 @@ pub fn look_up(
     let mut findings = settings.insecure.clone();
     findings.extend(loaded.findings.clone());
 
-    let profiles = Profiles {
-        folder: &settings.profile_folder,
-        findings: std::cell::RefCell::new(Vec::new()),
-    };
+    let profiles = Profiles::new(&settings.profile_folder);
     let profile = profiles.choose(settings, entry, policy)?;
     findings.extend(profiles.findings.into_inner());
     if profile.isolation == Isolation::None && !demanded.allow_unconfined {
@@ -172,11 +170,7 @@ impl Listed {
     /// The digest that the whitelist expects, as text.
     #[must_use]
     pub fn expected(&self) -> Option<String> {
-        match &self.entry.as_ref()?.hash {
-            Expected::Pinned(digest) => Some(digest.to_string()),
-            Expected::Malformed(malformed) => Some(malformed.text().to_string()),
-            Expected::Missing => None,
-        }
+        self.entry.as_ref()?.hash.text()
     }
 }
 
@@ -204,7 +198,7 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
         whitelist: Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?,
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
-        folder: parent(path),
+        folder: folder_of(path).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
     })
 }
@@ -213,11 +207,7 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
 /// there are.
 fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
     let nothing = |findings| Loaded {
-        whitelist: Whitelist {
-            settings: whitelist::Settings::default(),
-            entries: Vec::new(),
-            warnings: Vec::new(),
-        },
+        whitelist: Whitelist::default(),
         path: folder.to_path_buf(),
         digest: digest::sha256(b"").to_string(),
         folder: folder.to_path_buf(),
@@ -244,10 +234,12 @@ fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
     })
 }
 
-fn parent(path: &Path) -> PathBuf {
+/// The folder that a file lies in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-        _ => PathBuf::from("."),
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 
@@ -300,12 +292,21 @@ fn of_whitelist(
 /// Where profiles come from: the machine's folder, then the program itself.
 pub struct Profiles<'a> {
     /// The machine's folder.
-    pub folder: &'a Path,
+    folder: &'a Path,
     /// Files that others can write.
-    pub findings: std::cell::RefCell<Vec<Finding>>,
+    pub findings: RefCell<Vec<Finding>>,
 }
 
-impl Profiles<'_> {
+impl<'a> Profiles<'a> {
+    /// The profiles of a machine that has its own in `folder`.
+    #[must_use]
+    pub const fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            findings: RefCell::new(Vec::new()),
+        }
+    }
+
     /// The profile of a launch: the entry's own, else the caller's, else the
     /// machine's, else `default`. What the whitelist pins, the caller can't
     /// replace under strict.
@@ -433,10 +434,7 @@ mod tests {
             state_folder: None,
             insecure: Vec::new(),
         };
-        let profiles = Profiles {
-            folder: &settings.profile_folder,
-            findings: std::cell::RefCell::new(Vec::new()),
-        };
+        let profiles = Profiles::new(&settings.profile_folder);
         let found = profiles.choose(&settings, whitelist.find("p"), Policy::Strict);
         found.map(|profile| profile.name).ok()
     }

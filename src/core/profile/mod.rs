@@ -136,6 +136,17 @@ pub enum Signals {
     Any,
 }
 
+impl Signals {
+    /// The name in profiles.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Any => "any",
+        }
+    }
+}
+
 /// System calls of a profile.
 #[derive(Clone, Debug)]
 pub struct Syscalls {
@@ -165,6 +176,18 @@ pub enum OnViolation {
     /// An entry in the kernel's log, and the call is made: for learning what a
     /// plugin needs, no protection.
     Log,
+}
+
+impl OnViolation {
+    /// The name in profiles.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Errno => "errno",
+            Self::Kill => "kill",
+            Self::Log => "log",
+        }
+    }
 }
 
 /// Resource limits; `None` is unlimited.
@@ -203,6 +226,17 @@ pub enum Isolation {
     Process,
     /// Neither.
     None,
+}
+
+impl Isolation {
+    /// The name in profiles.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::None => "none",
+        }
+    }
 }
 
 #[cfg(test)]

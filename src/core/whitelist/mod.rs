@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::profile::RawProfile;
 
 /// A whitelist whose every entry is well formed, but for digests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Whitelist {
     /// What holds for all plugins.
     pub settings: Settings,
@@ -157,6 +157,18 @@ pub enum Expected {
     Malformed(MalformedDigest),
     /// No `hash` key.
     Missing,
+}
+
+impl Expected {
+    /// As text; one that is malformed as it was written.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Pinned(digest) => Some(digest.to_string()),
+            Self::Malformed(malformed) => Some(malformed.text().to_string()),
+            Self::Missing => None,
+        }
+    }
 }
 
 /// The profile of an entry.

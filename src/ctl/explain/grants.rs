@@ -136,11 +136,12 @@ pub(super) fn processes(inspection: &Inspection, plan: &SandboxPlan) -> Section 
             "threads alone"
         };
         facts.push(Fact::new("fork", "starts", json!(fork), text));
-        let (signals, text) = match profile.processes.signals {
-            Signals::Own => ("own", "its own processes"),
-            Signals::Any => ("any", "every process of its user"),
+        let signals = profile.processes.signals;
+        let text = match signals {
+            Signals::Own => "its own processes",
+            Signals::Any => "every process of its user",
         };
-        facts.push(Fact::new("signals", "signals", json!(signals), text));
+        facts.push(Fact::new("signals", "signals", json!(signals.name()), text));
         let text = if profile.write_execute {
             "may be writable and executable: code can be made at run time"
         } else {
@@ -260,15 +261,10 @@ pub(super) fn system_calls(plan: &SandboxPlan) -> Result<Section, Failure> {
             facts.push(Fact::list("allowed", "allowed", &allowed, "nothing"));
             facts.push(Fact::list("partly", "in part", &partly, "nothing"));
             facts.push(Fact::list("refused", "refused", &refused, "nothing"));
-            let name = match seccomp.on_violation {
-                OnViolation::Errno => "errno",
-                OnViolation::Kill => "kill",
-                OnViolation::Log => "log",
-            };
             facts.push(Fact::new(
                 "on_violation",
                 "a refused call",
-                json!(name),
+                json!(seccomp.on_violation.name()),
                 text,
             ));
         }

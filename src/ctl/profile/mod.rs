@@ -4,7 +4,6 @@
 mod check;
 mod resolved;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +18,7 @@ use secure_exec_core::profile::{ProfileError, builtin};
 use serde_json::json;
 
 use crate::cli::{Common, Profile};
+use crate::folder::names_in;
 use crate::screen::{self, Screen, Tone};
 use crate::table::Table;
 
@@ -34,10 +34,7 @@ pub(crate) fn run(common: &Common, command: Profile, screen: Screen) -> Result<E
 
 /// Profiles as the launcher finds them.
 fn profiles(settings: &Settings) -> Profiles<'_> {
-    Profiles {
-        folder: &settings.profile_folder,
-        findings: RefCell::new(Vec::new()),
-    }
+    Profiles::new(&settings.profile_folder)
 }
 
 /// Where a profile's text comes from.
@@ -89,7 +86,15 @@ fn unknown(name: &str) -> Failure {
 
 fn list(settings: &Settings, screen: Screen) -> Result<ExitCode, Failure> {
     let mut names: BTreeSet<String> = builtin::names().map(String::from).collect();
-    names.extend(in_folder(settings)?);
+    let own = names_in(&settings.profile_folder);
+    // A machine may have none.
+    match own {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        own => names.extend(own.map_err(|error| {
+            let shown = settings.profile_folder.to_string_lossy();
+            Failure::own(format!("the profile folder '{}': {error}", Escaped(&shown)))
+        })?),
+    }
     let profiles = profiles(settings);
     let mut table = Table::new(&["NAME", "SOURCE", "EXTENDS", "DESCRIPTION"]);
     let mut shown = Vec::new();
@@ -134,30 +139,6 @@ fn list(settings: &Settings, screen: Screen) -> Result<ExitCode, Failure> {
         screen.print(&table.text(screen))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The names of the machine's own profiles. A machine may have none.
-fn in_folder(settings: &Settings) -> Result<Vec<String>, Failure> {
-    let folder = &settings.profile_folder;
-    let failed = |error: std::io::Error| {
-        let shown = folder.to_string_lossy();
-        Failure::own(format!("the profile folder '{}': {error}", Escaped(&shown)))
-    };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let stem = name.to_str().and_then(|name| name.strip_suffix(".yaml"));
-        names.extend(
-            stem.filter(|stem| PluginName::new(stem).is_ok())
-                .map(String::from),
-        );
-    }
-    Ok(names)
 }
 
 fn show(

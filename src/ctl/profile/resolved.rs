@@ -1,6 +1,6 @@
 //! A resolved profile, every key with the value in force.
 
-use secure_exec_core::profile::{Isolation, OnViolation, PathGrant, Ports, Profile, Signals};
+use secure_exec_core::profile::{PathGrant, Ports, Profile};
 use serde_json::{Value, json};
 
 use crate::yaml::write::quoted;
@@ -39,19 +39,12 @@ pub(crate) fn json(profile: &Profile) -> Value {
         },
         "processes": {
             "fork": profile.processes.fork,
-            "signals": match profile.processes.signals {
-                Signals::Own => "own",
-                Signals::Any => "any",
-            },
+            "signals": profile.processes.signals.name(),
             "new_session": profile.processes.new_session,
         },
         "syscalls": {
             "layers": layers,
-            "on_violation": match profile.syscalls.on_violation {
-                OnViolation::Errno => "errno",
-                OnViolation::Kill => "kill",
-                OnViolation::Log => "log",
-            },
+            "on_violation": profile.syscalls.on_violation.name(),
         },
         "memory": { "write_execute": profile.write_execute },
         "limits": {
@@ -71,10 +64,7 @@ pub(crate) fn json(profile: &Profile) -> Value {
         "user": profile.user,
         "working_directory": profile.working_directory,
         "umask": format!("{:03o}", profile.umask),
-        "isolation": match profile.isolation {
-            Isolation::Process => "process",
-            Isolation::None => "none",
-        },
+        "isolation": profile.isolation.name(),
     })
 }
 

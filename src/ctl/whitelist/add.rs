@@ -11,7 +11,7 @@ use secure_exec::listed::{self, Loaded, Profiles};
 use secure_exec::settings::Settings;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
-use secure_exec_core::whitelist::{self, Entry, Expected, ImageChoice, Pin, ProfileRef, Whitelist};
+use secure_exec_core::whitelist::{Entry, Expected, ImageChoice, Pin, ProfileRef, Whitelist};
 use secure_exec_sys::open;
 use serde_json::json;
 
@@ -31,11 +31,7 @@ pub(crate) fn run(settings: &Settings, add: &Add, screen: Screen) -> Result<Exit
         ));
     }
     if let Some(name) = &add.profile {
-        let profiles = Profiles {
-            folder: &settings.profile_folder,
-            findings: std::cell::RefCell::new(Vec::new()),
-        };
-        profiles.by_name(name)?;
+        Profiles::new(&settings.profile_folder).by_name(name)?;
     }
     let names = add
         .files
@@ -50,16 +46,17 @@ pub(crate) fn run(settings: &Settings, add: &Add, screen: Screen) -> Result<Exit
     let shown: Vec<_> = added
         .iter()
         .map(
-            |entry| json!({ "name": entry.name.as_str(), "path": entry.path, "hash": hash(entry) }),
+            |entry| json!({ "name": entry.name.as_str(), "path": entry.path, "hash": entry.hash.text() }),
         )
         .collect();
     if screen.json {
         let whitelist = settings.whitelist.to_string_lossy();
         screen.print_json(&json!({ "whitelist": whitelist, "added": shown }))?;
     } else {
-        let lines = added.iter();
-        let lines =
-            lines.map(|entry| format!("{}  {}\n", Escaped(entry.name.as_str()), hash(entry)));
+        let lines = added.iter().map(|entry| {
+            let hash = entry.hash.text().unwrap_or_default();
+            format!("{}  {hash}\n", Escaped(entry.name.as_str()))
+        });
         screen.print(&lines.collect::<String>())?;
     }
     for entry in added.iter().filter(|entry| entry.enabled) {
@@ -94,12 +91,7 @@ fn to_file(
 
 /// One file a plugin; all are drafted before the first is written.
 fn to_folder(settings: &Settings, add: &Add, names: &[PluginName]) -> Result<Vec<Entry>, Failure> {
-    let nothing = Whitelist {
-        settings: whitelist::Settings::default(),
-        entries: Vec::new(),
-        warnings: Vec::new(),
-    };
-    let loaded = loaded(settings, nothing);
+    let loaded = loaded(settings, Whitelist::default());
     let entries = drafts(settings, add, names, &loaded)?;
     let path = |name: &PluginName| settings.whitelist.join(format!("{name}.yaml"));
     if let Some(name) = names.iter().find(|name| path(name).exists()) {
@@ -247,13 +239,6 @@ fn written_path(root: &Path, file: &Path) -> Result<String, Failure> {
         return Ok(format!("./{}", text(beneath)?));
     }
     text(&full)
-}
-
-fn hash(entry: &Entry) -> String {
-    match &entry.hash {
-        Expected::Pinned(digest) => digest.to_string(),
-        Expected::Malformed(_) | Expected::Missing => String::new(),
-    }
 }
 
 /// Asks the launcher's own stages what they think of a new entry.

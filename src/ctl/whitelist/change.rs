@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 
 use super::draft;
 use super::file::Held;
-use super::{file_of, loaded, names_in, unknown};
+use super::{file_of, loaded, unknown};
 use crate::screen::Screen;
 use crate::yaml::sheet::{Place, Sheet};
 use crate::yaml::write::Value;
@@ -231,7 +231,6 @@ fn of_entry(
 ) -> Result<Vec<Change>, Failure> {
     let name = entry.name.to_string();
     let listed = listed::look_up(settings, loaded, &name, Some(entry))?;
-    let before = listed.expected();
     let algorithm = match &entry.hash {
         Expected::Malformed(_) => written_algorithm(held, &name).unwrap_or(listed.algorithm()),
         Expected::Pinned(_) | Expected::Missing => listed.algorithm(),
@@ -262,10 +261,7 @@ fn of_entry(
         name: name.clone(),
         what: Pinned::Plugin,
         // Digits alone and in capitals are the same digest.
-        before: match &entry.hash {
-            Expected::Pinned(digest) => Some(digest.to_string()),
-            Expected::Malformed(_) | Expected::Missing => before,
-        },
+        before: entry.hash.text(),
         after,
     }];
     let interpreter = entry
@@ -324,7 +320,7 @@ fn files(settings: &Settings, names: &[String]) -> Result<Vec<Affected>, Failure
         return Ok(vec![(whitelist.clone(), wanted)]);
     }
     let names = if names.is_empty() {
-        names_in(whitelist)?
+        super::names(whitelist)?
     } else {
         names.to_vec()
     };

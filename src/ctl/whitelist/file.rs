@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use secure_exec::failure::Failure;
+use secure_exec::listed::folder_of;
 use secure_exec::trust::{self, Finding};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
@@ -39,7 +40,7 @@ impl Held {
         let shown = path.to_string_lossy().into_owned();
         let failed = |why: &dyn std::fmt::Display| failed(&shown, why);
         let path = resolved(path).map_err(|why| failed(&why))?;
-        let lock = lock(folder(&path)).map_err(|error| {
+        let lock = lock(folder_of(&path)).map_err(|error| {
             failed(&format!(
                 "its folder can't be locked: {error}\nThe folder must exist, and be yours to write."
             ))
@@ -48,7 +49,7 @@ impl Held {
             shown: shown.clone(),
             path,
             text: None,
-            whitelist: Whitelist::parse(b"version: 1", &shown).map_err(Failure::own)?,
+            whitelist: Whitelist::default(),
             finding: None,
             _lock: lock,
         };
@@ -90,7 +91,7 @@ impl Held {
     /// Removes the file.
     pub(crate) fn delete(&self) -> Result<(), Failure> {
         std::fs::remove_file(&self.path)
-            .and_then(|()| File::open(folder(&self.path))?.sync_all())
+            .and_then(|()| File::open(folder_of(&self.path))?.sync_all())
             .map_err(|error| failed(&self.shown, &format!("it can't be removed: {error}")))
     }
 
@@ -125,7 +126,7 @@ impl Held {
         let text_of = |error: std::io::Error| error.to_string();
         let mut new = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            .tempfile_in(folder(&self.path))
+            .tempfile_in(folder_of(&self.path))
             .map_err(text_of)?;
         new.write_all(text.as_bytes()).map_err(text_of)?;
         let mode = match &self.text {
@@ -157,7 +158,7 @@ impl Held {
                 new.persist(&self.path).map_err(|e| text_of(e.error))?
             }
         };
-        let folder = File::open(folder(&self.path)).map_err(text_of)?;
+        let folder = File::open(folder_of(&self.path)).map_err(text_of)?;
         folder.sync_all().map_err(text_of)
     }
 }
@@ -178,18 +179,11 @@ fn resolved(path: &Path) -> Result<PathBuf, String> {
                 return Err("it is a symbolic link to nothing".into());
             }
             let name = path.file_name().ok_or("it has no file name")?;
-            let folder = std::fs::canonicalize(folder(path))
+            let folder = std::fs::canonicalize(folder_of(path))
                 .map_err(|error| format!("its folder: {error}\nCreate the folder first."))?;
             Ok(folder.join(name))
         }
         Err(error) => Err(error.to_string()),
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 

@@ -8,7 +8,6 @@ use secure_exec::settings::Settings;
 use secure_exec_core::whitelist::{Entry, Expected, Pin, ProfileRef};
 use serde_json::{Value, json};
 
-use super::names_in;
 use crate::screen::{Screen, Tone};
 use crate::table::Table;
 
@@ -63,7 +62,7 @@ fn load(settings: &Settings) -> Result<Vec<Loaded>, Failure> {
     if !listed::is_folder(whitelist) {
         return Ok(vec![listed::load(whitelist, "")?]);
     }
-    let names = names_in(whitelist)?;
+    let names = super::names(whitelist)?;
     names
         .iter()
         .map(|name| listed::load(whitelist, name))
@@ -78,11 +77,6 @@ fn profile(entry: &Entry) -> Option<&str> {
 }
 
 fn as_json(entry: &Entry) -> Value {
-    let hash = match &entry.hash {
-        Expected::Pinned(digest) => Some(digest.to_string()),
-        Expected::Malformed(malformed) => Some(malformed.text().to_string()),
-        Expected::Missing => None,
-    };
     let algorithm = match &entry.hash {
         Expected::Pinned(digest) => Some(digest.algorithm().name()),
         Expected::Malformed(_) | Expected::Missing => None,
@@ -92,7 +86,7 @@ fn as_json(entry: &Entry) -> Value {
     json!({
         "name": entry.name.as_str(),
         "path": entry.path,
-        "hash": hash,
+        "hash": entry.hash.text(),
         "algorithm": algorithm,
         "enabled": entry.enabled,
         "profile": profile(entry),

@@ -19,6 +19,7 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::whitelist;
 
 use crate::cli::{Common, Whitelist};
+use crate::folder::names_in;
 use crate::screen::Screen;
 
 /// Carries out a command.
@@ -45,38 +46,25 @@ pub(crate) fn run(
 /// A whitelist that was read here, as the launcher would have loaded it.
 fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Loaded {
     let folder = if listed::is_folder(&settings.whitelist) {
-        Some(settings.whitelist.as_path())
+        settings.whitelist.as_path()
     } else {
-        settings.whitelist.parent()
+        listed::folder_of(&settings.whitelist)
     };
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     Loaded {
         whitelist,
         path: settings.whitelist.clone(),
         digest: String::new(),
-        folder: folder.unwrap_or(Path::new(".")).to_path_buf(),
+        folder: folder.to_path_buf(),
         findings: Vec::new(),
     }
 }
 
-/// The names that a whitelist folder has files for, sorted.
-fn names_in(folder: &Path) -> Result<Vec<String>, Failure> {
-    let failed = |error: std::io::Error| {
+/// The names that a whitelist folder has files for.
+fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+    names_in(folder).map_err(|error| {
         let shown = folder.to_string_lossy();
         Failure::own(format!("the whitelist '{}': {error}", Escaped(&shown)))
-    };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) else {
-            continue;
-        };
-        if PluginName::new(name).is_ok() {
-            names.push(name.to_string());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
+    })
 }
 
 /// The file that has the entry of a plugin.

@@ -12,7 +12,6 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::whitelist::Entry;
 use serde_json::{Value, json};
 
-use super::names_in;
 use crate::plan::absent;
 use crate::screen::{Screen, Tone};
 
@@ -24,7 +23,7 @@ pub(crate) fn run(
 ) -> Result<ExitCode, Failure> {
     let verdicts = if listed::is_folder(&settings.whitelist) {
         let all = if names.is_empty() {
-            names_in(&settings.whitelist)?
+            super::names(&settings.whitelist)?
         } else {
             names.to_vec()
         };
