@@ -55,6 +55,14 @@ impl Failure {
         }
     }
 
+    /// The message without the mark of an error, for where another stands
+    /// before it.
+    #[must_use]
+    pub fn unmarked(&self) -> String {
+        let text = self.to_string();
+        text.strip_prefix(MARK).unwrap_or(&text).to_string()
+    }
+
     /// The exit status of the contract.
     #[must_use]
     pub const fn status(&self) -> u8 {
@@ -100,23 +108,27 @@ impl Failure {
     }
 }
 
+/// What every message begins with.
+const MARK: &str = "ERROR: ";
+
 impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MARK)?;
         match self {
-            Self::Own { message } => write!(f, "ERROR: {message}"),
+            Self::Own { message } => f.write_str(message),
             Self::Refused { plugin, violation } => refused(f, plugin, violation),
             Self::NotExecuted { plugin, message } => {
                 write!(
                     f,
-                    "ERROR: Plugin '{}' could not be executed: {message}",
+                    "Plugin '{}' could not be executed: {message}",
                     Escaped(plugin)
                 )
             }
             Self::NoSuchPlugin { plugin, path } => write!(
                 f,
-                "ERROR: Plugin '{}' does not exist at '{}'\n\
+                "Plugin '{}' does not exist at '{}'\n\
                  Put the plugin there, or correct 'path' in the whitelist.",
                 Escaped(plugin),
                 Escaped(path)
@@ -130,14 +142,12 @@ fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> f
     match violation {
         Violation::HashMismatch { expected, actual } => write!(
             f,
-            "ERROR: Plugin hash mismatch for '{plugin}'\nExpected: {expected}\nActual:   {actual}\n"
+            "Plugin hash mismatch for '{plugin}'\nExpected: {expected}\nActual:   {actual}\n"
         )?,
-        Violation::NotWhitelisted => {
-            writeln!(f, "ERROR: Plugin '{plugin}' not found in whitelist")?
-        }
+        Violation::NotWhitelisted => writeln!(f, "Plugin '{plugin}' not found in whitelist")?,
         other => writeln!(
             f,
-            "ERROR: Plugin '{plugin}' refused ({}): {}",
+            "Plugin '{plugin}' refused ({}): {}",
             other.code(),
             Whole(&other.reason())
         )?,

@@ -105,10 +105,9 @@ fn list(settings: &Settings, screen: Screen) -> Result<ExitCode, Failure> {
         let (chain, description, mistake) = match profiles.by_name(name) {
             Ok(profile) => (profile.chain, profile.description, None),
             Err(failure) => {
-                let text = failure.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                let first = first.strip_prefix("ERROR: ").unwrap_or(first).to_string();
-                (Vec::new(), String::new(), Some(first))
+                let text = failure.unmarked();
+                let first = text.lines().next().map(String::from);
+                (Vec::new(), String::new(), first)
             }
         };
         let bases = chain

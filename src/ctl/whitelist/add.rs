@@ -262,7 +262,6 @@ fn warn_of(settings: &Settings, name: &str, screen: Screen) {
 }
 
 fn warn_of_failure(name: &str, failure: &Failure, screen: Screen) {
-    let text = failure.to_string();
-    let text = text.strip_prefix("ERROR: ").unwrap_or(&text);
-    screen.warn(&format!("plugin '{}' would not run: {text}", Escaped(name)));
+    let why = failure.unmarked();
+    screen.warn(&format!("plugin '{}' would not run: {why}", Escaped(name)));
 }

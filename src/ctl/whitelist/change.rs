@@ -286,8 +286,7 @@ fn of_entry(
 
 /// The statuses of a launch are for launches.
 fn as_mistake(failure: Failure) -> Failure {
-    let text = failure.to_string();
-    Failure::own(text.strip_prefix("ERROR: ").unwrap_or(&text))
+    Failure::own(failure.unmarked())
 }
 
 /// The algorithm that an entry with a malformed digest names beside it.
