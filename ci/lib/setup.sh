@@ -35,8 +35,7 @@ need_rust() {
     command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (https://rustup.rs)"
     # The toolchain and its targets are named in rust-toolchain.toml.
     if command -v rustup >/dev/null; then
-        rustup target list --installed | grep -qx x86_64-unknown-linux-musl ||
-            rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+        rustup --quiet target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
     fi
 }
 
