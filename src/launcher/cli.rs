@@ -72,7 +72,7 @@ Options:
   --json              print the dry run as JSON
   --ready-fd N        end of file on N: the plugin runs; else one JSON line
   --quiet             no warnings
-  -v                  say what is done
+  -v, --verbose       say what is done
   -h, --help          this text
   -V, --version       the version
 
