@@ -41,6 +41,11 @@ fn a_mistake_in_an_entry_refuses_the_file() {
         ("    image: Sealed\n", (6, 12), "unknown variant"),
         ("    args: one\n", (6, 11), "expected a list"),
         ("    args: [{a: b}]\n", (6, 12), "expected text"),
+        (
+            "    args: [a, \"b\\0\"]\n",
+            (3, 11),
+            "an argument of plugin 'p' contains NUL",
+        ),
         ("    metadata: x\n", (6, 15), "expected a mapping"),
         ("    metadata: {a: [b]}\n", (6, 16), "expected text"),
         ("    metadata: {a: 1, a: 2}\n", (6, 22), "duplicate key 'a'"),

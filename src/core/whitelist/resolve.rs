@@ -99,6 +99,10 @@ fn entry(
         let why = format!("the path of plugin '{name}' is empty or contains NUL");
         return Err(source.at(&raw.name, why));
     }
+    if raw.args.iter().any(|word| word.contains('\0')) {
+        let why = format!("an argument of plugin '{name}' contains NUL, which none can");
+        return Err(source.at(&raw.name, why));
+    }
     let hash = match &raw.hash {
         None => Expected::Missing,
         Some(text) => match expected(&text.value, raw.algorithm, settings.hash_algorithm) {
