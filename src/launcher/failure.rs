@@ -33,8 +33,10 @@ pub enum Failure {
     NoSuchPlugin {
         /// PLUGIN as it was named.
         plugin: String,
-        /// Where it was looked for.
-        path: String,
+        /// Where it was looked for; an unlisted name without `/` is not.
+        path: Option<String>,
+        /// The whitelist says where.
+        is_listed: bool,
     },
 }
 
@@ -126,12 +128,26 @@ impl fmt::Display for Failure {
                     Escaped(plugin)
                 )
             }
-            Self::NoSuchPlugin { plugin, path } => write!(
+            Self::NoSuchPlugin {
+                plugin,
+                path: Some(path),
+                is_listed,
+            } => write!(
                 f,
-                "Plugin '{}' does not exist at '{}'\n\
-                 Put the plugin there, or correct 'path' in the whitelist.",
+                "Plugin '{}' does not exist at '{}'\nPut the plugin there, or {}.",
                 Escaped(plugin),
-                Escaped(path)
+                Escaped(path),
+                if *is_listed {
+                    "correct 'path' in the whitelist"
+                } else {
+                    "name it as the whitelist does"
+                }
+            ),
+            Self::NoSuchPlugin { plugin, .. } => write!(
+                f,
+                "Plugin '{}' does not exist: it is no name of the whitelist's, and no path\n\
+                 Name it as the whitelist does, or by a path with a '/'.",
+                Escaped(plugin)
             ),
         }
     }

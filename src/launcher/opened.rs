@@ -62,18 +62,19 @@ pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
     }
     if is_unlisted && !written.contains('/') {
         return Err(Failure::NoSuchPlugin {
-            path: written,
+            path: None,
             plugin: listed.name,
+            is_listed: false,
         });
     }
     let file = match resolve(&mut listed, &written, is_unlisted) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => {
+            let path = place(&listed, &written, is_unlisted);
             return Err(Failure::NoSuchPlugin {
-                path: place(&listed, &written, is_unlisted)
-                    .to_string_lossy()
-                    .into_owned(),
+                path: Some(path.to_string_lossy().into_owned()),
                 plugin: listed.name,
+                is_listed: !is_unlisted,
             });
         }
         Err(error) if error.is_traversal() => {

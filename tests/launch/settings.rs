@@ -185,7 +185,7 @@ fn variables_expand_in_paths_and_unset_ones_are_errors() {
         host.launch("unset")
             .run()
             .refused(125)
-            .says("names the variable 'DATA', which is not set");
+            .says("names the variable 'DATA', which is not set\nSet it, or write '-${DATA}/'");
         let above = host.launch("unset").env("DATA", format!("{one}/.."));
         above.run().refused(125).says("without '..'");
         let relative = host.launch("unset").env("DATA", "one");

@@ -140,7 +140,11 @@ fn an_unlisted_plugin_is_named_by_a_path() {
             case.launch(policy)
                 .run()
                 .refused(127)
-                .says("does not exist");
+                .says("no name of the whitelist's, and no path\nName it as");
+            case.plugin = "./plugins/nonexistent".into();
+            let launch = case.launch(policy).run().refused(127);
+            launch.says("Put the plugin there, or name it as the whitelist does.");
+            case.plugin = "sh".into();
         }
     });
 }

@@ -102,7 +102,12 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
             let path = match (inputs.expand)(&grant.path) {
                 Ok(path) => path,
                 Err(_) if grant.optional => continue,
-                Err(why) => return Err(why),
+                Err(why) => {
+                    let path = Escaped(&grant.path);
+                    return Err(format!(
+                        "{why}\nSet it, or write '-{path}' if it may be unset."
+                    ));
+                }
             };
             if !path.starts_with('/') || has_dotdot(&path) {
                 let path = Escaped(&path);

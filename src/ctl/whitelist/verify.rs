@@ -146,9 +146,10 @@ fn of_inspection(inspection: &Inspection) -> Option<(&'static str, String)> {
 /// A launch that fails without a violation has no code of the contract's.
 fn of_failure(failure: &Failure) -> (&'static str, String) {
     match failure {
-        Failure::NoSuchPlugin { path, .. } => {
-            ("no_such_plugin", format!("there is no file '{path}'"))
-        }
+        Failure::NoSuchPlugin {
+            path: Some(path), ..
+        } => ("no_such_plugin", format!("there is no file '{path}'")),
+        Failure::NoSuchPlugin { .. } => ("no_such_plugin", failure.reason()),
         Failure::NotExecuted { message, .. } => ("not_executable", first_line(message)),
         Failure::Refused { violation, .. } => (violation.code(), violation.reason()),
         Failure::Own { message } => ("mistake", first_line(message)),
