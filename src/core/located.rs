@@ -163,6 +163,13 @@ fn own_words(error: &serde_yaml::Error) -> Option<String> {
             expected: "string scalar",
             ..
         } => "expected text".into(),
+        Error::InvalidScalar { ty, .. } => match *ty {
+            "u16" => "expected a whole number up to 65535".into(),
+            "u32" | "u64" => {
+                "expected a whole number that is not negative, and not too large".into()
+            }
+            _ => return None,
+        },
         Error::Eof { .. } => "the file ends where a value is expected".into(),
         _ => return None,
     })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
+use secure_exec_core::located::{LocatedError, located};
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{self, Isolation, Profile, ProfileError, RawProfile, builtin};
@@ -349,7 +350,8 @@ impl<'a> Profiles<'a> {
     pub fn by_name(&self, name: &str) -> Result<Profile, Failure> {
         let raw = self.raw(name).map_err(Failure::own)?;
         let raw = raw.ok_or_else(|| Failure::own(ProfileError::Unknown(name.to_string())))?;
-        self.resolve(&raw, name).map_err(Failure::own)
+        self.resolve(&raw, name)
+            .map_err(|error| misstated(&error, name))
     }
 
     /// A profile by its name, or by the path of its file, which has a `/`.
@@ -360,13 +362,14 @@ impl<'a> Profiles<'a> {
         if !name.contains('/') {
             return self.by_name(name);
         }
-        let raw = self.file(Path::new(name)).map_err(Failure::own)?;
+        let raw = self.file(Path::new(name))?;
         let stem = Path::new(name)
             .file_stem()
             .unwrap_or_default()
             .to_string_lossy();
         let own = raw.name().unwrap_or(&stem).to_string();
-        self.resolve(&raw, &own).map_err(Failure::own)
+        self.resolve(&raw, &own)
+            .map_err(|error| misstated(&error, name))
     }
 
     /// Composes a profile with what it extends.
@@ -374,40 +377,46 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// As [`profile::resolve`].
     pub fn resolve(&self, raw: &RawProfile, name: &str) -> Result<Profile, ProfileError> {
-        let lookup = |name: &str| match self.raw(name) {
-            Ok(found) => found.map(Ok),
-            Err(message) => Some(Err(secure_exec_core::located::located(
-                "", name, 0, 0, message,
-            ))),
-        };
-        profile::resolve(raw, name, &lookup)
+        profile::resolve(raw, name, &|name| self.raw(name).transpose())
     }
 
-    fn raw(&self, name: &str) -> Result<Option<RawProfile>, String> {
+    fn raw(&self, name: &str) -> Result<Option<RawProfile>, LocatedError> {
         if PluginName::new(name).is_err() {
             return Ok(None);
         }
         let path = self.folder.join(format!("{name}.yaml"));
         match trust::read(&path) {
             Ok(loaded) => self.parsed(loaded, &path).map(Some),
-            Err(error) if error.is_not_found() => builtin::raw(name)
-                .transpose()
-                .map_err(|error| format!("the built-in profile '{name}': {error}")),
-            Err(error) => Err(format!("the profile {error}")),
+            Err(error) if error.is_not_found() => builtin::raw(name).transpose().map_err(|error| {
+                let file = format!("the built-in profile '{name}'");
+                located("", &file, 0, 0, error.to_string())
+            }),
+            Err(error) => Err(located("", &path.to_string_lossy(), 0, 0, error.what())),
         }
     }
 
-    fn file(&self, path: &Path) -> Result<RawProfile, String> {
+    fn file(&self, path: &Path) -> Result<RawProfile, Failure> {
         let loaded = trust::read(path).map_err(|error| {
             let cure = error.cure("Name another, by its name or the path of its file.");
-            format!("the profile {error}\n{cure}")
+            Failure::own(format!("the profile {error}\n{cure}"))
         })?;
-        self.parsed(loaded, path)
+        self.parsed(loaded, path).map_err(Failure::own)
     }
 
-    fn parsed(&self, loaded: trust::Loaded, path: &Path) -> Result<RawProfile, String> {
+    fn parsed(&self, loaded: trust::Loaded, path: &Path) -> Result<RawProfile, LocatedError> {
         self.findings.borrow_mut().extend(loaded.finding);
-        RawProfile::parse(&loaded.bytes, &path.to_string_lossy()).map_err(|error| error.to_string())
+        RawProfile::parse(&loaded.bytes, &path.to_string_lossy())
+    }
+}
+
+/// A launch composes values and no longer knows their places; the tool does.
+fn misstated(error: &ProfileError, name: &str) -> Failure {
+    match error {
+        ProfileError::Invalid(..) => Failure::own(format!(
+            "{error}\n'secure-execctl profile check {}' shows where.",
+            Escaped(name)
+        )),
+        _ => Failure::own(error),
     }
 }
 

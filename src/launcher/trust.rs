@@ -58,6 +58,11 @@ impl Unreadable {
         self.not_found
     }
 
+    /// What is wrong, for those who name the file themselves.
+    pub(crate) fn what(&self) -> String {
+        format!("can't be read: {}", self.why)
+    }
+
     /// What to do: another file can be named for one that is not there; one
     /// that is there is put right.
     pub(crate) fn cure(&self, name_another: &'static str) -> &'static str {
@@ -72,7 +77,7 @@ impl Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.to_string_lossy();
-        write!(f, "'{}' can't be read: {}", Escaped(&path), self.why)
+        write!(f, "'{}' {}", Escaped(&path), self.what())
     }
 }
 

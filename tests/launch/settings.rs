@@ -173,6 +173,25 @@ fn a_chain_that_ends_nowhere_is_refused() {
 }
 
 #[test]
+fn a_mistake_in_a_profile_is_one_place_or_the_way_to_it() {
+    let mut host = Host::new();
+    host.install_sh("p", "echo ran");
+    host.list("p", &[]);
+    let said = |profile: &str| host.launch("p").profile(profile).run().refused(125).stderr;
+    host.profile("broken", "filesystm: {}");
+    host.profile("over", "extends: broken");
+    host.profile("port", "network: { tcp: { connect: [99999] } }");
+    host.profile("relative", "filesystem: { read: [data] }");
+    let place = host.path("profiles.d/broken.yaml");
+    for profile in ["broken", "over"] {
+        let start = format!("ERROR: {}:3:1: unknown field", place.display());
+        assert!(said(profile).starts_with(&start), "{}", said(profile));
+    }
+    assert!(said("port").contains("port.yaml:3:29: expected a whole number up to 65535"));
+    assert!(said("relative").contains("'secure-execctl profile check relative' shows where"));
+}
+
+#[test]
 fn variables_expand_in_paths_and_unset_ones_are_errors() {
     for user in EVERYONE {
         let mut host = Host::of(user);

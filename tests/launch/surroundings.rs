@@ -46,7 +46,7 @@ fn a_link_that_leads_nowhere_is_no_file_that_is_absent() {
         // Were it absent, the built-in profile would take its place.
         symlink("nowhere.yaml", host.path("profiles.d/default.yaml")).unwrap();
         let launch = host.launch("p").run().refused(125);
-        launch.says("profiles.d/default.yaml' can't be read");
+        launch.says("profiles.d/default.yaml: can't be read");
         let folder = host.folder("whitelist.d");
         symlink("nowhere.yaml", folder.join("p.yaml")).unwrap();
         let launch = host.launch("p").whitelist(folder).run();
