@@ -38,6 +38,8 @@ pub struct Listed {
     pub policy: Policy,
     /// The profile in force.
     pub profile: Profile,
+    /// Files and folders by which launches go, this one's record among them.
+    pub keeps: Vec<PathBuf>,
     /// What is wrong already.
     pub violations: Vec<Violation>,
     /// What is to be said on stderr.
@@ -117,9 +119,22 @@ pub fn look_up(
         whitelist_digest: Some(loaded.digest.clone()),
         policy,
         profile,
+        keeps: keeps(settings, &loaded.path),
         violations,
         warnings,
     })
+}
+
+fn keeps(settings: &Settings, whitelist: &Path) -> Vec<PathBuf> {
+    let optional = [
+        &settings.audit_log,
+        &settings.state_folder,
+        &settings.config,
+    ];
+    let always = [whitelist, &settings.profile_folder];
+    let optional = optional.into_iter().filter_map(|path| path.as_deref());
+    let paths = always.into_iter().chain(optional);
+    paths.map(Path::to_path_buf).collect()
 }
 
 impl Loaded {
@@ -441,6 +456,7 @@ mod tests {
             audit_log: None,
             plugin_root: None,
             state_folder: None,
+            config: None,
             insecure: Vec::new(),
         };
         let profiles = Profiles::new(&settings.profile_folder);

@@ -67,7 +67,12 @@ pub fn prepare(
     let mut absent = Vec::new();
     let rules = match examined.plan.landlock() {
         None => Vec::new(),
-        Some(plan) => rules::open(plan, &examined, &mut absent, warn)?,
+        Some(plan) => {
+            let user = account
+                .as_ref()
+                .map_or_else(process::effective_user, Account::uid);
+            rules::open(plan, &examined, user, &mut absent, warn)?
+        }
     };
     let filter = match examined.plan.seccomp() {
         None => None,

@@ -24,6 +24,7 @@ use crate::trust;
 pub(crate) fn open(
     plan: &LandlockPlan,
     examined: &Examined,
+    user: u32,
     absent: &mut Vec<String>,
     warn: &dyn Fn(&str),
 ) -> Result<Vec<Rule>, Failure> {
@@ -41,6 +42,18 @@ pub(crate) fn open(
         }
     }
     let writable = Writable::of(opened.iter().map(|(_, rule)| rule)).map_err(Failure::own)?;
+    if let Some(kept) = writable.holds(&examined.listed.keeps, user) {
+        let what = format!(
+            "profile '{}' lets the plugin write '{}', by which launches go or are recorded",
+            Escaped(&examined.listed.profile.name),
+            Escaped(&kept.to_string_lossy())
+        );
+        if policy == Policy::Strict {
+            let cure = "Keep it outside of the folders that plugins may write.";
+            return Err(Failure::own(format!("{what}\n{cure}")));
+        }
+        warn(&what);
+    }
     let mut rules = Vec::with_capacity(opened.len());
     for (grant, rule) in opened {
         match writable.leads_astray(Path::new(&grant.path), &rule.file) {
@@ -127,6 +140,23 @@ impl Writable {
             .map(|rule| open::real_path(rule.file.as_fd()))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    /// The first of these files and folders that lies in a writable folder and
+    /// that this user could change or replace there.
+    fn holds<'a>(&self, kept: &'a [PathBuf], user: u32) -> Option<&'a PathBuf> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let is_owner = |path: &Path| open::stat_path(path, true).is_ok_and(|stat| stat.uid == user);
+        let is_held = |path: &&PathBuf| {
+            let real = open::open_path(path).and_then(|file| open::real_path(file.as_fd()));
+            real.is_ok_and(|real| {
+                let inside = self.0.iter().any(|folder| real.starts_with(folder));
+                inside && (is_owner(&real) || real.parent().is_some_and(is_owner))
+            })
+        };
+        kept.iter().find(is_held)
     }
 
     /// Whether the path led out of a writable folder, by a link that may be

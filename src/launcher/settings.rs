@@ -41,6 +41,8 @@ pub struct Settings {
     /// Where the launcher keeps what it must remember between launches;
     /// `None` where no place for it is known.
     pub state_folder: Option<PathBuf>,
+    /// The configuration file, where there is one.
+    pub config: Option<PathBuf>,
     /// Others than root and owner could have written the configuration.
     pub insecure: Vec<Finding>,
 }
@@ -53,7 +55,7 @@ impl Settings {
     /// policy name.
     pub fn merge(typed: &Arguments) -> Result<Self, Failure> {
         let mut insecure = Vec::new();
-        let config = load_config(typed, &mut insecure)?;
+        let (config, config_path) = load_config(typed, &mut insecure)?;
         let path = |given: &Option<PathBuf>, variable: &str, configured: &Option<String>| {
             given
                 .clone()
@@ -91,12 +93,16 @@ impl Settings {
                 &config.plugin_root,
             ),
             state_folder,
+            config: config_path,
             insecure,
         })
     }
 }
 
-fn load_config(typed: &Arguments, insecure: &mut Vec<Finding>) -> Result<Config, Failure> {
+fn load_config(
+    typed: &Arguments,
+    insecure: &mut Vec<Finding>,
+) -> Result<(Config, Option<PathBuf>), Failure> {
     let named = typed
         .config
         .clone()
@@ -104,14 +110,17 @@ fn load_config(typed: &Arguments, insecure: &mut Vec<Finding>) -> Result<Config,
     let path = named.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
     let loaded = match trust::read(&path) {
         Ok(loaded) => loaded,
-        Err(error) if named.is_none() && error.is_not_found() => return Ok(Config::default()),
+        Err(error) if named.is_none() && error.is_not_found() => {
+            return Ok((Config::default(), None));
+        }
         Err(error) => {
             let cure = error.cure("Name another with --config or SECURE_EXEC_CONFIG.");
             return Err(Failure::own(format!("the configuration {error}\n{cure}")));
         }
     };
     insecure.extend(loaded.finding);
-    Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)
+    let config = Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)?;
+    Ok((config, Some(path)))
 }
 
 /// A `SECURE_EXEC_*` variable; an empty one counts as unset.

@@ -142,9 +142,9 @@ const PT_GNU_STACK: u32 = 0x6474_e551;
 /// The program with all segments of a kind readable, writable and executable.
 fn with_flags(program: &[u8], kind: u32) -> Vec<u8> {
     let mut program = program.to_vec();
-    let start = usize::try_from(u64::from_le_bytes(program[32..40].try_into().unwrap())).unwrap();
+    let start = u32::from_le_bytes(program[32..36].try_into().unwrap());
     let count = u16::from_le_bytes(program[56..58].try_into().unwrap());
-    for header in program[start..].chunks_mut(56).take(count.into()) {
+    for header in program[start as usize..].chunks_mut(56).take(count.into()) {
         if header[..4] == kind.to_le_bytes() {
             header[4..8].copy_from_slice(&7_u32.to_le_bytes());
         }

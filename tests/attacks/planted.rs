@@ -54,6 +54,29 @@ fn links_that_the_host_made_and_links_that_stay_are_followed() {
     }
 }
 
+#[test]
+fn a_plugin_can_not_write_what_its_next_launch_goes_by() {
+    for user in EVERYONE {
+        let host = nested(user, "read");
+        for (folder, kept, victim) in [
+            ("state", "state/audit.log", "state/audit.log"),
+            ("profiles.d", "profiles.d", "profiles.d/wide.yaml"),
+            ("", "plugins.whitelist", "plugins.whitelist"),
+        ] {
+            let [folder, kept, victim] = [folder, kept, victim].map(|path| host.path(path));
+            host.profile("wide", &format!("filesystem: {{ write: [{folder:?}] }}"));
+            let words = ["remove", victim.to_str().unwrap()];
+            let launch = || host.launch("p").profile("wide").args(words);
+            let what = format!("lets the plugin write '{}'", kept.display());
+            launch().run().refused(125).says(&what);
+            // Overlooked, it is what the plugin can do.
+            let overlooked = launch().policy("permissive").run();
+            overlooked.says(&what).all_work();
+            assert!(!victim.exists());
+        }
+    }
+}
+
 /// A folder to write, and in it one with a grant of its own.
 fn nested(user: User, kind: &str) -> Host {
     let mut host = Host::of(user);
@@ -77,6 +100,12 @@ int main(int n, char **a) {
     if (!strcmp(a[1], "plant")) {
         TRY("remove", rmdir(a[2]));
         TRY("plant", symlink(a[3], a[2]));
+    }
+    if (!strcmp(a[1], "remove")) {
+        char away[4096];
+        sprintf(away, "%s.removed", a[2]);
+        TRY("remove", rename(a[2], away));
+        return 0;
     }
     char path[4096];
     sprintf(path, "%s/secret", a[2]);
