@@ -20,6 +20,7 @@
 //! | an inherited datagram socket | | `descriptors::a_datagram_socket_*` |
 //! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
 //! | conversion modules | CVE-2021-4034 (polkit) | `environment::the_c_library_*` |
+//! | a set-ID launcher | CVE-2021-4034 (polkit) | `environment::a_set_id_launcher_*` |
 //! | shell functions and start files | CVE-2014-6271 (bash) | `environment::a_shell_*` |
 //! | interpreters' modules | | `environment::an_inter*` |
 //! | signals, also by way of descriptors | | `processes::no_signal_*`, `processes::a_signal_to_everybody_*` |

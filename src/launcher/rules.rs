@@ -42,7 +42,7 @@ pub(crate) fn open(
         }
     }
     let writable = Writable::of(opened.iter().map(|(_, rule)| rule)).map_err(Failure::own)?;
-    if let Some(kept) = writable.holds(&examined.listed.keeps, user) {
+    if let Some(kept) = writable.holds(&kept(examined), user) {
         let what = format!(
             "profile '{}' lets the plugin write '{}', by which launches go or are recorded",
             Escaped(&examined.listed.profile.name),
@@ -68,6 +68,15 @@ pub(crate) fn open(
     }
     rules.extend(own_files(examined)?);
     Ok(rules)
+}
+
+/// What the plugin must not write: what launches go by, and its secrets.
+fn kept(examined: &Examined) -> Vec<&Path> {
+    let listed = &examined.listed;
+    let secrets = listed.profile.environment.secrets.values();
+    let secrets = secrets.filter_map(|source| source.strip_prefix("file:").map(Path::new));
+    let kept = listed.keeps.iter().map(PathBuf::as_path);
+    kept.chain(secrets).collect()
 }
 
 /// A path that does not exist, or can't be opened, and must.
@@ -144,19 +153,29 @@ impl Writable {
 
     /// The first of these files and folders that lies in a writable folder and
     /// that this user could change or replace there.
-    fn holds<'a>(&self, kept: &'a [PathBuf], user: u32) -> Option<&'a PathBuf> {
+    fn holds<'a>(&self, kept: &[&'a Path], user: u32) -> Option<&'a Path> {
         if self.0.is_empty() {
             return None;
         }
-        let is_owner = |path: &Path| open::stat_path(path, true).is_ok_and(|stat| stat.uid == user);
-        let is_held = |path: &&PathBuf| {
-            let real = open::open_path(path).and_then(|file| open::real_path(file.as_fd()));
-            real.is_ok_and(|real| {
-                let inside = self.0.iter().any(|folder| real.starts_with(folder));
-                inside && (is_owner(&real) || real.parent().is_some_and(is_owner))
+        let owns = |path: &Path| open::stat_path(path, false).is_ok_and(|stat| stat.uid == user);
+        let is_in_reach = |path: &Path| {
+            let folders = self.0.iter();
+            let mut above = folders.filter(|folder| path.starts_with(folder));
+            above.any(|folder| {
+                let mut steps = path.ancestors().take_while(|step| step.starts_with(folder));
+                steps.any(owns)
             })
         };
-        kept.iter().find(is_held)
+        let is_held = |path: &&&Path| {
+            let way = trust::links(path);
+            way.is_ok_and(|way| {
+                way.links
+                    .iter()
+                    .chain([&way.end])
+                    .any(|step| is_in_reach(step))
+            })
+        };
+        kept.iter().find(is_held).copied()
     }
 
     /// Whether the path led out of a writable folder, by a link that may be

@@ -67,6 +67,14 @@ pub fn main() -> ExitCode {
 
 /// One launch. It only returns if the plugin does not run.
 fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
+    if process::has_set_id() {
+        // Options and environment are a stranger's then, and name whitelist,
+        // profile and log.
+        return Err(Failure::own(
+            "secure-exec is installed set-user-ID or set-group-ID, which would give its rights to every caller\n\
+             Take the bits away with chmod.",
+        ));
+    }
     process::harden().map_err(Failure::own)?;
     process::ignore_file_size_signal().map_err(Failure::own)?;
     let plugin = name(arguments)?;

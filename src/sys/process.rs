@@ -22,6 +22,13 @@ pub fn effective_user() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// Whether the program has another user's or group's rights than its caller:
+/// it was installed set-user-ID or set-group-ID.
+#[must_use]
+pub fn has_set_id() -> bool {
+    Uid::current() != Uid::effective() || Gid::current() != Gid::effective()
+}
+
 /// Process id.
 #[must_use]
 pub fn id() -> u32 {
@@ -153,6 +160,8 @@ pub fn become_user(account: &Account) -> Result<(), Error> {
     nix::unistd::initgroups(&account.name, account.gid).map_err(&failed)?;
     nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
     nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)?;
+    // Changing ids resets this to what fs.suid_dumpable says.
+    harden()?;
     crate::capabilities::raise_permitted()
 }
 

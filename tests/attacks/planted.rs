@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::hostile;
-use crate::kit::{EVERYONE, Host, User};
+use crate::kit::{EVERYONE, Host, ORDINARY, User};
 
 #[test]
 fn a_link_planted_in_a_granted_folder_grants_nothing_later() {
@@ -77,6 +77,32 @@ fn a_plugin_can_not_write_what_its_next_launch_goes_by() {
     }
 }
 
+#[test]
+fn a_plugin_can_not_choose_the_file_of_its_secret() {
+    for user in EVERYONE {
+        let host = nested(user, "read");
+        let token = host.path("out/token");
+        symlink(host.path("outside/secret"), &token).unwrap();
+        host.own(&token);
+        let secret = format!(
+            "environment: {{ secrets: {{ TOKEN: \"file:{}\" }} }}",
+            token.display()
+        );
+        let out = host.path("out");
+        host.profile("own", &secret);
+        host.profile(
+            "with",
+            &format!("filesystem: {{ write: [{out:?}] }}\n{secret}"),
+        );
+        let launch = |profile| host.launch("p").profile(profile).args(["tell", ""]).run();
+        launch("own").succeeded().prints("secret\n");
+        launch("with").refused(125).says("lets the plugin write");
+        // Another's folder is as bad as one's own.
+        std::os::unix::fs::chown(&out, Some(ORDINARY + 1), None).unwrap();
+        launch("own").refused(125).says("can be written by others");
+    }
+}
+
 /// A folder to write, and in it one with a grant of its own.
 fn nested(user: User, kind: &str) -> Host {
     let mut host = Host::of(user);
@@ -101,6 +127,7 @@ int main(int n, char **a) {
         TRY("remove", rmdir(a[2]));
         TRY("plant", symlink(a[3], a[2]));
     }
+    if (!strcmp(a[1], "tell")) return puts(getenv("TOKEN")) < 0;
     if (!strcmp(a[1], "remove")) {
         char away[4096];
         sprintf(away, "%s.removed", a[2]);
