@@ -9,7 +9,9 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::{LocatedError, located};
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{self, Isolation, Profile, ProfileError, RawProfile, builtin};
+use secure_exec_core::profile::{
+    self, Isolation, OnViolation, Profile, ProfileError, RawProfile, builtin,
+};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
 
@@ -99,6 +101,14 @@ pub fn look_up(
         return Err(Failure::own(format!(
             "profile '{}' has no sandbox, and the whitelist does not say 'allow_unconfined: true'\n\
              Use another profile, or allow it in the whitelist's settings.",
+            Escaped(&profile.name)
+        )));
+    }
+    let observes = profile.syscalls.on_violation == OnViolation::Log;
+    if observes && policy == Policy::Strict && !demanded.allow_unconfined {
+        return Err(Failure::own(format!(
+            "profile '{}' only logs refused calls ('on_violation: log'), and the whitelist does not say 'allow_unconfined: true'\n\
+             Use another profile or policy permissive, or allow it in the whitelist's settings.",
             Escaped(&profile.name)
         )));
     }

@@ -30,7 +30,8 @@ fn trap(what: &str) -> Error {
 impl AppendFile {
     /// Opens or creates (mode 0600) a file for appending. The last part of the
     /// path may not be a symbolic link, and the file must be a regular one
-    /// with a single name: anything else is not a log but a trap.
+    /// with a single name: anything else is not a log but a trap; a file
+    /// that everybody can write keeps no record.
     ///
     /// # Errors
     /// As open(2); the file is not a plain one.
@@ -55,6 +56,10 @@ impl AppendFile {
         }
         if stat.nlink != 1 {
             return Err(trap(&format!("it has {} names", stat.nlink)));
+        }
+        if stat.mode & 0o002 != 0 {
+            let what = format!("everybody can write it (mode {:04o})", stat.mode);
+            return Err(Error::unexpected("open for appending", what));
         }
         // Only a FIFO had to be kept from blocking.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))

@@ -158,6 +158,24 @@ fn no_sandbox_at_all_needs_the_whitelists_word() {
 }
 
 #[test]
+fn a_filter_that_only_logs_needs_it_under_strict() {
+    for user in EVERYONE {
+        let mut host = host(user);
+        host.list("p", &[]);
+        host.profile("learning", "syscalls: { on_violation: log }");
+        let launch = || host.launch("p").profile("learning");
+        let refused = launch().run().refused(125);
+        refused.says("only logs refused calls");
+        launch().policy("permissive").run().succeeded();
+        host.set("allow_unconfined: true");
+        let launch = host.launch("p").profile("learning");
+        launch.run().succeeded().prints("ran\n");
+        let record = host.record("sandbox_applied");
+        assert_eq!(record["sandbox"]["seccomp"]["on_violation"], "log");
+    }
+}
+
+#[test]
 fn a_whitelists_root_is_not_moved_from_outside() {
     for user in EVERYONE {
         let mut host = host(user);

@@ -121,6 +121,19 @@ fn a_log_of_somebody_elses() {
 }
 
 #[test]
+fn a_log_that_everybody_can_write() {
+    each(|host, log| {
+        std::fs::write(log, "").unwrap();
+        host.own(log);
+        let may_write = |mode| std::fs::set_permissions(log, PermissionsExt::from_mode(mode));
+        may_write(0o646).unwrap();
+        unwritable(host, "everybody can write it (mode 0646)");
+        may_write(0o664).unwrap();
+        host.launch("p").run().succeeded().prints("ran\n");
+    });
+}
+
+#[test]
 fn a_full_file_system() {
     // In a mount namespace of the launch's own.
     let script = r#"mount -t tmpfs -o size=4096,mode=0755,uid=USER none "$1" && shift &&

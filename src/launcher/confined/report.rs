@@ -2,6 +2,7 @@
 
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::plan::Enforcement;
+use secure_exec_core::profile::OnViolation;
 use serde_json::{Value, json};
 
 use super::{Applied, applies_sandbox};
@@ -85,6 +86,11 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
         json!({
             "filter": filter.digest(),
             "instructions": filter.instructions().len(),
+            "on_violation": match examined.listed.profile.syscalls.on_violation {
+                OnViolation::Errno => "errno",
+                OnViolation::Kill => "kill",
+                OnViolation::Log => "log",
+            },
         })
     });
     let limits: serde_json::Map<String, Value> = applied
