@@ -80,7 +80,7 @@ impl Failure {
     pub fn reason(&self) -> String {
         let text = self.to_string();
         let first = text.lines().next().unwrap_or_default();
-        first.strip_prefix("ERROR: ").unwrap_or(first).to_string()
+        first.strip_prefix(MARK).unwrap_or(first).to_string()
     }
 
     /// What to do, where the message says it after the first line.
