@@ -117,7 +117,7 @@ pub fn change_directory(path: &Path) -> Result<(), Error> {
 pub struct Account {
     uid: Uid,
     gid: Gid,
-    name: std::ffi::CString,
+    groups: Vec<Gid>,
 }
 
 impl Account {
@@ -128,7 +128,8 @@ impl Account {
     }
 }
 
-/// Looks a user up, by name or number.
+/// Looks a user up with its groups, by name or number, while the files that
+/// list them can still be read.
 ///
 /// # Errors
 /// There is no such user.
@@ -142,10 +143,11 @@ pub fn find_user(name: &str) -> Result<Account, Error> {
         .map_err(&failed)?
         .ok_or_else(|| Error::unexpected("look the user up", "there is no such user"))?;
     let name = std::ffi::CString::new(user.name).map_err(|_| failed(Errno::EINVAL))?;
+    let groups = nix::unistd::getgrouplist(&name, user.gid).map_err(&failed)?;
     Ok(Account {
         uid: user.uid,
         gid: user.gid,
-        name,
+        groups,
     })
 }
 
@@ -157,7 +159,7 @@ pub fn find_user(name: &str) -> Result<Account, Error> {
 pub fn become_user(account: &Account) -> Result<(), Error> {
     let failed = Error::call("change the user");
     nix::sys::prctl::set_keepcaps(true).map_err(&failed)?;
-    nix::unistd::initgroups(&account.name, account.gid).map_err(&failed)?;
+    nix::unistd::setgroups(&account.groups).map_err(&failed)?;
     nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
     nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)?;
     // Changing ids resets this to what fs.suid_dumpable says.
