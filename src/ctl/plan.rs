@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use secure_exec::{examined, prepared};
+use secure_exec::{examined, namespaces, prepared};
 use secure_exec_core::filter::{ExecTicket, Filter};
 use secure_exec_core::plan::{self, Environment, Inputs, LandlockPlan, SandboxPlan};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Profile, expand};
-use secure_exec_sys::probe;
 
 /// Lowers a profile. A folder or variable that is not known yet stands in
 /// paths as `/{plugin_dir}`, `/{runtime_dir}` and `/${NAME}`.
@@ -24,7 +23,7 @@ pub(crate) fn lower(
     plan::lower(
         profile,
         &Inputs {
-            kernel: probe::kernel(),
+            kernel: namespaces::kernel(profile),
             policy,
             environment: &environment,
             superuser: examined::runs_as_superuser(profile),

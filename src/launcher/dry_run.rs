@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use secure_exec_core::decide::Judgement;
 use secure_exec_core::escape::{self, Escaped, Whole};
 use secure_exec_core::filter::ExecTicket;
+use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_core::plan::{LandlockPlan, Step};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
@@ -18,6 +19,7 @@ use crate::confined::report::sentences;
 use crate::examined::{self, Examined, Examining};
 use crate::failure::Failure;
 use crate::listed::{self, Listed};
+use crate::namespaces;
 use crate::opened::{self, Opening};
 use crate::prepared::{add_secrets, compile};
 use crate::rehearsal::Rehearsal;
@@ -254,6 +256,18 @@ fn steps(examined: &Examined) -> Vec<Value> {
 fn step_json(step: &Step, examined: &Examined) -> Value {
     match step {
         Step::Environment(names) => json!({ "step": "environment", "names": names }),
+        Step::Namespaces(plan) => json!({
+            "step": "namespaces",
+            "made": namespaces::means_name(plan.means),
+            "kinds": plan.kinds(),
+            "network": plan.network_name(),
+            "proc": plan.proc.words(),
+            "mounts": plan.mounts.iter().map(|mount| json!({
+                "path": mount.path,
+                "attributes": mount.attributes.words(),
+                "optional": mount.optional,
+            })).collect::<Vec<_>>(),
+        }),
         Step::WorkingDirectory(path) => json!({ "step": "working_directory", "path": path }),
         Step::NewSession => json!({ "step": "new_session" }),
         Step::Umask(mask) => json!({ "step": "umask", "mask": format!("{mask:03o}") }),
@@ -297,6 +311,7 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
 fn describe(step: &Step, examined: &Examined) -> String {
     match step {
         Step::Environment(names) => format!("environment: {}", names.join(" ")),
+        Step::Namespaces(plan) => spaces(plan),
         Step::WorkingDirectory(path) => format!("working directory: {}", Escaped(path)),
         Step::NewSession => "a session of its own".into(),
         Step::Umask(mask) => format!("umask: {mask:03o}"),
@@ -327,6 +342,35 @@ fn describe(step: &Step, examined: &Examined) -> String {
             Err(error) => format!("seccomp: {error}"),
         },
     }
+}
+
+fn spaces(plan: &NamespacePlan) -> String {
+    let mut text = format!(
+        "namespaces, {}: {}; the {} network",
+        namespaces::means_name(plan.means),
+        plan.kinds().join(" "),
+        match plan.own_network {
+            true => "plugin's own",
+            false => "host's",
+        }
+    );
+    let mut line = |attributes: &str, path: &str| {
+        // Writing into a string has no way to fail.
+        let _ = write!(text, "\n      {attributes:<22} {}", Escaped(path));
+    };
+    for mount in &plan.mounts {
+        let optional = if mount.optional { "-" } else { "" };
+        line(
+            &mount.attributes.words(),
+            &format!("{optional}{}", mount.path),
+        );
+    }
+    line(&plan.proc.words(), "/proc");
+    line(
+        "ro,nosuid,nodev",
+        "the plugin's own program, loader and pinned libraries",
+    );
+    text
 }
 
 fn landlock(plan: &LandlockPlan) -> String {

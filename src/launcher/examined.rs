@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::image::{self, Fixing, Image};
 use crate::interpreter::{self, Interpreter, Trusted};
 use crate::listed::Listed;
+use crate::namespaces;
 use crate::opened::Opened;
 use crate::settings::runtime_folder;
 use crate::signature;
@@ -339,7 +340,10 @@ fn plan(
         expand(text, &variable, &plugin_dir, &runtime_dir)
     };
     let inputs = plan::Inputs {
-        kernel: probe::kernel(),
+        kernel: match listed.policy {
+            Policy::AuditOnly => probe::kernel(),
+            Policy::Strict | Policy::Permissive => namespaces::kernel(&listed.profile),
+        },
         policy: listed.policy,
         environment,
         superuser: runs_as_superuser(&listed.profile),
@@ -354,7 +358,7 @@ fn plan(
         Failure::own(format!("profile '{name}': {why}"))
     })?;
     let missing = plan.enforcement().missing();
-    if !missing.is_empty() && listed.profile.isolation == Isolation::Process {
+    if !missing.is_empty() && listed.profile.isolation != Isolation::None {
         let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let why = format!("this kernel lacks {}", names.join(", "));
         listed.violations.push(Violation::SandboxUnavailable(why));

@@ -19,6 +19,7 @@ pub mod examined;
 pub mod image;
 pub mod interpreter;
 pub mod listed;
+pub mod namespaces;
 pub mod opened;
 pub mod prepared;
 pub mod rehearsal;

@@ -21,6 +21,7 @@ use crate::authorized::Authorized;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::namespaces;
 use crate::rules;
 use crate::trust::{self, Finding};
 
@@ -43,6 +44,10 @@ pub struct Prepared {
     pub(crate) keep: Option<capabilities::Set>,
     /// The script's descriptor, which lives through exec.
     pub(crate) script: Option<OwnedFd>,
+    /// What entering namespaces needs, until they are entered.
+    pub(crate) namespaces: Option<namespaces::Ready>,
+    /// What entering them made.
+    pub(crate) entered: Option<namespaces::Entered>,
     /// Paths that were granted and do not exist.
     pub(crate) absent: Vec<String>,
 }
@@ -92,6 +97,8 @@ pub fn prepare(
     let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
     let domain = domain.transpose()?;
     Ok(Prepared {
+        namespaces: namespaces::prepare(&examined, &absent)?,
+        entered: None,
         canaries,
         examined,
         call,
@@ -183,7 +190,7 @@ pub fn compile(
         writes: plan.writes,
         write_execute: plan.write_execute,
         stand_in: plan.stand_in,
-        own_pid: process::id(),
+        own_pid: plan.own_pid.unwrap_or_else(process::id),
         // Without Landlock nothing would narrow an open exec.
         exec: if plan.execute && landlock.is_some() {
             ExecRule::Landlock

@@ -15,6 +15,7 @@ use secure_exec_sys::open;
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::Trusted;
+use crate::namespaces;
 use crate::trust;
 
 /// Opens the profile's grants and the plugin's own files.
@@ -30,7 +31,8 @@ pub(crate) fn open(
 ) -> Result<Vec<Rule>, Failure> {
     let policy = examined.listed.policy;
     let mut opened = Vec::with_capacity(plan.grants.len());
-    for grant in &plan.grants {
+    let opened_now = |grant: &&Grant| !namespaces::waits(examined, grant);
+    for grant in plan.grants.iter().filter(opened_now) {
         let file = open::open_path(Path::new(&grant.path));
         match file.and_then(|file| Rule::new(file, grant.kind)) {
             Ok(rule) => opened.push((grant, rule)),

@@ -40,6 +40,14 @@ pub fn parse(names: &[String]) -> Result<CapsHashSet, Error> {
         .collect()
 }
 
+/// Whether this process may rebuild what it sees of the system.
+///
+/// # Errors
+/// As capget(2).
+pub fn may_administer() -> Result<bool, Error> {
+    Ok(read(CapSet::Effective)?.contains(&Capability::CAP_SYS_ADMIN))
+}
+
 /// Reduces the bounding, inheritable, permitted, effective and ambient sets to
 /// `keep`; what is kept survives exec. Secure bits are set and locked.
 ///

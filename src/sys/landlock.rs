@@ -56,6 +56,7 @@ pub struct Domain {
 /// A ruleset that only waits to be entered.
 #[derive(Debug)]
 pub struct Ready {
+    abi: u8,
     ruleset: OwnedFd,
     flags: u32,
     rights: Vec<String>,
@@ -111,11 +112,7 @@ impl Domain {
         }
         let mut created = ruleset.create().map_err(failed)?;
         for rule in self.rules {
-            let is_folder = rule.stat.kind == Kind::Directory;
-            let mut access = access(rule.kind, abi) & AccessFs::from_all(abi);
-            if !is_folder {
-                access &= AccessFs::from_file(abi);
-            }
+            let access = allowed(&rule, abi);
             if access.is_empty() {
                 continue;
             }
@@ -134,6 +131,7 @@ impl Domain {
             Error::unexpected("create the Landlock ruleset", "the kernel has none")
         })?;
         Ok(Ready {
+            abi: self.abi,
             ruleset,
             flags,
             rights,
@@ -142,6 +140,36 @@ impl Domain {
 }
 
 impl Ready {
+    /// Adds a rule to the ruleset.
+    ///
+    /// # Errors
+    /// As landlock_add_rule(2).
+    pub fn admit(&self, rule: &Rule) -> Result<(), Error> {
+        let abi = ABI::from(i32::from(self.abi));
+        let access = allowed(rule, abi);
+        if access.is_empty() {
+            return Ok(());
+        }
+        let attributes = PathBeneathAttributes {
+            access: access.bits(),
+            file: rule.file.as_raw_fd(),
+        };
+        // SAFETY: the kernel reads one `PathBeneathAttributes`, which lives
+        // through the call.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_landlock_add_rule,
+                self.ruleset.as_raw_fd(),
+                RULE_PATH_BENEATH,
+                &raw const attributes,
+                0,
+            )
+        };
+        Errno::result(answer)
+            .map(drop)
+            .map_err(Error::call("add a Landlock rule"))
+    }
+
     /// The names of the rights that are handled.
     #[must_use]
     pub fn rights(&self) -> &[String] {
@@ -180,6 +208,25 @@ fn ports(
         }
     }
     Ok(created)
+}
+
+/// `LANDLOCK_RULE_PATH_BENEATH`.
+const RULE_PATH_BENEATH: libc::c_int = 1;
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct PathBeneathAttributes {
+    access: u64,
+    file: i32,
+}
+
+fn allowed(rule: &Rule, abi: ABI) -> BitFlags<AccessFs> {
+    let all = access(rule.kind, abi) & AccessFs::from_all(abi);
+    if rule.stat.kind == Kind::Directory {
+        all
+    } else {
+        all & AccessFs::from_file(abi)
+    }
 }
 
 fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {

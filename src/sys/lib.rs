@@ -4,12 +4,15 @@
 pub mod append;
 pub mod canary;
 pub mod capabilities;
+pub mod children;
 pub mod error;
 pub mod exec;
 pub mod landlock;
 pub mod lease;
 pub mod limits;
 pub mod memfd;
+pub mod mount;
+pub mod namespaces;
 pub mod open;
 pub mod probe;
 pub mod process;

@@ -356,6 +356,18 @@ pub fn adopt(number: RawFd) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Whether a descriptor of this number is open, and a folder.
+#[must_use]
+pub fn is_folder(number: RawFd) -> bool {
+    let mut raw = std::mem::MaybeUninit::<FileStat>::uninit();
+    // SAFETY: the kernel fills in one `FileStat`, which lives through the call.
+    if unsafe { libc::fstat(number, raw.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call filled it in.
+    Stat::from(unsafe { raw.assume_init() }).kind == Kind::Directory
+}
+
 /// A second reference to the same open file, close-on-exec.
 ///
 /// # Errors

@@ -29,6 +29,12 @@ pub fn has_set_id() -> bool {
     Uid::current() != Uid::effective() || Gid::current() != Gid::effective()
 }
 
+/// Effective group id.
+#[must_use]
+pub fn effective_group() -> u32 {
+    Gid::effective().as_raw()
+}
+
 /// Process id.
 #[must_use]
 pub fn id() -> u32 {
@@ -75,7 +81,11 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
 /// # Errors
 /// As prctl(2).
 pub fn harden() -> Result<(), Error> {
-    nix::sys::prctl::set_dumpable(false).map_err(Error::call("become undumpable"))
+    set_dumpable(false)
+}
+
+pub(crate) fn set_dumpable(to: bool) -> Result<(), Error> {
+    nix::sys::prctl::set_dumpable(to).map_err(Error::call("become undumpable"))
 }
 
 /// From now on exec grants nothing (man 2 PR_SET_NO_NEW_PRIVS).

@@ -15,6 +15,7 @@ mod evaluate;
 mod ioctl;
 mod rules;
 mod standing;
+mod waiting;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ use crate::syscall;
 
 use assemble::Verdict;
 pub use evaluate::{Action, Call};
+pub use waiting::{Admitted as WaitingCall, waiting};
 
 /// One instruction of classic BPF (`struct sock_filter`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

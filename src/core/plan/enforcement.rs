@@ -4,8 +4,9 @@
 use std::fmt;
 
 use super::lower::sockets;
+use super::namespaces::{Means, Obstacle};
 use crate::filter::{Sockets, StandIn};
-use crate::profile::{OnViolation, PathGrant, Ports, Profile, Signals};
+use crate::profile::{Isolation, OnViolation, PathGrant, Ports, Profile, Signals};
 
 /// What matters of the running kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct KernelFacts {
     pub landlock_abi: u8,
     /// Filters can be installed.
     pub seccomp: bool,
+    /// What a trial of namespaces led to, where the profile wants them.
+    pub namespaces: Result<Means, Obstacle>,
 }
 
 /// A protection that the profile requires and the kernel lacks.
@@ -21,7 +24,7 @@ pub struct KernelFacts {
 pub struct Missing {
     /// What is missing.
     pub protection: &'static str,
-    /// The first kernel that has it.
+    /// What has it: the first kernel, or a setting.
     pub since: &'static str,
 }
 
@@ -108,7 +111,15 @@ pub fn requirements(
         let is_required = !is_void && (rule.required_by)(&wanted);
         is_required.then(|| (rule.missing, rule.coverage(&wanted, kernel)))
     });
-    filters.into_iter().chain(rules)
+    let namespaces = (profile.isolation == Isolation::Namespaces).then(|| {
+        let coverage = match kernel.namespaces {
+            Ok(_) => Coverage::Kernel,
+            Err(_) => Coverage::Nobody,
+        };
+        let obstacle = kernel.namespaces.err();
+        (obstacle.unwrap_or(Obstacle::Forbidden).missing(), coverage)
+    });
+    filters.into_iter().chain(rules).chain(namespaces)
 }
 
 /// Who enforces what of a profile.

@@ -3,7 +3,7 @@
 use super::enforcement::share;
 use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
-    SandboxPlan, SeccompPlan, Step,
+    SandboxPlan, SeccompPlan, Step, namespaces,
 };
 use crate::escape::Escaped;
 use crate::filter::{Sockets, StandIn};
@@ -42,6 +42,18 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
             taken_over: Vec::new(),
         });
     }
+    let landlock = match profile.isolation {
+        Isolation::None => None,
+        Isolation::Process | Isolation::Namespaces => Some(landlock(profile, inputs)?),
+    };
+    let mut own_pid = None;
+    if let (Isolation::Namespaces, Some(landlock), Ok(means)) =
+        (profile.isolation, &landlock, inputs.kernel.namespaces)
+    {
+        let plan = namespaces::lower(profile, means, &landlock.grants)?;
+        steps.push(Step::Namespaces(plan));
+        own_pid = Some(namespaces::PLUGIN_PID);
+    }
     if let Some(path) = &profile.working_directory {
         steps.push(Step::WorkingDirectory((inputs.expand)(path)?));
     }
@@ -56,16 +68,16 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     steps.push(Step::Descriptors);
     steps.push(Step::Capabilities(profile.capabilities.clone()));
     steps.push(Step::NoNewPrivileges);
-    if profile.isolation == Isolation::None {
+    let Some(landlock) = landlock else {
         return Ok(SandboxPlan {
             steps,
             enforcement: Enforcement::None,
             taken_over: Vec::new(),
         });
-    }
-    let landlock = landlock(profile, inputs)?;
+    };
     let shares = share(profile, inputs.kernel);
-    let seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
+    let mut seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
+    seccomp.own_pid = own_pid;
     if inputs.kernel.landlock_abi > 0 {
         steps.push(Step::Landlock(landlock));
     }
@@ -198,6 +210,7 @@ fn seccomp(
         write_execute: profile.write_execute,
         stand_in,
         execute,
+        own_pid: None,
     }
 }
 

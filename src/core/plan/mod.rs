@@ -4,10 +4,13 @@
 mod enforcement;
 mod environment;
 mod lower;
+pub mod namespaces;
 
 pub use enforcement::{Coverage, Enforcement, KernelFacts, Missing, TakenOver, requirements};
 pub use environment::{Environment, is_loader_variable};
 pub use lower::{Inputs, lower};
+
+use namespaces::NamespacePlan;
 
 use crate::filter::{Sockets, StandIn};
 use crate::profile::OnViolation;
@@ -40,6 +43,15 @@ impl SandboxPlan {
         &self.taken_over
     }
 
+    /// The namespaces step, where there is one.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<&NamespacePlan> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Namespaces(plan) => Some(plan),
+            _ => None,
+        })
+    }
+
     /// The Landlock step, where there is one.
     #[must_use]
     pub fn landlock(&self) -> Option<&LandlockPlan> {
@@ -64,6 +76,9 @@ impl SandboxPlan {
 pub enum Step {
     /// Replace the environment; the names that the plugin will see.
     Environment(Vec<String>),
+    /// Enter namespaces with a root folder of what is granted; the launcher
+    /// stays outside and waits.
+    Namespaces(NamespacePlan),
     /// Change the working directory.
     WorkingDirectory(String),
     /// Start a session of the plugin's own, without a controlling terminal.
@@ -215,6 +230,8 @@ pub struct SeccompPlan {
     pub stand_in: StandIn,
     /// exec is left to Landlock's execute right, since the profile grants it.
     pub execute: bool,
+    /// The plugin's process id, where it is not the launcher's.
+    pub own_pid: Option<u32>,
 }
 
 #[cfg(test)]

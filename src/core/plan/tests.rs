@@ -1,5 +1,6 @@
 //! Which kernel enforces which profile, and who does it.
 
+use super::namespaces::Obstacle;
 use super::*;
 use crate::policy::Policy;
 use crate::profile::{RawProfile, builtin, resolve};
@@ -22,6 +23,7 @@ fn plan(profile: &str, landlock_abi: u8, seccomp: bool) -> SandboxPlan {
         kernel: KernelFacts {
             landlock_abi,
             seccomp,
+            namespaces: Err(Obstacle::Untried),
         },
         policy: Policy::Strict,
         environment: &Environment::default(),

@@ -224,6 +224,9 @@ pub struct Environment {
 pub enum Isolation {
     /// Landlock and seccomp.
     Process,
+    /// The same, in namespaces of its own with a root folder of what is
+    /// granted.
+    Namespaces,
     /// Neither.
     None,
 }
@@ -234,6 +237,7 @@ impl Isolation {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Namespaces => "namespaces",
             Self::None => "none",
         }
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use secure_exec::dry_run::{self, Inspection};
 use secure_exec::failure::{Failure, cure};
+use secure_exec::namespaces;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{Coverage, Enforcement, SandboxPlan, requirements};
 use secure_exec_core::policy::Policy;
@@ -142,7 +143,9 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             enforced.push("the system call filter (seccomp)".to_string());
         }
         enforced.push("no new privileges".into());
-        for (protection, coverage) in requirements(&listed.profile, probe::kernel()) {
+        for (protection, coverage) in
+            requirements(&listed.profile, namespaces::kernel(&listed.profile))
+        {
             match coverage {
                 Coverage::Kernel => enforced.push(protection.protection.to_string()),
                 Coverage::Filter(taken_over) => enforced.push(taken_over.to_string()),

@@ -72,6 +72,16 @@ impl Canaries {
         Ok(chosen)
     }
 
+    /// Makes sure that the file can still be opened, in another root folder.
+    pub(crate) fn recheck(&self) -> Result<(), Failure> {
+        match &self.file {
+            Some(path) if canary::open(path).is_err() => Err(Failure::own(
+                "no file canary can be opened in the plugin's root folder, so nothing would prove the file rules",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The controls that are proved, for the record.
     pub(crate) fn proves(&self) -> Vec<&'static str> {
         [

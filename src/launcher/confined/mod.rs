@@ -15,6 +15,7 @@ use secure_exec_sys::{capabilities, limits, process};
 use crate::audit::{AuditLog, AuditReceipt};
 use crate::authorized;
 use crate::failure::Failure;
+use crate::namespaces;
 use crate::prepared::{self, Prepared};
 
 /// What the steps before the domain really did.
@@ -47,6 +48,9 @@ pub struct Confined {
 /// # Errors
 /// A step failed, or a canary showed that the sandbox leaks.
 pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> {
+    let listed = prepared.examined.listed.clone();
+    let prepared = namespaces::enter(prepared)
+        .map_err(|failure| authorized::record_failure(&listed, failure, log, &|_| {}))?;
     let mut applied = Applied::default();
     carry_out(&prepared, &mut applied).map_err(|failure| {
         authorized::record_failure(&prepared.examined.listed, failure, log, &|_| {})
@@ -142,8 +146,8 @@ fn carry_out(prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> 
 fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {
     let failed = |error: secure_exec_sys::Error| Failure::own(error);
     match step {
-        // Part of the exec call, and of the two entries below.
-        Step::Environment(_) | Step::Landlock(_) | Step::Seccomp(_) => {}
+        // Entered already; part of the exec call; of the two entries below.
+        Step::Namespaces(_) | Step::Environment(_) | Step::Landlock(_) | Step::Seccomp(_) => {}
         Step::WorkingDirectory(path) => {
             process::change_directory(std::path::Path::new(path)).map_err(|error| {
                 let path = Escaped(path);

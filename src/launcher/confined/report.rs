@@ -2,6 +2,7 @@
 
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::plan::Enforcement;
+use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_core::profile::OnViolation;
 use serde_json::{Value, json};
 
@@ -100,11 +101,16 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
         .collect();
     // Root's processes are not counted against a limit (man 2 setrlimit).
     let uncounted = secure_exec_sys::process::user() == 0 && limits.contains_key("processes");
+    let mut proven = prepared.canaries.proves();
+    proven.extend(prepared.entered.iter().flat_map(|entered| &entered.proves));
     json!({
         "enforcement": plan.enforcement().name(),
         "missing": missing,
         "taken_over": taken_over,
         "absent_paths": prepared.absent,
+        "namespaces": plan.namespaces().map(NamespacePlan::kinds),
+        "mounts": prepared.entered.as_ref().map(|entered| &entered.mounts),
+        "network": plan.namespaces().map(NamespacePlan::network_name),
         "landlock": landlock,
         "seccomp": seccomp,
         "limits": limits,
@@ -115,7 +121,7 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
             "bounding_set_dropped": applied.capabilities.map(|reduced| reduced.bounding),
             "secure_bits_locked": applied.capabilities.map(|reduced| reduced.secure_bits),
         },
-        "proven": prepared.canaries.proves(),
+        "proven": proven,
         "interpreter": examined.interpreter.as_ref().map(|found| found.path.to_string_lossy()),
         "pinned_libraries": examined.libraries.len(),
     })

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use secure_exec_core::arch::Arch;
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::filter::{self, Action, Call, ExecRule, ExecTicket, Request};
+use secure_exec_core::plan::namespaces::{Means, Obstacle};
 use secure_exec_core::plan::{self, Environment, Inputs, KernelFacts, SandboxPlan, Step};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Isolation, Profile, RawProfile, builtin, expand, resolve};
@@ -70,7 +71,15 @@ fn planned(profile: &Profile, policy: Policy, abi: u8, switches: u8) {
     );
     let variable = |name: &str| (switches & 1 == 0).then(|| format!("/{name}"));
     let inputs = Inputs {
-        kernel: KernelFacts { landlock_abi: abi },
+        kernel: KernelFacts {
+            landlock_abi: abi,
+            seccomp: true,
+            namespaces: if switches & 8 == 0 {
+                Ok(Means::Privilege)
+            } else {
+                Err(Obstacle::Forbidden)
+            },
+        },
         policy,
         environment: &environment,
         superuser: switches & 2 != 0,

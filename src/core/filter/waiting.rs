@@ -1,0 +1,85 @@
+//! Filters for processes of the launcher's own that only wait: a handful of
+//! calls, and any other ends the process.
+
+use seccompiler::{SeccompCmpArgLen, SeccompCmpOp};
+
+use super::assemble::{ALLOW, KILL_PROCESS, Verdict, assemble};
+use super::checks::{Checks, Condition};
+use super::{FilterError, Instruction};
+use crate::arch::Arch;
+use crate::syscall;
+
+/// A call that is admitted, and the one value of its first argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its name. One that the architecture lacks is passed over.
+    pub name: &'static str,
+    /// Its first argument, where only one value will do.
+    pub first: Option<u32>,
+}
+
+/// Compiles a filter of these calls.
+///
+/// # Errors
+/// As [`super::compile`].
+pub fn waiting(arch: Arch, calls: &[Admitted]) -> Result<Vec<Instruction>, FilterError> {
+    let size = syscall::LAST_KNOWN as usize + 1;
+    let mut verdicts = vec![Verdict::Return(KILL_PROCESS); size];
+    let mut checks = Checks::new(arch);
+    for call in calls {
+        if !syscall::is_known(call.name) {
+            return Err(FilterError::UnknownName(call.name.to_string()));
+        }
+        let number = syscall::number(arch, call.name);
+        let slot = number.and_then(|number| verdicts.get_mut(number as usize));
+        let Some(slot) = slot else { continue };
+        *slot = match call.first {
+            None => Verdict::Return(ALLOW),
+            Some(value) => {
+                let rule = Condition {
+                    argument: 0,
+                    length: SeccompCmpArgLen::Dword,
+                    operator: SeccompCmpOp::Eq,
+                    value: value.into(),
+                };
+                Verdict::Check(checks.block(vec![vec![rule]], KILL_PROCESS)?)
+            }
+        };
+    }
+    assemble(arch, &verdicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::evaluate::{Action, Call, run};
+
+    #[test]
+    fn what_is_not_named_ends_the_process() {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let calls = [
+                Admitted {
+                    name: "write",
+                    first: None,
+                },
+                Admitted {
+                    name: "kill",
+                    first: Some(7),
+                },
+            ];
+            let program = waiting(arch, &calls).unwrap();
+            let verdict = |name: &str, first: u64| {
+                let number = syscall::number(arch, name).unwrap();
+                run(
+                    &program,
+                    &Call::native(arch, number, [first, 0, 0, 0, 0, 0]),
+                )
+            };
+            assert_eq!(verdict("write", 1), Action::Allow);
+            assert_eq!(verdict("kill", 7), Action::Allow);
+            assert_eq!(verdict("kill", 8), Action::KillProcess);
+            assert_eq!(verdict("openat", 7), Action::KillProcess);
+            assert_eq!(verdict("execveat", 7), Action::KillProcess);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `isolation: namespaces`: the launch divides into the launcher, which waits
+//! outside, the first process of the namespaces, which waits inside, and the
+//! one that becomes the plugin. [`crate::manual::namespaces`] says why.
+
+mod proof;
+mod root;
+mod trial;
+mod waiting;
+
+use std::path::PathBuf;
+
+use secure_exec_core::plan::namespaces::{Means, NamespacePlan, PLUGIN_PID, is_in_proc};
+use secure_exec_core::plan::{Grant, Step};
+use secure_exec_sys::children::{self, Held, Line};
+use secure_exec_sys::landlock::Rule;
+use secure_exec_sys::namespaces::{self, Ending, Identity, Side};
+use secure_exec_sys::{open, process};
+
+use crate::examined::Examined;
+use crate::failure::Failure;
+use crate::prepared::Prepared;
+use proof::Outside;
+use root::Place;
+
+pub use trial::kernel;
+
+/// Everything that entering needs.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    plan: NamespacePlan,
+    places: Vec<Place>,
+    outside: Outside,
+    /// Where the caller is, which is kept where the plugin has it too.
+    folder: Option<PathBuf>,
+    /// The plugin hears of its terminal's keys by itself.
+    same_session: bool,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    /// Each mount with its attributes.
+    pub(crate) mounts: Vec<String>,
+    /// What is known to hold.
+    pub(crate) proves: Vec<&'static str>,
+}
+
+/// Looks at what will be mounted, as far as the plan has namespaces; what has
+/// no rule, being `absent`, is not.
+///
+/// # Errors
+/// A standard stream is a folder; a path can't be examined.
+pub(crate) fn prepare(examined: &Examined, absent: &[String]) -> Result<Option<Ready>, Failure> {
+    let Some(plan) = examined.plan.namespaces() else {
+        return Ok(None);
+    };
+    refuse_folders()?;
+    let places = root::places(plan, examined, absent)?;
+    let steps = examined.plan.steps();
+    Ok(Some(Ready {
+        outside: Outside::look(plan, &places)?,
+        plan: plan.clone(),
+        places,
+        folder: std::env::current_dir().ok(),
+        same_session: !steps.iter().any(|step| matches!(step, Step::NewSession)),
+    }))
+}
+
+/// Enters the namespaces. It returns in the process that becomes the plugin,
+/// and, with an error, in the one that failed.
+///
+/// # Errors
+/// A call failed, or what was made is not what was planned.
+pub(crate) fn enter(mut prepared: Prepared) -> Result<Prepared, Failure> {
+    let Some(ready) = prepared.namespaces.take() else {
+        return Ok(prepared);
+    };
+    let identity = Identity::own();
+    let filtered = prepared.filter.is_some();
+    let held = Held::hold().map_err(Failure::own)?;
+    let line = Line::new().map_err(Failure::own)?;
+    let (means, own_network) = (ready.plan.means, ready.plan.own_network);
+    let divided = namespaces::divide(means, own_network, Ending::Signalled).map_err(|errno| {
+        let missing = namespaces::obstacle(errno).missing();
+        Failure::own(format!("the namespaces can't be made ({errno}): {missing}"))
+    })?;
+    if let Side::Parent(first) = divided {
+        // Its copies of image, secrets and exec call.
+        drop(prepared);
+        let never = waiting::outside(&held, &line.parent(), first, ready.same_session, filtered)?;
+        match never {}
+    }
+    children::end_with_parent().map_err(Failure::own)?;
+    let parent = line.child();
+    if parent.hear().is_none() {
+        // It has said why.
+        children::end(125);
+    }
+    let mounts =
+        root::build(&ready.plan, &ready.places, identity).map_err(|halted| halted.failure())?;
+    let gate = Line::new().map_err(Failure::own)?;
+    if let Side::Parent(plugin) = namespaces::fork().map_err(Failure::own)? {
+        let account = prepared.account.take();
+        drop(prepared);
+        let never = waiting::inside(parent, &gate.parent(), plugin, account.as_ref(), filtered)?;
+        match never {}
+    }
+    drop(parent);
+    if gate.child().hear().is_none() {
+        children::end(125);
+    }
+    held.release().map_err(Failure::own)?;
+    if let Some(folder) = &ready.folder {
+        // Where the plugin lacks it, it begins in the root folder.
+        let _absent = process::change_directory(folder);
+    }
+    let proves = ready.outside.compare(&ready.plan)?;
+    prepared.canaries.recheck()?;
+    admit_proc(&mut prepared)?;
+    prepared.entered = Some(Entered { mounts, proves });
+    Ok(prepared)
+}
+
+/// Whether the Landlock rule for a path has to wait until the plugin's own
+/// `/proc` is there.
+pub(crate) fn waits(examined: &Examined, grant: &Grant) -> bool {
+    examined.plan.namespaces().is_some() && is_in_proc(&grant.path)
+}
+
+fn admit_proc(prepared: &mut Prepared) -> Result<(), Failure> {
+    let (Some(plan), Some(domain)) = (prepared.examined.plan.landlock(), &prepared.domain) else {
+        return Ok(());
+    };
+    let waiting = |grant: &&Grant| waits(&prepared.examined, grant);
+    for grant in plan.grants.iter().filter(waiting) {
+        let opened = open::open_path(grant.path.as_ref());
+        match opened.and_then(|file| Rule::new(file, grant.kind)) {
+            Ok(rule) => domain.admit(&rule).map_err(Failure::own)?,
+            Err(_) if grant.optional => {}
+            Err(error) => {
+                crate::rules::unopened(
+                    grant,
+                    &error,
+                    prepared.examined.listed.policy,
+                    &|_: &str| {},
+                )?;
+                prepared.absent.push(grant.path.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Through an open folder of the host's a plugin would walk past its root.
+fn refuse_folders() -> Result<(), Failure> {
+    for (number, name) in [(0, "input"), (1, "output"), (2, "error")] {
+        if open::is_folder(number) {
+            return Err(Failure::own(format!(
+                "standard {name} is a folder, through which the plugin would leave its root\n\
+                 Redirect it from or to a file, or use 'isolation: process'."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The plugin is who it should be.
+fn is_plugin() -> bool {
+    process::id() == PLUGIN_PID && process::parent_id() == 1
+}
+
+/// How the namespaces are made, for records.
+pub(crate) const fn means_name(means: Means) -> &'static str {
+    match means {
+        Means::Privilege => "with the launcher's CAP_SYS_ADMIN",
+        Means::UserNamespace => "in a user namespace",
+    }
+}
