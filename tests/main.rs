@@ -18,6 +18,7 @@ mod audit;
 mod bad_input;
 mod hash;
 mod launch;
+mod namespaces;
 mod policy;
 mod profiles;
 mod spec;

@@ -207,10 +207,18 @@ fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
         obstacle: Obstacle::Powerless,
         why: error.to_string(),
     };
+    let private = |error: Error| match error.errno() {
+        // The root folder is no mount of its own.
+        Some(Errno::EINVAL) => Halted {
+            obstacle: Obstacle::NoRoot,
+            why: error.to_string(),
+        },
+        _ => mounting(error),
+    };
     if means == Means::UserNamespace {
         namespaces::keep_identity(identity).map_err(powerless)?;
     }
-    mount::make_private().map_err(mounting)?;
+    mount::make_private().map_err(private)?;
     namespaces::hide_host_name().map_err(powerless)
 }
 

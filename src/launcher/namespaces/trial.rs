@@ -41,15 +41,20 @@ fn trial(profile: &Profile) -> Result<Means, Obstacle> {
         }),
         Ok(Side::Parent(child)) => match children::wait_for(child) {
             Some(0) => Ok(plan.means),
-            Some(status) => {
-                let number = usize::try_from(status).unwrap_or(0);
-                Err(Obstacle::ALL
-                    .get(number)
-                    .copied()
-                    .unwrap_or(Obstacle::Forbidden))
-            }
+            Some(status) => Err(obstacle(status, plan.means)),
             None => Err(Obstacle::Forbidden),
         },
+    }
+}
+
+fn obstacle(status: i32, means: Means) -> Obstacle {
+    let known = usize::try_from(status)
+        .ok()
+        .and_then(|number| Obstacle::ALL.get(number));
+    match (known, means) {
+        // There is no user namespace that would lack power.
+        (Some(Obstacle::Powerless) | None, Means::Privilege) => Obstacle::Forbidden,
+        (known, _) => known.copied().unwrap_or(Obstacle::Forbidden),
     }
 }
 

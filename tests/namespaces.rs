@@ -1,0 +1,95 @@
+//! `isolation: namespaces`: what a plugin still sees, who waits for it, and
+//! what happens where namespaces can't be made.
+
+mod launch;
+mod processes;
+mod refused;
+mod view;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use crate::kit::{Host, Launch, Outcome, User, run};
+
+/// Both kinds of isolation, the one without namespaces first.
+const BOTH: [&str; 2] = ["process", "namespaces"];
+
+/// Installs a program under both kinds of isolation, as the plugins `process`
+/// and `namespaces`. `grants` is YAML of the profile.
+fn install(user: User, program: PathBuf, grants: &str) -> Host {
+    let mut host = Host::of(user);
+    for isolation in BOTH {
+        host.profile(isolation, &format!("isolation: {isolation}\n{grants}"));
+        host.install_copy(isolation, &program);
+        host.list(isolation, &[&format!("profile: {isolation}")]);
+    }
+    host
+}
+
+/// A launch that runs while the test looks at it.
+struct Running {
+    launcher: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(launch: Launch<'_>) -> Self {
+        let mut command = launch.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut launcher = command.spawn().unwrap();
+        Self {
+            stdin: launcher.stdin.take(),
+            stdout: BufReader::new(launcher.stdout.take().unwrap()),
+            launcher,
+        }
+    }
+
+    /// The next line of its standard output; empty at the end.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_string()
+    }
+
+    /// Launcher, first process of the namespaces, plugin.
+    fn processes(&self) -> [u32; 3] {
+        let launcher = self.launcher.id();
+        let first = child_of(launcher);
+        [launcher, first, child_of(first)]
+    }
+
+    /// Ends its standard input and waits.
+    fn finish(mut self) -> i32 {
+        drop(self.stdin.take());
+        self.launcher.wait().unwrap().code().unwrap()
+    }
+}
+
+fn child_of(parent: u32) -> u32 {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    std::fs::read_to_string(path)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+/// Runs a command of this host's machine.
+fn tool(words: &[&str]) -> Outcome {
+    let mut command = std::process::Command::new(words[0]);
+    command.args(&words[1..]);
+    run(command, b"")
+}
+
+/// Prints a word, and lives until its standard input ends.
+const WAITS: &str = r#"#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+    char byte;
+    puts("ready");
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0) {}
+    return 7;
+}"#;

@@ -1,0 +1,414 @@
+//! What a plugin sees.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{BOTH, Running, WAITS, install, tool};
+use crate::kit::{EVERYONE, Host, User, program};
+
+/// Calls stat(2) on each argument and prints 0 or the error's number.
+const STATS: &str = r#"#include <stdio.h>
+#include <errno.h>
+#include <sys/stat.h>
+int main(int n, char **a) {
+    struct stat found;
+    for (int i = 1; i < n; i++)
+        printf("%d ", stat(a[i], &found) ? errno : 0);
+    return 0;
+}"#;
+
+#[test]
+fn a_path_that_is_not_granted_does_not_exist() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(STATS), "");
+        let paths = [
+            "/etc/passwd",
+            "/root",
+            "/home",
+            "/usr/bin",
+            "/sys",
+            "/lib64",
+        ];
+        let seen = BOTH.map(|plugin| host.launch(plugin).args(paths).run().succeeded().stdout);
+        assert_eq!(seen, ["0 0 0 0 0 0 ", "2 2 2 2 2 0 "]);
+    }
+}
+
+#[test]
+fn the_root_folder_holds_what_is_granted_and_nothing_else() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(WAITS), "");
+        host.folder("in");
+        host.write("in/file", "x");
+        host.write("beside", "x");
+        let granted = host.path("in");
+        host.profile(
+            "namespaces",
+            &format!(
+                "isolation: namespaces\nfilesystem: {{ read: [{granted:?}], devices: [\"null\"] }}"
+            ),
+        );
+        let mut running = Running::start(host.launch("namespaces"));
+        assert_eq!(running.line(), "ready");
+        let [.., plugin] = running.processes();
+        let root = format!("/proc/{plugin}/root");
+        let mut found = BTreeSet::new();
+        collect(Path::new(&root), Path::new(&root), &mut found);
+        let above: BTreeSet<String> = granted
+            .ancestors()
+            .skip(1)
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
+        let known = [
+            "/dev/null",
+            "/etc/ld.so.cache",
+            "/etc/localtime",
+            "/proc",
+            "/usr/share/zoneinfo",
+            "/usr/lib/locale",
+        ];
+        let libraries = ["/lib", "/usr/lib", "/usr/local/lib"];
+        for path in &found {
+            let expected = known.contains(&path.as_str())
+                || Path::new(path).starts_with(&granted)
+                || above.contains(path)
+                || ["/dev", "/etc", "/usr", "/usr/share", "/usr/local"].contains(&path.as_str())
+                || libraries.iter().any(|folder| path.starts_with(folder))
+                || path.starts_with("/dev/") && is_default_device(path)
+                || path == "/etc/ld-musl-x86_64.path";
+            assert!(expected, "{path} in {found:#?}");
+        }
+        assert!(found.contains(&granted.join("file").to_string_lossy().into_owned()));
+        assert!(!found.contains(&host.path("beside").to_string_lossy().into_owned()));
+        assert_eq!(running.finish(), 7);
+    }
+}
+
+fn is_default_device(path: &str) -> bool {
+    ["null", "zero", "full", "random", "urandom"]
+        .iter()
+        .any(|name| path == format!("/dev/{name}"))
+}
+
+/// Everything below a folder, but for what lies in the system's own folders
+/// and in `/proc`.
+fn collect(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let path = Path::new("/").join(entry.path().strip_prefix(root).unwrap());
+        let shown = path.to_string_lossy().into_owned();
+        found.insert(shown.clone());
+        let is_system = shown == "/proc"
+            || shown.ends_with("linux-gnu")
+            || shown.starts_with("/lib64")
+            || shown.starts_with("/usr/lib64")
+            || shown == "/usr/share/zoneinfo"
+            || shown == "/usr/lib/locale";
+        if entry.file_type().unwrap().is_dir() && !is_system {
+            collect(root, &entry.path(), found);
+        }
+    }
+}
+
+/// The numbers in `/proc`, and whether `/proc/1` can be looked into.
+const PROCESSES: &str = r#"#include <stdio.h>
+#include <dirent.h>
+#include <unistd.h>
+int main(void) {
+    DIR *folder = opendir("/proc");
+    struct dirent *entry;
+    int count = 0, other = 0;
+    while (folder && (entry = readdir(folder))) {
+        int number;
+        if (sscanf(entry->d_name, "%d", &number) == 1) {
+            count++;
+            other += number != getpid();
+        }
+    }
+    printf("%d %d %d\n", count > 1, other > 0, access("/proc/1/status", F_OK) == 0);
+    return 0;
+}"#;
+
+#[test]
+fn no_other_process_is_to_be_seen() {
+    for user in EVERYONE {
+        let grants = "filesystem: { read: [/proc] }";
+        let host = install(user, program::static_c(PROCESSES), grants);
+        let seen = BOTH.map(|plugin| host.launch(plugin).run().succeeded().stdout);
+        assert_eq!(seen, ["1 1 1\n", "0 0 0\n"]);
+    }
+}
+
+#[test]
+fn process_id_and_host_name_are_the_plugins_own() {
+    let source = r#"#include <stdio.h>
+    #include <unistd.h>
+    #include <sys/utsname.h>
+    int main(void) {
+        struct utsname names;
+        uname(&names);
+        printf("%d %d %s", getpid(), getppid(), names.nodename);
+        return 0;
+    }"#;
+    for user in EVERYONE {
+        let host = install(user, program::static_c(source), "");
+        let outcome = host.launch("process").run().succeeded();
+        assert!(outcome.stdout.ends_with(&*nix_host_name()), "{outcome:?}");
+        host.launch("namespaces")
+            .run()
+            .succeeded()
+            .prints("2 1 plugin");
+    }
+}
+
+fn nix_host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    format!(" {}", name.trim())
+}
+
+#[test]
+fn without_a_network_grant_there_is_a_loopback_device_that_is_down() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(WAITS), "");
+        let mut running = Running::start(host.launch("namespaces"));
+        assert_eq!(running.line(), "ready");
+        let [.., plugin] = running.processes();
+        let space = format!("--net=/proc/{plugin}/ns/net");
+        let links = tool(&["nsenter", &space, "ip", "-o", "link"]).succeeded();
+        assert_eq!(links.stdout.lines().count(), 1, "{links:?}");
+        assert!(links.stdout.starts_with("1: lo: <LOOPBACK> "), "{links:?}");
+        assert_eq!(running.finish(), 7);
+    }
+}
+
+#[test]
+fn with_a_network_grant_the_network_is_the_hosts_and_the_record_says_so() {
+    let source = r#"#include <stdlib.h>
+    #include <sys/socket.h>
+    #include <arpa/inet.h>
+    int main(int n, char **a) {
+        struct sockaddr_in to = { AF_INET, htons(atoi(a[1])), { htonl(0x7f000001) } };
+        return connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&to, sizeof to) ? 1 : 0;
+    }"#;
+    for user in EVERYONE {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let grants = format!("network: {{ tcp: {{ connect: [{port}] }} }}");
+        let host = install(user, program::static_c(source), &grants);
+        host.launch("namespaces")
+            .arg(port.to_string())
+            .run()
+            .succeeded();
+        let sandbox = &host.record("sandbox_applied")["sandbox"];
+        assert_eq!(sandbox["network"], "host");
+        let kinds = sandbox["namespaces"].as_array().unwrap();
+        assert!(!kinds.contains(&"network".into()), "{sandbox}");
+    }
+}
+
+#[test]
+fn shared_memory_of_outsiders_is_not_there() {
+    let source = r#"#include <stdio.h>
+    #include <stdlib.h>
+    #include <errno.h>
+    #include <sys/ipc.h>
+    #include <sys/shm.h>
+    int main(int n, char **a) {
+        int id = shmget(strtol(a[1], 0, 0), 0, 0);
+        printf("%d", id < 0 ? errno : 0);
+        return 0;
+    }"#;
+    let made = tool(&["ipcmk", "--shmem", "4096", "--mode", "0666"]).succeeded();
+    let id = made.stdout.rsplit(' ').next().unwrap().trim().to_string();
+    let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let mut rows = table.lines().map(|row| row.split_whitespace());
+    let key = rows
+        .find_map(|mut row| {
+            let key = row.next()?;
+            (row.next()? == id).then(|| key.to_string())
+        })
+        .unwrap();
+    let grants = "syscalls: { allow: [shmget] }";
+    let seen = EVERYONE.map(|user| {
+        let host = install(user, program::static_c(source), grants);
+        BOTH.map(|plugin| host.launch(plugin).arg(&key).run().stdout)
+    });
+    tool(&["ipcrm", "--shmem-id", &id]).succeeded();
+    for seen in seen {
+        assert_eq!(seen, ["0", "2"]);
+    }
+}
+
+/// Writes a file, and maps it to be executed.
+const MAPS: &str = r#"#include <stdio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <sys/mman.h>
+int main(int n, char **a) {
+    int file = open(a[1], O_RDWR | O_CREAT | O_TRUNC, 0700);
+    if (file < 0 || write(file, "\xc3", 1) != 1) return 1;
+    void *mapped = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    printf("%d", mapped == MAP_FAILED ? errno : 0);
+    return 0;
+}"#;
+
+#[test]
+fn what_a_plugin_writes_can_be_read_outside_but_not_mapped_to_be_executed() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(MAPS), "");
+        let folder = host.folder("out");
+        for isolation in BOTH {
+            let grants = format!("isolation: {isolation}\nfilesystem: {{ write: [{folder:?}] }}");
+            host.profile(isolation, &grants);
+        }
+        let seen = BOTH.map(|plugin| {
+            let launch = host.launch(plugin).arg(folder.join(plugin));
+            launch.run().succeeded().stdout
+        });
+        assert_eq!(seen, ["0", "1"]);
+        assert_eq!(std::fs::read(folder.join("namespaces")).unwrap(), b"\xc3");
+    }
+}
+
+#[test]
+fn a_symbolic_link_that_leads_outside_dangles() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(STATS), "");
+        let folder = host.folder("in");
+        let target = host.write("secret", "x");
+        std::os::unix::fs::symlink(&target, folder.join("link")).unwrap();
+        for isolation in BOTH {
+            let grants = format!("isolation: {isolation}\nfilesystem: {{ read: [{folder:?}] }}");
+            host.profile(isolation, &grants);
+        }
+        let seen = BOTH.map(|plugin| {
+            let launch = host.launch(plugin).arg(folder.join("link"));
+            launch.run().succeeded().stdout
+        });
+        assert_eq!(seen, ["0 ", "2 "]);
+    }
+}
+
+#[test]
+fn a_granted_path_behind_a_symbolic_link_is_where_it_was() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(STATS), "");
+        let folder = host.folder("in");
+        host.folder("elsewhere");
+        host.write("elsewhere/file", "x");
+        let link = folder.join("link");
+        std::os::unix::fs::symlink("../elsewhere", &link).unwrap();
+        let grants =
+            format!("isolation: namespaces\nfilesystem: {{ read: [{folder:?}, {link:?}] }}");
+        host.profile("namespaces", &grants);
+        host.launch("namespaces")
+            .arg(link.join("file"))
+            .run()
+            .succeeded()
+            .prints("0 ");
+    }
+}
+
+/// The attributes of the mounts at each argument: r(ead-only), s (nosuid),
+/// d (nodev), x (noexec).
+const ATTRIBUTES: &str = r#"#include <stdio.h>
+#include <sys/statvfs.h>
+int main(int n, char **a) {
+    for (int i = 1; i < n; i++) {
+        struct statvfs found;
+        if (statvfs(a[i], &found)) return 1;
+        unsigned long f = found.f_flag;
+        printf("%s%s%s%s ", f & 1 ? "r" : "", f & 2 ? "s" : "", f & 4 ? "d" : "", f & 8 ? "x" : "");
+    }
+    return 0;
+}"#;
+
+#[test]
+fn what_is_mounted_in_a_granted_folder_is_restricted_with_it() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(ATTRIBUTES), "");
+        let (read, write) = (host.folder("read"), host.folder("write"));
+        let inner = [host.folder("read/inner"), host.folder("write/inner")];
+        for isolation in BOTH {
+            let grants = format!(
+                "isolation: {isolation}\nfilesystem: {{ read: [{read:?}], write: [{write:?}] }}"
+            );
+            host.profile(isolation, &grants);
+        }
+        let mount = "for folder; do [ \"$folder\" = -- ] && break; mount -t tmpfs none \"$folder\"; shift; done; shift; exec \"$@\"";
+        let seen = BOTH.map(|plugin| {
+            let mut words = vec!["unshare".to_string(), "-m".into(), "sh".into(), "-c".into()];
+            words.extend([mount.to_string(), "sh".into()]);
+            words.extend(inner.iter().map(|path| path.to_string_lossy().into_owned()));
+            words.push("--".into());
+            if user == User::Ordinary {
+                let id = crate::kit::ORDINARY.to_string();
+                let become_it = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
+                words.extend(become_it.map(String::from));
+            }
+            let launch = host.launch(plugin).under(words);
+            let launch = launch.args([&read, &inner[0], &write, &inner[1]]);
+            let mut command = launch.command();
+            std::os::unix::process::CommandExt::uid(&mut command, 0);
+            std::os::unix::process::CommandExt::gid(&mut command, 0);
+            crate::kit::run(command, b"").succeeded().stdout
+        });
+        assert!(!seen[0].contains('x'), "{seen:?}");
+        assert_eq!(seen[1], "rsd rsd sdx sdx ");
+    }
+}
+
+#[test]
+fn all_of_the_file_system_can_be_granted() {
+    for user in EVERYONE {
+        let grants = "filesystem: { read: [/] }";
+        let host = install(user, program::static_c(STATS), grants);
+        host.launch("namespaces")
+            .args(["/etc/passwd", "/proc/self/status", "/proc/1/status"])
+            .run()
+            .succeeded()
+            .prints("0 0 2 ");
+    }
+}
+
+#[test]
+fn a_socket_of_the_plugins_own_can_be_connected_to_from_outside() {
+    let source = r#"#include <stdio.h>
+    #include <string.h>
+    #include <unistd.h>
+    #include <sys/socket.h>
+    #include <sys/un.h>
+    int main(int n, char **a) {
+        struct sockaddr_un own = { AF_UNIX };
+        strcpy(own.sun_path, a[1]);
+        int server = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (bind(server, (void *)&own, sizeof own) || listen(server, 1)) return 1;
+        puts("ready");
+        fflush(stdout);
+        return write(accept(server, 0, 0), "hello", 5) != 5;
+    }"#;
+    let host = Host::of(User::Ordinary);
+    let runtime = host.folder("run");
+    let mut host = host;
+    host.profile(
+        "p",
+        "isolation: namespaces\nfilesystem: { write: [\"{runtime_dir}\"] }\nnetwork: { unix: { bind: [\"{runtime_dir}\"] } }",
+    );
+    host.install_copy("p", program::static_c(source));
+    host.list("p", &["profile: p"]);
+    std::fs::set_permissions(
+        &runtime,
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    let socket = runtime.join("secure-exec/p/socket");
+    let launch = host.launch("p").env("XDG_RUNTIME_DIR", &runtime);
+    let mut running = Running::start(launch.arg(&socket));
+    assert_eq!(running.line(), "ready");
+    let mut client = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut client, &mut text).unwrap();
+    assert_eq!(text, "hello");
+    assert_eq!(running.finish(), 0);
+}
