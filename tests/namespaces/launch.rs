@@ -109,7 +109,10 @@ fn scripts_run_with_their_interpreter() {
     for user in EVERYONE {
         let mut host = Host::of(user);
         host.profile("p", "isolation: namespaces");
-        host.install_sh("p", "echo \"$1 $$\"; exit 5");
+        host.install_sh(
+            "p",
+            "echo \"$1 $$\"; echo lost > /dev/null || exit 6; exit 5",
+        );
         host.list("p", &["profile: p"]);
         let outcome = host.launch("p").arg("hello").run();
         assert_eq!(
@@ -271,4 +274,23 @@ fn a_capability_that_is_kept_is_one_of_the_system() {
         .run()
         .succeeded()
         .prints("CapEff:\t0000000000000400\n");
+}
+
+#[test]
+fn a_program_that_the_kernel_refuses_is_reported_from_inside() {
+    for user in EVERYONE {
+        let mut host = install(user, program::static_c(WAITS), "");
+        let mut bytes = std::fs::read(program::static_c(WAITS)).unwrap();
+        // No program headers (`e_phnum`): the kernel finds nothing to load.
+        bytes[56..58].fill(0);
+        host.install("broken", bytes);
+        host.list("broken", &["profile: namespaces"]);
+        let ready = host.write("ready", "");
+        let launch = host.launch("broken").option("--ready-fd").option("9");
+        let outcome = crate::kit::run(with_ready(&launch.command(), &ready), b"");
+        outcome.refused(126).says("could not be executed");
+        let told: Value = serde_json::from_str(&std::fs::read_to_string(&ready).unwrap()).unwrap();
+        assert_eq!(told["exit_status"], 126);
+        assert_eq!(host.record("plugin_exited")["result"], "blocked");
+    }
 }

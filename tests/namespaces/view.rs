@@ -272,6 +272,33 @@ fn what_a_plugin_writes_can_be_read_outside_but_not_mapped_to_be_executed() {
 }
 
 #[test]
+fn the_mode_of_a_file_that_is_only_read_can_not_be_changed_through_its_descriptor() {
+    let source = r#"#include <stdio.h>
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <sys/stat.h>
+    int main(int n, char **a) {
+        printf("%d", fchmod(open(a[1], O_RDONLY), 0600) ? errno : 0);
+        return 0;
+    }"#;
+    // Root is refused that in any case.
+    let host = install(User::Ordinary, program::static_c(source), "");
+    let (read, write) = (host.write("read", "x"), host.folder("write"));
+    for isolation in BOTH {
+        let grants = format!(
+            "isolation: {isolation}\nfilesystem: {{ read: [{read:?}], write: [{write:?}] }}"
+        );
+        host.profile(isolation, &grants);
+    }
+    let seen = BOTH.map(|plugin| {
+        let launch = host.launch(plugin).arg(&read);
+        launch.run().succeeded().stdout
+    });
+    // EROFS.
+    assert_eq!(seen, ["0", "30"]);
+}
+
+#[test]
 fn a_symbolic_link_that_leads_outside_dangles() {
     for user in EVERYONE {
         let host = install(user, program::static_c(STATS), "");
@@ -388,9 +415,8 @@ fn a_socket_of_the_plugins_own_can_be_connected_to_from_outside() {
         fflush(stdout);
         return write(accept(server, 0, 0), "hello", 5) != 5;
     }"#;
-    let host = Host::of(User::Ordinary);
+    let mut host = Host::of(User::Ordinary);
     let runtime = host.folder("run");
-    let mut host = host;
     host.profile(
         "p",
         "isolation: namespaces\nfilesystem: { write: [\"{runtime_dir}\"] }\nnetwork: { unix: { bind: [\"{runtime_dir}\"] } }",

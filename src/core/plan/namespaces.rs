@@ -317,6 +317,9 @@ fn is_above(path: &str, place: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Environment, Inputs, KernelFacts, SandboxPlan, Step};
+    use crate::policy::Policy;
+    use crate::profile::{RawProfile, builtin, resolve};
 
     fn grant(kind: GrantKind, path: &str) -> Grant {
         Grant {
@@ -382,6 +385,88 @@ mod tests {
         assert!(!only(&[grant(GrantKind::Read, "/")]));
         assert!(!proc(&[grant(GrantKind::Read, "/proc")]).writable);
         assert!(proc(&[grant(GrantKind::Write, "/proc/self")]).writable);
+    }
+
+    fn plan(yaml: &str, namespaces: Result<Means, Obstacle>) -> Result<SandboxPlan, String> {
+        let lookup = |name: &str| {
+            let text = builtin::source(name)?;
+            Some(RawProfile::parse(text.as_bytes(), name))
+        };
+        let raw = RawProfile::parse(yaml.as_bytes(), "p").unwrap();
+        let profile = resolve(&raw, "p", &lookup).unwrap();
+        let inputs = Inputs {
+            kernel: KernelFacts {
+                landlock_abi: 7,
+                namespaces,
+            },
+            policy: Policy::Permissive,
+            environment: &Environment::default(),
+            superuser: false,
+            expand: &|path| Ok(path.to_string()),
+            libraries_pinned: false,
+        };
+        crate::plan::lower(&profile, &inputs)
+    }
+
+    const ALL: &str = "isolation: namespaces\nworking_directory: /\nuser: nobody\nprocesses: { new_session: true }";
+
+    #[test]
+    fn namespaces_come_first_and_the_filter_last() {
+        let plan = plan(ALL, Ok(Means::Privilege)).unwrap();
+        let order: Vec<&str> = plan
+            .steps()
+            .iter()
+            .map(|step| match step {
+                Step::Environment(_) => "environment",
+                Step::Namespaces(_) => "namespaces",
+                Step::WorkingDirectory(_) => "folder",
+                Step::NewSession => "session",
+                Step::Umask(_) => "umask",
+                Step::Limits(_) => "limits",
+                Step::User(_) => "user",
+                Step::Capabilities(_) => "capabilities",
+                Step::Descriptors => "descriptors",
+                Step::NoNewPrivileges => "no_new_privs",
+                Step::Landlock(_) => "landlock",
+                Step::Seccomp(_) => "seccomp",
+            })
+            .collect();
+        let expected = "environment namespaces folder session umask limits user descriptors \
+                        capabilities no_new_privs landlock seccomp";
+        assert_eq!(order.join(" "), expected);
+        assert_eq!(plan.seccomp().unwrap().own_pid, Some(PLUGIN_PID));
+    }
+
+    #[test]
+    fn what_can_not_be_made_is_missing_and_not_planned() {
+        let plan = plan("isolation: namespaces", Err(Obstacle::NoRoom)).unwrap();
+        assert!(plan.namespaces().is_none() && plan.landlock().is_some());
+        assert_eq!(plan.seccomp().unwrap().own_pid, None);
+        let missing = plan.enforcement().missing();
+        assert_eq!(missing, [Obstacle::NoRoom.missing()]);
+    }
+
+    #[test]
+    fn a_network_is_shared_exactly_where_something_of_it_is_granted() {
+        for (grant, own) in [
+            ("{}", true),
+            ("{ unix: { bind: [/run/p] } }", true),
+            ("{ tcp: { connect: [443] } }", false),
+            ("{ tcp: { bind: \"*\" } }", false),
+            ("{ udp: true }", false),
+            ("{ netlink: true }", false),
+            ("{ unix: { abstract: true } }", false),
+        ] {
+            let yaml = format!("isolation: namespaces\nnetwork: {grant}");
+            let plan = plan(&yaml, Ok(Means::UserNamespace)).unwrap();
+            assert_eq!(plan.namespaces().unwrap().own_network, own, "{grant}");
+        }
+    }
+
+    #[test]
+    fn a_user_namespace_gives_no_power_over_the_system() {
+        let refused = plan(ALL, Ok(Means::UserNamespace)).unwrap_err();
+        assert!(refused.starts_with("'user' with"), "{refused}");
     }
 
     #[test]

@@ -1,0 +1,66 @@
+//! How `isolation: namespaces` is made, and why in this way.
+//!
+//! ```text
+//! launcher ──clone──▶ first process (pid 1) ──fork──▶ plugin (pid 2)
+//!  outside             inside: makes the root          inside: carries out the
+//!  waits, passes       folder, then waits and          rest of the plan, and
+//!  signals on          collects what ends              becomes the plugin
+//! ```
+//!
+//! **Trial.** Whether namespaces can be made is asked of the kernel: a process
+//! that is thrown away makes them all, with an empty root folder
+//! ([`trial`](crate::namespaces::trial)). So strict refuses before the decision
+//! is recorded, permissive knows that it has to do without, and a limit, a
+//! security module, a masked `/proc` and a chroot each have their own sentence.
+//! It costs about a millisecond, and only where a profile asks for it.
+//!
+//! **Order.** Namespaces, id maps, private mounts, host name; the granted paths
+//! cloned, restricted and placed in an empty file system; `/proc`; the exchange of
+//! roots, after which the old one is detached; fork; then the plan's other steps
+//! in the order they always have: folder, session, umask, limits, user,
+//! descriptors, capabilities, `no_new_privs`, Landlock, filter, exec. Limits and
+//! the filter are the plugin's alone.
+//!
+//! **User namespace.** Only for a launcher without `CAP_SYS_ADMIN`. There the
+//! caller stays who it is and is the only user; the capabilities that the namespace
+//! brings are dropped before exec, with the bounding set. A launcher that has
+//! `CAP_SYS_ADMIN` makes the others with it and drops it likewise: a user namespace
+//! would take nothing more from the plugin, since user id 0 owns root's files in it
+//! too, and `user` and `capabilities.keep` would mean something else.
+//!
+//! **First process.** The plugin is never process 1: the kernel ignores signals
+//! without a handler to that one, so that `SIGTERM` and `abort` would do nothing. The
+//! launcher's own code is, until the plugin ends; with it ends all that the plugin left
+//! behind. It runs as the plugin's user, cannot be traced or looked at (not
+//! dumpable, outside of the plugin's Landlock domain, hidden by `hidepid`), has two
+//! descriptors, no capability, and a filter of nine calls. The plugin does not go
+//! on before that is so.
+//!
+//! **Launcher.** It keeps one descriptor, the pipe on which it passes signals on; it
+//! closes the standard streams too, since a copy of them would keep a reader waiting
+//! after the plugin closed its own. Its filter has seven calls, of which `kill` is
+//! for itself alone. It gives up both before the first process begins.
+//! The pipe also tells the first process that the launcher is gone; the kernel's
+//! parent-death signal does so where it can't read.
+//!
+//! **Signals.** TERM, INT, HUP, QUIT, USR1, USR2, WINCH, CONT and TSTP are passed on. What
+//! a terminal sends goes to the whole group, in which the plugin is, unless the
+//! profile has `new_session`: it is not passed on a second time. With TSTP the
+//! launcher stops itself, too. A signal that a host sends to the whole group reaches
+//! the plugin twice.
+//!
+//! **Mounts.** `open_tree`, `mount_setattr` and `move_mount` restrict a copy with all
+//! that is mounted below it before anybody can reach it. A descriptor that was
+//! opened outside can't be mounted inside, so paths are opened again and compared
+//! by device and inode with what was opened before. Landlock's rules are for inodes,
+//! so those made outside hold inside; rules for `/proc` are made when the plugin's own
+//! is there. What lies behind a symbolic link is mounted at the path as
+//! written, or, where the link itself is to be seen, at the path behind it.
+//!
+//! **Network.** A network namespace is made exactly where the profile grants neither TCP,
+//! UDP nor netlink, nor abstract sockets, which belong to one too. Otherwise the
+//! network is the host's, within what Landlock and the filter admit.
+//!
+//! **Proof.** Before Landlock: the plugin's process id and its parent's, each namespace
+//! compared with the launcher's, a path that has to be gone. Afterwards the same
+//! canaries as ever.
