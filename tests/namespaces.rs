@@ -8,7 +8,7 @@ mod view;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::kit::{Host, Launch, Outcome, User, run};
 
@@ -36,7 +36,10 @@ struct Running {
 
 impl Running {
     fn start(launch: Launch<'_>) -> Self {
-        let mut command = launch.command();
+        Self::of(launch.command())
+    }
+
+    fn of(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut launcher = command.spawn().unwrap();
         Self {
@@ -78,7 +81,7 @@ fn child_of(parent: u32) -> u32 {
 
 /// Runs a command of this host's machine.
 fn tool(words: &[&str]) -> Outcome {
-    let mut command = std::process::Command::new(words[0]);
+    let mut command = Command::new(words[0]);
     command.args(&words[1..]);
     run(command, b"")
 }

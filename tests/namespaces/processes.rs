@@ -103,6 +103,35 @@ fn signals_reach_a_plugin_of_another_user_too() {
 }
 
 #[test]
+fn a_key_of_the_terminal_reaches_the_plugin_once() {
+    let host = install(User::Ordinary, program::static_c(PRINTS_SIGNALS), "");
+    let launch = host.launch("namespaces").command();
+    let words = std::iter::once(launch.get_program()).chain(launch.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    // script(1) runs it on a terminal of its own.
+    let mut command = host.command("script");
+    command.args([
+        "-q",
+        "-e",
+        "-c",
+        &format!("exec {}", words.join(" ")),
+        "/dev/null",
+    ]);
+    let mut running = Running::of(command);
+    assert_eq!(running.line(), "ready");
+    let launcher = super::child_of(running.launcher.id());
+    let keys = running.stdin.as_mut().unwrap();
+    std::io::Write::write_all(keys, b"\x03").unwrap();
+    // The terminal echoes the key.
+    assert_eq!(running.line(), "^C2");
+    send(launcher, Signal::SIGUSR1);
+    assert_eq!(running.line(), "10");
+    send(launcher, Signal::SIGTERM);
+    assert_eq!(running.line(), "15");
+    assert_eq!(running.finish(), 3);
+}
+
+#[test]
 fn a_launcher_that_is_asked_to_stop_stops_and_goes_on_with_its_plugin() {
     let host = install(User::Ordinary, program::static_c(PRINTS_SIGNALS), "");
     let mut running = Running::start(host.launch("namespaces"));
