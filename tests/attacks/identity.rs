@@ -65,6 +65,21 @@ fn a_writer_between_hashing_and_exec_ends_an_in_place_launch() {
 }
 
 #[test]
+fn a_writer_is_seen_and_kept_out_in_namespaces_too() {
+    for user in EVERYONE {
+        let more = ["image: in-place", "profile: { isolation: namespaces }"];
+        let host = listed(unlisted(user, 0), &more);
+        let outcome = strike(&host, BEFORE_DOMAIN, &knock(&host, "p"), &host.launch("p"));
+        outcome.refused_after("open for writing: EAGAIN\n");
+
+        let host = listed(unlisted(user, 0), &more);
+        let outcome = strike(&host, BEFORE_EXEC, &knock(&host, "p"), &host.launch("p"));
+        let outcome = outcome.succeeded().prints("verified\n");
+        assert_eq!(outcome.stderr, "open for writing: EAGAIN\n");
+    }
+}
+
+#[test]
 fn a_writer_right_before_an_in_place_exec_is_kept_out() {
     for user in EVERYONE {
         let host = host_in_place(user);

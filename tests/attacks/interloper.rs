@@ -53,15 +53,21 @@ int main(int n, char **a) {
     int status, signal = 0;
     waitpid(child, &status, 0);
     ptrace(PTRACE_SETOPTIONS, child, 0,
-           PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+           PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL |
+           PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK);
+    // A launch may divide: whichever of its processes makes the call.
+    pid_t stopped = child;
     for (;;) {
-        ptrace(PTRACE_SYSCALL, child, 0, signal);
+        ptrace(PTRACE_SYSCALL, stopped, 0, signal);
         signal = 0;
-        if (waitpid(child, &status, 0) < 0) return 97;
-        if (!WIFSTOPPED(status)) break;
+        if ((stopped = waitpid(-1, &status, __WALL)) < 0) return 97;
+        if (!WIFSTOPPED(status)) {
+            if (stopped == child) break;
+            continue;
+        }
         if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
             struct ptrace_syscall_info info = {0};
-            ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info);
+            ptrace(PTRACE_GET_SYSCALL_INFO, stopped, sizeof info, &info);
             if (info.op != PTRACE_SYSCALL_INFO_ENTRY || (long)info.entry.nr != call) continue;
             seen++;
             if (count && seen != count) continue;
@@ -75,11 +81,13 @@ int main(int n, char **a) {
             waitpid(shell, &how, 0);
             if (how) { fprintf(stderr, "the strike failed: %x\n", how); kill(child, SIGKILL); return 99; }
             if (count) {
-                ptrace(PTRACE_DETACH, child, 0, 0);
+                ptrace(PTRACE_DETACH, stopped, 0, 0);
+                call = -1;
+                if (stopped != child) continue;
                 waitpid(child, &status, 0);
                 break;
             }
-        } else if (status >> 16 == 0) {
+        } else if (status >> 16 == 0 && WSTOPSIG(status) != SIGSTOP) {
             signal = WSTOPSIG(status);
         }
     }
