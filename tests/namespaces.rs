@@ -2,6 +2,7 @@
 //! what happens where namespaces can't be made.
 
 mod launch;
+mod mounts;
 mod processes;
 mod refused;
 mod view;
@@ -85,6 +86,17 @@ fn tool(words: &[&str]) -> Outcome {
     command.args(&words[1..]);
     run(command, b"")
 }
+
+/// Calls stat(2) on each argument and prints 0 or the error's number.
+const STATS: &str = r#"#include <stdio.h>
+#include <errno.h>
+#include <sys/stat.h>
+int main(int n, char **a) {
+    struct stat found;
+    for (int i = 1; i < n; i++)
+        printf("%d ", stat(a[i], &found) ? errno : 0);
+    return 0;
+}"#;
 
 /// Prints a word, and lives until its standard input ends.
 const WAITS: &str = r#"#include <stdio.h>

@@ -97,7 +97,8 @@ pub struct Launch {
     /// 128 random bits in hexadecimal digits, the same in all records of one
     /// launch.
     pub launch_id: String,
-    /// Process id of the launcher, and so of the plugin.
+    /// Process id of the launcher, and so of the plugin, unless that has
+    /// namespaces of its own: there it is the one that waits for it.
     pub pid: u32,
     /// Process id of the host.
     pub ppid: u32,

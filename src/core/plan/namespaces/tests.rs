@@ -1,0 +1,163 @@
+//! Lowering to namespaces.
+
+use super::*;
+use crate::plan::{Environment, Inputs, KernelFacts, SandboxPlan, Step};
+use crate::policy::Policy;
+use crate::profile::{RawProfile, builtin, resolve};
+
+fn grant(kind: GrantKind, path: &str) -> Grant {
+    Grant {
+        path: path.into(),
+        optional: false,
+        kind,
+    }
+}
+
+fn shown(grants: &[Grant]) -> Vec<String> {
+    let show = |mount: Mount| {
+        let covered = if mount.covered { " covered" } else { "" };
+        format!("{} {}{covered}", mount.path, mount.attributes.words())
+    };
+    mounts(grants).into_iter().map(show).collect()
+}
+
+#[test]
+fn what_is_read_can_not_be_written_and_data_can_not_be_executed() {
+    let grants = [
+        grant(GrantKind::Read, "/usr/lib64/"),
+        grant(GrantKind::Read, "/usr/share/zoneinfo"),
+        grant(GrantKind::Device, "/dev/null"),
+    ];
+    assert_eq!(
+        shown(&grants),
+        [
+            "/dev/null ro,nosuid,noexec",
+            "/usr/lib64 ro,nosuid,nodev",
+            "/usr/share/zoneinfo ro,nosuid,nodev,noexec",
+        ]
+    );
+}
+
+#[test]
+fn a_grant_below_another_takes_nothing_from_it() {
+    let grants = [
+        grant(GrantKind::Write, "/srv/out"),
+        grant(GrantKind::Read, "/srv/out/settings"),
+        grant(GrantKind::Execute, "/srv/out/bin"),
+        grant(GrantKind::Read, "/srv"),
+        grant(GrantKind::Read, "/srv-other"),
+    ];
+    assert_eq!(
+        shown(&grants),
+        [
+            "/srv ro,nosuid,nodev",
+            "/srv/out rw,nosuid,nodev,noexec",
+            "/srv/out/bin rw,nosuid,nodev",
+            "/srv/out/settings rw,nosuid,nodev,noexec covered",
+            "/srv-other ro,nosuid,nodev",
+        ]
+    );
+}
+
+#[test]
+fn proc_shows_the_system_only_where_a_grant_asks() {
+    let only = |grants: &[Grant]| proc(grants).only_processes;
+    assert!(only(&[]));
+    assert!(only(&[grant(GrantKind::Read, "/proc/self/status")]));
+    assert!(!only(&[grant(GrantKind::Read, "/proc/meminfo")]));
+    assert!(!only(&[grant(GrantKind::Read, "/proc")]));
+    assert!(!only(&[grant(GrantKind::Read, "/")]));
+    assert!(!proc(&[grant(GrantKind::Read, "/proc")]).writable);
+    assert!(proc(&[grant(GrantKind::Write, "/proc/self")]).writable);
+}
+
+fn plan(yaml: &str, namespaces: Result<Means, Obstacle>) -> Result<SandboxPlan, String> {
+    let lookup = |name: &str| {
+        let text = builtin::source(name)?;
+        Some(RawProfile::parse(text.as_bytes(), name))
+    };
+    let raw = RawProfile::parse(yaml.as_bytes(), "p").unwrap();
+    let profile = resolve(&raw, "p", &lookup).unwrap();
+    let inputs = Inputs {
+        kernel: KernelFacts {
+            landlock_abi: 7,
+            seccomp: true,
+            namespaces,
+        },
+        policy: Policy::Permissive,
+        environment: &Environment::default(),
+        superuser: false,
+        expand: &|path| Ok(path.to_string()),
+        libraries_pinned: false,
+    };
+    crate::plan::lower(&profile, &inputs)
+}
+
+const ALL: &str =
+    "isolation: namespaces\nworking_directory: /\nuser: nobody\nprocesses: { new_session: true }";
+
+#[test]
+fn namespaces_come_first_and_the_filter_last() {
+    let plan = plan(ALL, Ok(Means::Privilege)).unwrap();
+    let order: Vec<&str> = plan
+        .steps()
+        .iter()
+        .map(|step| match step {
+            Step::Environment(_) => "environment",
+            Step::Namespaces(_) => "namespaces",
+            Step::WorkingDirectory(_) => "folder",
+            Step::NewSession => "session",
+            Step::Umask(_) => "umask",
+            Step::Limits(_) => "limits",
+            Step::User(_) => "user",
+            Step::Capabilities(_) => "capabilities",
+            Step::Descriptors => "descriptors",
+            Step::NoNewPrivileges => "no_new_privs",
+            Step::Landlock(_) => "landlock",
+            Step::Seccomp(_) => "seccomp",
+        })
+        .collect();
+    let expected = "environment namespaces folder session umask limits user descriptors \
+                    capabilities no_new_privs landlock seccomp";
+    assert_eq!(order.join(" "), expected);
+    assert_eq!(plan.seccomp().unwrap().own_pid, Some(PLUGIN_PID));
+}
+
+#[test]
+fn what_can_not_be_made_is_missing_and_not_planned() {
+    let plan = plan("isolation: namespaces", Err(Obstacle::NoRoom)).unwrap();
+    assert!(plan.namespaces().is_none() && plan.landlock().is_some());
+    assert_eq!(plan.seccomp().unwrap().own_pid, None);
+    let missing = plan.enforcement().missing();
+    assert_eq!(missing, [Obstacle::NoRoom.missing()]);
+}
+
+#[test]
+fn a_network_is_shared_exactly_where_something_of_it_is_granted() {
+    for (grant, own) in [
+        ("{}", true),
+        ("{ unix: { bind: [/run/p] } }", true),
+        ("{ tcp: { connect: [443] } }", false),
+        ("{ tcp: { bind: \"*\" } }", false),
+        ("{ udp: true }", false),
+        ("{ netlink: true }", false),
+        ("{ unix: { abstract: true } }", false),
+    ] {
+        let yaml = format!("isolation: namespaces\nnetwork: {grant}");
+        let plan = plan(&yaml, Ok(Means::UserNamespace)).unwrap();
+        assert_eq!(plan.namespaces().unwrap().own_network, own, "{grant}");
+    }
+}
+
+#[test]
+fn a_user_namespace_gives_no_power_over_the_system() {
+    let refused = plan(ALL, Ok(Means::UserNamespace)).unwrap_err();
+    assert!(refused.starts_with("'user' with"), "{refused}");
+}
+
+#[test]
+fn every_obstacle_has_a_number_of_its_own() {
+    for (number, obstacle) in Obstacle::ALL.into_iter().enumerate() {
+        assert_eq!(obstacle as usize, number);
+    }
+}
