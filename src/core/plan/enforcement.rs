@@ -117,7 +117,7 @@ pub fn requirements(
             Err(_) => Coverage::Nobody,
         };
         let obstacle = kernel.namespaces.err();
-        (obstacle.unwrap_or(Obstacle::Forbidden).missing(), coverage)
+        (obstacle.unwrap_or(Obstacle::Untried).missing(), coverage)
     });
     filters.into_iter().chain(rules).chain(namespaces)
 }
