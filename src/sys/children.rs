@@ -2,7 +2,7 @@
 //! parent to child, and the child's end. The loops that use it run under a
 //! filter of a few calls ([`secure_exec_core::filter::waiting`]).
 
-use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
@@ -170,12 +170,20 @@ impl Speaking {
         let _gone = nix::unistd::write(&self.0, &[byte]);
     }
 
+    /// By the one system call: the standard library makes others when it is
+    /// built for tests.
+    fn close(self) {
+        let number = self.0.into_raw_fd();
+        // SAFETY: the descriptor was this value's alone, which is gone.
+        unsafe { libc::close(number) };
+    }
+
     /// Closes all descriptors but this one.
     ///
     /// # Errors
     /// As close_range(2).
     pub fn close_others(&self) -> Result<(), Errno> {
-        close_all_but(self.0.as_raw_fd(), self.0.as_raw_fd())
+        close_all_but([self.0.as_raw_fd()])
     }
 }
 
@@ -190,6 +198,16 @@ impl Hearing {
                 Err(Errno::EINTR) => {}
                 Ok(_) | Err(_) => return None,
             }
+        }
+    }
+
+    /// Waits for a byte after which the parent's end is closed, too.
+    #[must_use]
+    pub fn hear_last(&self) -> Option<u8> {
+        let byte = self.hear()?;
+        match self.hear() {
+            None => Some(byte),
+            Some(_) => None,
         }
     }
 }
@@ -232,13 +250,18 @@ impl Watch {
         })
     }
 
-    /// Closes all descriptors but the two.
+    /// Closes all descriptors but the two, and last the one by which it says
+    /// this byte.
     ///
     /// # Errors
     /// As close_range(2).
-    pub fn close_others(&self) -> Result<(), Errno> {
-        let (one, other) = (self.children.as_raw_fd(), self.parent.as_raw_fd());
-        close_all_but(one.min(other), one.max(other))
+    pub fn close_others(&self, last: Speaking, byte: u8) -> Result<(), Errno> {
+        let mut kept = [&self.children, &self.parent, &last.0].map(AsRawFd::as_raw_fd);
+        kept.sort_unstable();
+        close_all_but(kept)?;
+        last.say(byte);
+        last.close();
+        Ok(())
     }
 
     /// Waits for news. Allocates nothing.
@@ -321,23 +344,21 @@ pub fn end(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Closes every descriptor but the two.
-fn close_all_but(low: RawFd, high: RawFd) -> Result<(), Errno> {
-    let last = libc::c_uint::MAX;
-    let (low, high) = (low.unsigned_abs(), high.unsigned_abs());
-    for (from, to) in [
-        (0, low.wrapping_sub(1)),
-        (low.saturating_add(1), high.wrapping_sub(1)),
-        (high.saturating_add(1), last),
-    ] {
-        // An empty range; before descriptor 0 it wraps.
-        if from > to || (from == 0 && to == last) {
-            continue;
+/// Closes every descriptor but these, which are in order.
+fn close_all_but<const N: usize>(kept: [RawFd; N]) -> Result<(), Errno> {
+    let mut from = 0;
+    for one in kept.map(RawFd::unsigned_abs) {
+        if let Some(to) = one.checked_sub(1).filter(|to| from <= *to) {
+            close_range(from, to)?;
         }
-        // SAFETY: the caller never uses what it closes: it waits, with these
-        // two, and ends by `end`.
-        let answer = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
-        Errno::result(answer)?;
+        from = one.saturating_add(1);
     }
-    Ok(())
+    close_range(from, libc::c_uint::MAX)
+}
+
+fn close_range(from: libc::c_uint, to: libc::c_uint) -> Result<(), Errno> {
+    // SAFETY: the caller never uses what it closes: it waits, with what it
+    // keeps, and ends by `end`.
+    let answer = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+    Errno::result(answer).map(drop)
 }

@@ -33,7 +33,7 @@
 //! launcher's own code is, until the plugin ends; with it ends all that the plugin left
 //! behind. It runs as the plugin's user, cannot be traced or looked at (not
 //! dumpable, outside of the plugin's Landlock domain, hidden by `hidepid`), has two
-//! descriptors, no capability, and a filter of nine calls. The plugin does not go
+//! descriptors, no capability, and a filter of ten calls. The plugin does not go
 //! on before that is so.
 //!
 //! **Launcher.** It keeps one descriptor, the pipe on which it passes signals on; it

@@ -102,11 +102,11 @@ pub(crate) fn enter(mut prepared: Prepared) -> Result<Prepared, Failure> {
     if let Side::Parent(plugin) = namespaces::fork().map_err(Failure::own)? {
         let account = prepared.account.take();
         drop(prepared);
-        let never = waiting::inside(parent, &gate.parent(), plugin, account.as_ref(), filtered)?;
+        let never = waiting::inside(parent, gate.parent(), plugin, account.as_ref(), filtered)?;
         match never {}
     }
     drop(parent);
-    if gate.child().hear().is_none() {
+    if gate.child().hear_last().is_none() {
         children::end(125);
     }
     held.release().map_err(Failure::own)?;

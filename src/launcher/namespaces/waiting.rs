@@ -62,7 +62,7 @@ pub(super) fn outside(
 /// and ends when the plugin or the launcher does, with all that is left.
 pub(super) fn inside(
     parent: Hearing,
-    gate: &Speaking,
+    gate: Speaking,
     plugin: i32,
     account: Option<&Account>,
     filtered: bool,
@@ -85,14 +85,14 @@ pub(super) fn inside(
         any("read"),
         any("write"),
         any("wait4"),
+        any("close"),
         any("close_range"),
         any("restart_syscall"),
         only("kill", PLUGIN_PID),
         any("exit_group"),
     ];
     give_up(filtered.then_some(&calls))?;
-    gate.say(BEGIN);
-    if watch.close_others().is_err() {
+    if watch.close_others(gate, BEGIN).is_err() {
         children::end(125);
     }
     loop {
