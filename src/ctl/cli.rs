@@ -68,6 +68,7 @@ impl Common {
         })?;
         if let Some(folder) = &self.profile_dir {
             settings.profile_folder.clone_from(folder);
+            settings.profiles_by_caller = false;
         }
         Ok(settings)
     }

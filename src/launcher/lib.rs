@@ -22,6 +22,7 @@ pub mod listed;
 pub mod namespaces;
 pub mod opened;
 pub mod prepared;
+pub mod profiles;
 pub mod rehearsal;
 mod rules;
 pub mod settings;

@@ -1,21 +1,19 @@
 //! First stage: whitelist, entry, policy, profile.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::located::{LocatedError, located};
+use secure_exec_core::located::located;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{
-    self, Isolation, OnViolation, Profile, ProfileError, RawProfile, builtin,
-};
+use secure_exec_core::profile::{Isolation, OnViolation, Profile};
 use secure_exec_core::violation::Violation;
-use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
+use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
 
 use crate::failure::Failure;
+use crate::profiles::Profiles;
 use crate::settings::Settings;
 use crate::state;
 use crate::trust::{self, Finding};
@@ -94,7 +92,7 @@ pub fn look_up(
     let mut findings = settings.insecure.clone();
     findings.extend(loaded.findings.clone());
 
-    let profiles = Profiles::new(&settings.profile_folder);
+    let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
     findings.extend(profiles.findings.into_inner());
     if profile.isolation == Isolation::None && !demanded.allow_unconfined {
@@ -229,35 +227,65 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     })
 }
 
+/// The name, without `.yaml`, of the file in a whitelist folder that has the
+/// settings for plugins which no other file lists.
+pub const FOLDER_SETTINGS: &str = ".settings";
+
 /// A folder holds one file a plugin, so a lookup reads one file however many
-/// there are.
+/// there are; of a plugin without one, the folder's own.
 fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
-    let nothing = |findings| Loaded {
-        whitelist: Whitelist::default(),
-        path: folder.to_path_buf(),
-        digest: digest::sha256(b"").to_string(),
-        folder: folder.to_path_buf(),
-        findings,
-    };
-    let Ok(name) = PluginName::new(plugin) else {
-        return Ok(nothing(Vec::new()));
-    };
-    let path = folder.join(format!("{name}.yaml"));
-    let loaded = match trust::read(&path) {
-        Ok(loaded) => loaded,
-        Err(error) if error.is_not_found() => return Ok(nothing(Vec::new())),
-        Err(error) => return Err(Failure::own(format!("the whitelist {error}"))),
+    let named = PluginName::new(plugin).ok();
+    let named = named.filter(|name| name.as_str() != FOLDER_SETTINGS);
+    if let Some(name) = named
+        && let Some(found) = load_file_of(folder, name.as_str())?
+    {
+        let (loaded, path) = found;
+        let shown = path.to_string_lossy();
+        let whitelist = Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str());
+        return Ok(of_folder(
+            folder,
+            whitelist.map_err(Failure::own)?,
+            &loaded,
+            &path,
+        ));
+    }
+    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS)? else {
+        return Ok(Loaded {
+            whitelist: Whitelist::default(),
+            path: folder.to_path_buf(),
+            digest: digest::sha256(b"").to_string(),
+            folder: folder.to_path_buf(),
+            findings: Vec::new(),
+        });
     };
     let shown = path.to_string_lossy();
-    let whitelist =
-        Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str()).map_err(Failure::own)?;
-    Ok(Loaded {
+    let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
+    if let Some(entry) = whitelist.entries.first() {
+        let why = "this file has the settings of the folder; a plugin has a file of its own name";
+        let text = std::str::from_utf8(&loaded.bytes).unwrap_or_default();
+        let error = located(text, &shown, entry.line, entry.column, why.into());
+        return Err(Failure::own(error));
+    }
+    Ok(of_folder(folder, whitelist, &loaded, &path))
+}
+
+fn load_file_of(folder: &Path, name: &str) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
+    let path = folder.join(format!("{name}.yaml"));
+    match trust::read(&path) {
+        Ok(loaded) => Ok(Some((loaded, path))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(Failure::own(format!("the whitelist {error}"))),
+    }
+}
+
+fn of_folder(folder: &Path, whitelist: Whitelist, loaded: &trust::Loaded, path: &Path) -> Loaded {
+    Loaded {
         whitelist,
-        path,
+        path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder.to_path_buf(),
-        findings: loaded.finding.into_iter().collect(),
-    })
+        findings: loaded.finding.clone().into_iter().collect(),
+    }
 }
 
 /// The folder that a file lies in.
@@ -313,184 +341,4 @@ fn of_whitelist(
         found.extend(state::check_serial(folder, path, serial)?);
     }
     Ok(found)
-}
-
-/// Where profiles come from: the machine's folder, then the program itself.
-pub struct Profiles<'a> {
-    /// The machine's folder.
-    folder: &'a Path,
-    /// Files that others can write.
-    pub findings: RefCell<Vec<Finding>>,
-}
-
-impl<'a> Profiles<'a> {
-    /// The profiles of a machine that has its own in `folder`.
-    #[must_use]
-    pub const fn new(folder: &'a Path) -> Self {
-        Self {
-            folder,
-            findings: RefCell::new(Vec::new()),
-        }
-    }
-
-    /// The profile of a launch: the entry's own, else the caller's, else the
-    /// machine's, else `default`. What the whitelist pins, the caller can't
-    /// replace under strict.
-    fn choose(
-        &self,
-        settings: &Settings,
-        entry: Option<&Entry>,
-        policy: Policy,
-    ) -> Result<Profile, Failure> {
-        let outside = settings.profile.as_deref();
-        match entry.and_then(|entry| entry.profile.as_ref()) {
-            Some(pinned) => {
-                let same = matches!((pinned, outside), (ProfileRef::Named(name), Some(other)) if name == other);
-                if outside.is_some() && !same && policy == Policy::Strict {
-                    return Err(Failure::own(
-                        "the whitelist entry has a profile of its own, and under strict no other can replace it\n\
-                         Leave --profile and SECURE_EXEC_PROFILE away, or change the entry.",
-                    ));
-                }
-                match (pinned, outside) {
-                    (_, Some(name)) if !same => self.by_name_or_file(name),
-                    (ProfileRef::Named(name), _) => self.by_name(name),
-                    (ProfileRef::Inline(raw), _) => {
-                        let name = raw.name().unwrap_or("inline");
-                        self.resolve(raw, name).map_err(Failure::own)
-                    }
-                }
-            }
-            None => {
-                let of_machine = settings.default_profile.as_deref();
-                self.by_name_or_file(outside.or(of_machine).unwrap_or("default"))
-            }
-        }
-    }
-
-    /// A profile by its name.
-    ///
-    /// # Errors
-    /// It is unknown or has a mistake.
-    pub fn by_name(&self, name: &str) -> Result<Profile, Failure> {
-        let raw = self.raw(name).map_err(Failure::own)?;
-        let raw = raw.ok_or_else(|| Failure::own(ProfileError::Unknown(name.to_string())))?;
-        self.resolve(&raw, name)
-            .map_err(|error| misstated(&error, name))
-    }
-
-    /// A profile by its name, or by the path of its file, which has a `/`.
-    ///
-    /// # Errors
-    /// As [`Profiles::by_name`].
-    pub fn by_name_or_file(&self, name: &str) -> Result<Profile, Failure> {
-        if !name.contains('/') {
-            return self.by_name(name);
-        }
-        let raw = self.file(Path::new(name))?;
-        let stem = Path::new(name)
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let own = raw.name().unwrap_or(&stem).to_string();
-        self.resolve(&raw, &own)
-            .map_err(|error| misstated(&error, name))
-    }
-
-    /// Composes a profile with what it extends.
-    ///
-    /// # Errors
-    /// As [`profile::resolve`].
-    pub fn resolve(&self, raw: &RawProfile, name: &str) -> Result<Profile, ProfileError> {
-        profile::resolve(raw, name, &|name| self.raw(name).transpose())
-    }
-
-    fn raw(&self, name: &str) -> Result<Option<RawProfile>, LocatedError> {
-        if PluginName::new(name).is_err() {
-            return Ok(None);
-        }
-        let path = self.folder.join(format!("{name}.yaml"));
-        match trust::read(&path) {
-            Ok(loaded) => self.parsed(loaded, &path).map(Some),
-            Err(error) if error.is_not_found() => builtin::raw(name).transpose().map_err(|error| {
-                let file = format!("the built-in profile '{name}'");
-                located("", &file, 0, 0, error.to_string())
-            }),
-            Err(error) => Err(located("", &path.to_string_lossy(), 0, 0, error.what())),
-        }
-    }
-
-    fn file(&self, path: &Path) -> Result<RawProfile, Failure> {
-        let loaded = trust::read(path).map_err(|error| {
-            let cure = error.cure("Name another, by its name or the path of its file.");
-            Failure::own(format!("the profile {error}\n{cure}"))
-        })?;
-        self.parsed(loaded, path).map_err(Failure::own)
-    }
-
-    fn parsed(&self, loaded: trust::Loaded, path: &Path) -> Result<RawProfile, LocatedError> {
-        self.findings.borrow_mut().extend(loaded.finding);
-        RawProfile::parse(&loaded.bytes, &path.to_string_lossy())
-    }
-}
-
-/// A launch composes values and no longer knows their places; the tool does.
-fn misstated(error: &ProfileError, name: &str) -> Failure {
-    match error {
-        ProfileError::Invalid(..) => Failure::own(format!(
-            "{error}\n'secure-execctl profile check {}' shows where.",
-            Escaped(name)
-        )),
-        _ => Failure::own(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The profile of an entry that names `pinned`, if that.
-    fn chosen(pinned: Option<&str>, caller: Option<&str>, machine: Option<&str>) -> Option<String> {
-        let profile = pinned.map(|name| format!("    profile: {name}\n"));
-        let text = format!(
-            "version: 1\nplugins:\n  - name: p\n    path: p\n{}",
-            profile.unwrap_or_default()
-        );
-        let whitelist = Whitelist::parse(text.as_bytes(), "w").unwrap();
-        let settings = Settings {
-            whitelist: "w".into(),
-            policy: Policy::Strict,
-            profile: caller.map(String::from),
-            default_profile: machine.map(String::from),
-            profile_folder: "/nonexistent".into(),
-            audit_log: None,
-            plugin_root: None,
-            state_folder: None,
-            config: None,
-            insecure: Vec::new(),
-        };
-        let profiles = Profiles::new(&settings.profile_folder);
-        let found = profiles.choose(&settings, whitelist.find("p"), Policy::Strict);
-        found.map(|profile| profile.name).ok()
-    }
-
-    #[test]
-    fn the_machines_profile_is_for_entries_without_one() {
-        assert_eq!(chosen(None, None, Some("node")).unwrap(), "node");
-        assert_eq!(
-            chosen(Some("python"), None, Some("node")).unwrap(),
-            "python"
-        );
-        assert_eq!(chosen(None, Some("jvm"), Some("node")).unwrap(), "jvm");
-        assert_eq!(chosen(None, None, None).unwrap(), "default");
-    }
-
-    #[test]
-    fn a_caller_does_not_replace_the_entrys_profile_under_strict() {
-        assert_eq!(chosen(Some("python"), Some("unconfined"), None), None);
-        assert_eq!(
-            chosen(Some("python"), Some("python"), None).unwrap(),
-            "python"
-        );
-    }
 }

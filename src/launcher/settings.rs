@@ -19,7 +19,7 @@ const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
 /// The configuration file, where nothing names another. It may be absent.
 const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
 /// Profiles that add to the built-in ones and override them.
-const DEFAULT_PROFILES: &str = "/etc/secure-exec/profiles.d";
+pub(crate) const DEFAULT_PROFILES: &str = "/etc/secure-exec/profiles.d";
 
 /// The settings of one launch.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Settings {
     pub default_profile: Option<String>,
     /// Folder of profiles.
     pub profile_folder: PathBuf,
+    /// It is named by a configuration that the caller chose.
+    pub profiles_by_caller: bool,
     /// The audit log; `None` where no place for it is known.
     pub audit_log: Option<PathBuf>,
     /// Where relative plugin paths begin, if not where the whitelist says.
@@ -55,7 +57,11 @@ impl Settings {
     /// policy name.
     pub fn merge(typed: &Arguments) -> Result<Self, Failure> {
         let mut insecure = Vec::new();
-        let (config, config_path) = load_config(typed, &mut insecure)?;
+        let named = typed
+            .config
+            .clone()
+            .or_else(|| environment("SECURE_EXEC_CONFIG").map(PathBuf::from));
+        let (config, config_path) = load_config(named.as_deref(), &mut insecure)?;
         let path = |given: &Option<PathBuf>, variable: &str, configured: &Option<String>| {
             given
                 .clone()
@@ -86,6 +92,7 @@ impl Settings {
                 .clone()
                 .unwrap_or_else(|| DEFAULT_PROFILES.into())
                 .into(),
+            profiles_by_caller: named.is_some() && config.profile_dir.is_some(),
             audit_log,
             plugin_root: path(
                 &typed.plugin_root,
@@ -100,15 +107,11 @@ impl Settings {
 }
 
 fn load_config(
-    typed: &Arguments,
+    named: Option<&Path>,
     insecure: &mut Vec<Finding>,
 ) -> Result<(Config, Option<PathBuf>), Failure> {
-    let named = typed
-        .config
-        .clone()
-        .or_else(|| environment("SECURE_EXEC_CONFIG").map(PathBuf::from));
-    let path = named.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
-    let loaded = match trust::read(&path) {
+    let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
+    let loaded = match trust::read(path) {
         Ok(loaded) => loaded,
         Err(error) if named.is_none() && error.is_not_found() => {
             return Ok((Config::default(), None));
@@ -120,7 +123,7 @@ fn load_config(
     };
     insecure.extend(loaded.finding);
     let config = Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)?;
-    Ok((config, Some(path)))
+    Ok((config, Some(path.to_path_buf())))
 }
 
 /// A `SECURE_EXEC_*` variable; an empty one counts as unset.

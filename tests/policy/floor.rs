@@ -199,3 +199,54 @@ fn a_whitelists_root_is_not_moved_from_outside() {
         moved.run().succeeded().prints("ran\n");
     }
 }
+
+#[test]
+fn a_whitelist_folder_has_a_floor_for_what_it_does_not_list() {
+    for user in EVERYONE {
+        let host = host(user);
+        let folder = host.folder("list.d");
+        let plugin = host.path("plugins/p");
+        let launch = || {
+            let launch = host.launch(&plugin).whitelist(&folder);
+            launch.policy("permissive").run()
+        };
+        launch().succeeded().says("plugin_not_whitelisted");
+        let settings = "version: 1\nsettings: { policy: strict }\n";
+        host.write("list.d/.settings.yaml", settings);
+        launch().refused(126).says("not found in whitelist");
+        let listed = host.launch(".settings").whitelist(&folder).run();
+        listed.refused(126).says("not found in whitelist");
+        let entry = "plugins: [{ name: p, path: ../plugins/p }]\n";
+        host.write("list.d/.settings.yaml", &format!("{settings}{entry}"));
+        launch().refused(125).says(".settings.yaml:3:19: ");
+    }
+}
+
+#[test]
+fn a_configuration_of_the_callers_does_not_say_what_a_profiles_name_means() {
+    for user in EVERYONE {
+        let host = with(user, "profile: python");
+        host.profile("python", "environment: { set: { WIDENED: \"yes\" } }");
+        let refused = host.launch("p").run().refused(125);
+        refused
+            .says("profiles.d/python.yaml: ")
+            .says("a name of its own");
+        host.launch("p").policy("permissive").run().prints("yes\n");
+        let host = with(user, "profile: own");
+        host.profile("own", "environment: { set: { WIDENED: \"added\" } }");
+        host.launch("p").run().succeeded().prints("added\n");
+        host.profile("default", "environment: { set: { WIDENED: \"yes\" } }");
+        host.launch("p")
+            .run()
+            .refused(125)
+            .says("profiles.d/default.yaml: ");
+    }
+}
+
+/// A host whose plugin prints a variable that no shipped profile sets.
+fn with(user: User, entry: &str) -> Host {
+    let mut host = Host::of(user);
+    host.install_sh("p", "echo \"$WIDENED\"");
+    host.list("p", &[entry]);
+    host
+}

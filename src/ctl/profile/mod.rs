@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use secure_exec::failure::Failure;
-use secure_exec::listed::Profiles;
+use secure_exec::profiles::Profiles;
 use secure_exec::settings::Settings;
 use secure_exec::trust;
 use secure_exec_core::escape::Escaped;
@@ -34,7 +34,7 @@ pub(crate) fn run(common: &Common, command: Profile, screen: Screen) -> Result<E
 
 /// Profiles as the launcher finds them.
 fn profiles(settings: &Settings) -> Profiles<'_> {
-    Profiles::new(&settings.profile_folder)
+    Profiles::new(settings, settings.policy)
 }
 
 /// Where a profile's text comes from.

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use secure_exec::dry_run;
 use secure_exec::failure::{Failure, cure};
-use secure_exec::listed::{self, Loaded, Profiles};
+use secure_exec::listed::{self, Loaded};
+use secure_exec::profiles::Profiles;
 use secure_exec::settings::Settings;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
@@ -31,7 +32,7 @@ pub(crate) fn run(settings: &Settings, add: &Add, screen: Screen) -> Result<Exit
         ));
     }
     if let Some(name) = &add.profile {
-        Profiles::new(&settings.profile_folder).by_name(name)?;
+        Profiles::new(settings, settings.policy).by_name(name)?;
     }
     let names = add
         .files

@@ -61,10 +61,12 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Loaded {
 
 /// The names that a whitelist folder has files for.
 fn names(folder: &Path) -> Result<Vec<String>, Failure> {
-    names_in(folder).map_err(|error| {
+    let mut names = names_in(folder).map_err(|error| {
         let shown = folder.to_string_lossy();
         Failure::own(format!("the whitelist '{}': {error}", Escaped(&shown)))
-    })
+    })?;
+    names.retain(|name| name != listed::FOLDER_SETTINGS);
+    Ok(names)
 }
 
 /// The file that has the entry of a plugin.
