@@ -101,6 +101,33 @@ fn a_granted_path_behind_a_symbolic_link_is_where_it_was() {
     }
 }
 
+#[test]
+fn a_link_that_a_plugin_planted_brings_nothing_into_its_root() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(STATS), "");
+        let folder = host.folder("out");
+        host.folder("secret");
+        host.write("secret/file", "x");
+        let link = folder.join("link");
+        std::os::unix::fs::symlink("../secret", &link).unwrap();
+        for isolation in BOTH {
+            let grants = format!(
+                "isolation: {isolation}\nfilesystem: {{ write: [{folder:?}], read: [{link:?}] }}"
+            );
+            host.profile(isolation, &grants);
+        }
+        host.launch("namespaces")
+            .run()
+            .refused(125)
+            .says("leads out of it");
+        let seen = BOTH.map(|plugin| {
+            let launch = host.launch(plugin).policy("permissive");
+            launch.arg(link.join("file")).run().succeeded().stdout
+        });
+        assert_eq!(seen, ["0 ", "2 "]);
+    }
+}
+
 /// The attributes of the mounts at each argument: r(ead-only), s (nosuid),
 /// d (nodev), x (noexec).
 const ATTRIBUTES: &str = r#"#include <stdio.h>
