@@ -32,6 +32,9 @@
 //! | calls of i386 and x32 | | `kernel::calls_of_other_abis_*` |
 //! | namespaces, keys, shared memory | CVE-2024-42318 (Landlock) | `kernel::kernel_features_*` |
 //! | memory written, then executed | | `kernel::memory_is_never_*`, `kernel::a_program_gets_no_writable_code_*` |
+//!
+//! `suite` tries some 370 of them one by one, each in a process and an arena
+//! of its own.
 
 mod descriptors;
 mod environment;
@@ -45,6 +48,7 @@ mod paths;
 mod planted;
 mod processes;
 mod sockets;
+mod suite;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};

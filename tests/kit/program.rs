@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds a dynamic C program.
@@ -11,6 +11,26 @@ pub(crate) fn c(source: &str) -> PathBuf {
         let mut command = Command::new("gcc");
         command.args(["-O1", "-Wall", "-Wno-unused-result", "-pthread", "-o"]);
         command.arg(out).arg(text);
+        command
+    })
+}
+
+/// Builds a dynamic C program of all the C files in a folder.
+pub(crate) fn c_folder(folder: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let is = |file: &PathBuf, extension: &str| file.extension().is_some_and(|e| e == extension);
+    files.retain(|file| is(file, "c") || is(file, "h"));
+    files.sort();
+    let texts = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap());
+    let texts: String = texts.collect();
+    built("c", &texts, |_, out| {
+        let mut command = Command::new("gcc");
+        command.args(["-O1", "-Wall", "-Wno-unused-result", "-pthread", "-o"]);
+        command.arg(out);
+        command.args(files.iter().filter(|file| is(file, "c")));
         command
     })
 }

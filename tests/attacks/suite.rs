@@ -1,0 +1,199 @@
+//! Every attack of the suite (`suite/*.c`) works without a sandbox, and is
+//! refused under `default` with one folder to read and one to write. What is
+//! not refused stands here by name, with the paragraph of SECURITY.md that
+//! says so. Honest work goes on.
+
+pub(crate) mod stage;
+
+use crate::kit::{EVERYONE, User};
+use stage::{Answer, Case, Stage};
+
+/// Attacks by group.
+const GROUPS: &[(&str, usize)] = &[
+    ("IPC", 14),
+    ("execution", 34),
+    ("files", 98),
+    ("inheritance", 24),
+    ("kernel surface", 42),
+    ("limits", 16),
+    ("mounts and namespaces", 29),
+    ("network", 42),
+    ("processes", 51),
+    ("the product's own parts", 21),
+];
+
+/// Attacks that a kernel without the feature, or a machine without the right,
+/// refuses anyway; where they work, they count.
+const NOT_EVERYWHERE: &[&str] = &[
+    // The kernel lacks it.
+    "alg",
+    "call_of_x32",
+    "kexec",
+    "module_delete",
+    "module_init",
+    "module_init_file",
+    "ports_level",
+    "ports_range",
+    "proc_sysrq",
+    "sctp",
+    "smc",
+    // Root's alone, as the kernel is set (kernel.unprivileged_bpf_disabled).
+    "bpf_map",
+    "bpf_program",
+    // In a container root lacks CAP_SYS_RESOURCE and block devices.
+    "device_disk",
+    "limit_raise",
+    "memory_layout",
+];
+
+/// What is no boundary, for whom, and where SECURITY.md says so.
+const THROUGH: &[(&str, &[User], &str)] = &[
+    ("stat_outside", &EVERYONE, "**Metadata.**"),
+    ("readlink_outside", &EVERYONE, "**Metadata.**"),
+    ("fchmod_readable", &[User::Ordinary], MODES),
+    ("futimens_readable", &[User::Ordinary], MODES),
+    (
+        "processes_threads",
+        &[User::Root],
+        "**Memory and processes of root.**",
+    ),
+    ("code_file", &EVERYONE, MAPPED),
+    ("code_memory", &EVERYONE, MAPPED),
+    ("code_shared_file", &EVERYONE, MAPPED),
+    ("code_shared_memory", &EVERYONE, MAPPED),
+    ("lock", &EVERYONE, "**Locks.**"),
+];
+const MODES: &str = "**Modes and times of files that a plugin's user owns";
+const MAPPED: &str = "**Writable files that are mapped executable.**";
+
+#[test]
+fn the_suite_has_this_many_attacks() {
+    let cases = stage::cases();
+    for (group, count) in GROUPS {
+        let found = cases.iter().filter(|case| case.group == *group).count();
+        assert_eq!(found, *count, "{group}");
+    }
+    let attacks = cases.iter().filter(|case| !case.is_honest()).count();
+    assert_eq!(
+        attacks,
+        GROUPS.iter().map(|(_, count)| count).sum::<usize>()
+    );
+    assert!(NOT_EVERYWHERE.len() <= 20);
+}
+
+#[test]
+fn files_outside_stay_closed() {
+    refused("files");
+}
+
+#[test]
+fn mounts_and_namespaces_stay_as_they_are() {
+    refused("mounts and namespaces");
+}
+
+#[test]
+fn nothing_else_is_executed() {
+    refused("execution");
+}
+
+#[test]
+fn other_processes_stay_alone() {
+    refused("processes");
+}
+
+#[test]
+fn the_kernels_surface_stays_small() {
+    refused("kernel surface");
+}
+
+#[test]
+fn nobody_is_reached_by_network() {
+    refused("network");
+}
+
+#[test]
+fn nobody_is_reached_by_shared_memory_and_queues() {
+    refused("IPC");
+}
+
+#[test]
+fn nothing_is_inherited() {
+    refused("inheritance");
+}
+
+#[test]
+fn limits_hold() {
+    refused("limits");
+}
+
+#[test]
+fn the_products_own_parts_stay_whole() {
+    refused("the product's own parts");
+}
+
+#[test]
+fn what_is_not_refused_is_named_in_the_security_page() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md"));
+    let page = page.unwrap();
+    let (_, no_boundary) = page.split_once("## What is not a boundary").unwrap();
+    let cases = stage::cases();
+    for (name, _, paragraph) in THROUGH {
+        assert!(no_boundary.contains(paragraph), "{name}: {paragraph}");
+    }
+    let names = THROUGH
+        .iter()
+        .map(|(name, _, _)| name)
+        .chain(NOT_EVERYWHERE);
+    for name in names {
+        assert!(cases.iter().any(|case| case.name == *name), "{name}");
+    }
+}
+
+#[test]
+fn honest_work_goes_on_as_well() {
+    for user in EVERYONE {
+        let stage = Stage::new(user, None);
+        let honest = stage::cases().into_iter().filter(Case::is_honest);
+        for case in honest {
+            let profile = if case.has_children() {
+                "children"
+            } else {
+                "boxed"
+            };
+            for words in [stage.bare(), stage.launched(profile)] {
+                let answer = stage.attempt(&case, &words);
+                assert_eq!(answer, Ok(Answer::Worked), "{user:?} {}", case.name);
+            }
+        }
+    }
+}
+
+/// Each attack of a group works bare, and is refused launched, unless it
+/// stands in one of the two lists.
+#[track_caller]
+fn refused(group: &str) {
+    let mut wrong = Vec::new();
+    for user in EVERYONE {
+        let stage = Stage::new(user, None);
+        let cases = stage::cases().into_iter();
+        for case in cases.filter(|case| case.group == group && case.is_for(user)) {
+            let name = &*case.name;
+            match stage.attempt(&case, &stage.bare()) {
+                Ok(Answer::Worked) => {}
+                Ok(_) if NOT_EVERYWHERE.contains(&name) => continue,
+                other => {
+                    wrong.push(format!("{user:?} bare {name} ({}): {other:?}", case.line));
+                    continue;
+                }
+            }
+            let is_through = THROUGH
+                .iter()
+                .any(|(through, whom, _)| *through == name && whom.contains(&user));
+            match stage.attempt(&case, &stage.launched("boxed")) {
+                Ok(answer) if (answer == Answer::Worked) == is_through => {}
+                other => wrong.push(format!("{user:?} {name} ({}): {other:?}", case.line)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
