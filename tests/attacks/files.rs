@@ -25,14 +25,9 @@ fn nothing_outside_of_the_folders_can_be_read_or_changed() {
 
 #[test]
 fn metadata_can_not_be_changed() {
-    // An ordinary user's plugin with a folder of its own, and only through
-    // descriptors: see SECURITY.md.
-    let own = [
-        ("fchmod", "ok"),
-        ("futimens", "ok"),
-        ("fsetxattr", "ok"),
-        ("fremovexattr", "ok"),
-    ];
+    // An ordinary user's plugin with a folder of its own, and only modes
+    // and times through descriptors: see SECURITY.md.
+    let own = [("fchmod", "ok"), ("futimens", "ok")];
     for user in EVERYONE {
         for profile in ["default", "boxed"] {
             let host = metadata(user);

@@ -7,8 +7,9 @@ use super::Request;
 use super::rules::{Narrowed, equals, int, none_of};
 
 /// Terminal requests that act on others: TIOCSCTTY, TIOCSTI, TIOCLINUX,
-/// TIOCCONS, TIOCSETD, TIOCVHANGUP.
-const TERMINAL_REQUESTS: &[u64] = &[0x540e, 0x5412, 0x541c, 0x541d, 0x5423, 0x5437];
+/// TIOCCONS, TIOCSETD, TIOCVHANGUP; TIOCSPGRP, which gets the plugin what is
+/// typed to its host.
+const TERMINAL_REQUESTS: &[u64] = &[0x540e, 0x5410, 0x5412, 0x541c, 0x541d, 0x5423, 0x5437];
 /// FIOSETOWN and SIOCSPGRP: signals by way of descriptors.
 const OWNER_REQUESTS: &[u64] = &[0x8901, 0x8902];
 /// FS_IOC_SETFLAGS, FS_IOC_SETVERSION, EXT4_IOC_SETVERSION, FS_IOC_FSSETXATTR,

@@ -221,7 +221,8 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
             if request.stand_in.device_ioctls {
                 return harmless.contains(&low[1]);
             }
-            let terminal = [0x540e, 0x5412, 0x541c, 0x541d, 0x5423, 0x5437].contains(&low[1]);
+            let terminal =
+                [0x540e, 0x5410, 0x5412, 0x541c, 0x541d, 0x5423, 0x5437].contains(&low[1]);
             let owner = [0x8901, 0x8902].contains(&low[1]) && request.stand_in.signals;
             let attributes = [
                 0x4008_6602,
@@ -253,7 +254,10 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
             wanted && !terminal && !owner
         }
         "madvise" => low[2] != 100 && low[2] != 101,
-        "fcntl" => low[1] != 1024 && (!request.stand_in.signals || ![8, 10, 15].contains(&low[1])),
+        "fcntl" => {
+            ![1024, 1026].contains(&low[1])
+                && (!request.stand_in.signals || ![8, 10, 15].contains(&low[1]))
+        }
         "prctl" => matches!(
             low[0],
             1..=4 | 7 | 15 | 16 | 21..=24 | 27 | 29 | 30 | 36..=42 | 47 | 50..=56 | 60 | 61
@@ -269,7 +273,8 @@ fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) ->
         "setpriority" => low[0] == 0 && self_or_zero(low[1]),
         "ioprio_set" => low[0] == 1 && self_or_zero(low[1]),
         "fchmod" => request.descriptor_metadata && clear(1, 0o6000),
-        "fchown" | "fsetxattr" | "fremovexattr" => request.descriptor_metadata,
+        "fchown" | "fsetxattr" | "fremovexattr" => request.metadata,
+        "renameat2" => clear(4, 4),
         "utimensat" => request.metadata || (request.descriptor_metadata && args[1] == 0),
         "chmod" => request.metadata && clear(1, 0o6000),
         "fchmodat" | "fchmodat2" => request.metadata && clear(2, 0o6000),
@@ -421,6 +426,7 @@ fn argument() -> impl Strategy<Value = u64> {
         0x8901,
         0x8902,
         0x540e,
+        0x5410,
         0x5437,
         0x8912,
         0x4008_6602,
@@ -433,6 +439,7 @@ fn argument() -> impl Strategy<Value = u64> {
         100,
         101,
         1024,
+        1026,
         0x1200_8011,
         0x5356_4d41,
         0x4155_5856,

@@ -41,7 +41,8 @@ const ATTRIBUTES_BY_PATH: &[&str] = &[
 ];
 
 /// Change it through a descriptor, to which the kernel demands that the caller
-/// owns the file, not that he may write it.
+/// owns the file, not that he may write it. Modes and times, which copies and
+/// archives restore, are not among them.
 const METADATA_BY_DESCRIPTOR: &[&str] = &["fchown", "fsetxattr", "fremovexattr"];
 
 /// Take a process id first, where 0 is the caller.
@@ -94,6 +95,8 @@ const O_TRUNC: u64 = 0o1000;
 const O_ACCMODE: u64 = 3;
 const MSG_FASTOPEN: u64 = 0x2000_0000;
 const F_SETLEASE: u64 = 1024;
+const F_NOTIFY: u64 = 1026;
+const RENAME_WHITEOUT: u64 = 4;
 /// Take pages of memory from everybody who shares them.
 const MADV_HWPOISON: u64 = 100;
 const MADV_SOFT_OFFLINE: u64 = 101;
@@ -341,7 +344,7 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         "ioprio_set" => who(request, 1),
         name if METADATA_BY_PATH.contains(&name) && !request.metadata => Never,
         "fchmod" if !request.descriptor_metadata => Never,
-        name if METADATA_BY_DESCRIPTOR.contains(&name) => only_if(request.descriptor_metadata),
+        name if METADATA_BY_DESCRIPTOR.contains(&name) => only_if(request.metadata),
         // futimens(3) is utimensat(2) without a path.
         "utimensat" if !request.metadata => {
             if request.descriptor_metadata {
@@ -357,6 +360,8 @@ fn narrow(request: &Request<'_>, name: &str, by_name: bool) -> Narrowed {
         "openat" => opening(request, 2, 3),
         "creat" | "mkdir" => When(vec![vec![bits_clear(1, SET_ID_BITS)]]),
         "mkdirat" => When(vec![vec![bits_clear(2, SET_ID_BITS)]]),
+        // What is left in the file's place is a device node.
+        "renameat2" => When(vec![vec![bits_clear(4, RENAME_WHITEOUT)]]),
         "mknod" => node(1),
         "mknodat" => node(2),
         "shmat" if !request.write_execute => When(vec![vec![bits_clear(2, 0o100_000)]]),
@@ -409,9 +414,9 @@ fn who(request: &Request<'_>, process: u64) -> Narrowed {
 }
 
 /// A lease keeps everybody else from writing a file that the plugin may only
-/// read.
+/// read, and F_NOTIFY is inotify's predecessor.
 fn fcntl(request: &Request<'_>) -> Narrowed {
-    let mut refused = vec![F_SETLEASE];
+    let mut refused = vec![F_SETLEASE, F_NOTIFY];
     if request.stand_in.signals {
         // F_SETOWN, F_SETOWN_EX, F_SETSIG.
         refused.extend([8, 15, 10]);

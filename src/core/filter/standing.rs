@@ -134,6 +134,7 @@ const ONLY_BY_NAME: &[&str] = &[
     "set_mempolicy",
     "set_mempolicy_home_node",
     "remap_file_pages",
+    "vmsplice",
     "chroot",
     "quotactl",
     "quotactl_fd",

@@ -331,7 +331,7 @@ fn memory_is_writable_or_executable() {
 fn terminal_input_is_not_forged() {
     each(|_, request| {
         let probe = Probe::new(request);
-        for number in [0x540e, 0x5412, 0x541c, 0x5423, 0x541d, 0x5437] {
+        for number in [0x540e, 0x5410, 0x5412, 0x541c, 0x5423, 0x541d, 0x5437] {
             for high in [0, 1 << 32, 0xffff_ffff << 32] {
                 assert_eq!(probe.call("ioctl", &[0, number | high, 0]), EPERM);
             }
@@ -385,6 +385,7 @@ fn others_feel_no_lease_no_poisoned_page_and_no_child_that_they_did_not_make() {
             ..*request
         });
         assert_eq!(probe.call("fcntl", &[3, 1024, 0]), EPERM);
+        assert_eq!(probe.call("fcntl", &[3, 1026, 0]), EPERM);
         assert_eq!(probe.call("fcntl", &[3, 1025, 0]), Action::Allow);
         assert_eq!(probe.call("madvise", &[0, 4096, 4]), Action::Allow);
         assert_eq!(probe.call("madvise", &[0, 4096, 100]), EPERM);
@@ -442,6 +443,9 @@ fn metadata_changes_where_granted_and_set_ids_never() {
         assert_eq!(owner.call("utimensat", &[3, 0, 0, 0]), Action::Allow);
         assert_eq!(owner.call("utimensat", &[3, 1 << 40, 0, 0]), EPERM);
         assert_eq!(owner.call("fchmodat", &[3, 0, 0o600]), EPERM);
+        assert_eq!(owner.call("fsetxattr", &[3, 0, 0, 0]), EPERM);
+        assert_eq!(owner.call("renameat2", &[3, 0, 3, 0, 1]), Action::Allow);
+        assert_eq!(owner.call("renameat2", &[3, 0, 3, 0, 4 | 1 << 40]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0o100, 0o4755]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0o20_000_000, 0o2755]), EPERM);
         assert_eq!(probe.call("openat", &[3, 1, 0, 0o4755]), Action::Allow);
@@ -463,6 +467,7 @@ fn metadata_changes_where_granted_and_set_ids_never() {
         assert_eq!(probe.call("fchmod", &[3, 0o2755 | 1 << 40]), EPERM);
         assert_eq!(probe.call("utimensat", &[3, 0, 0, 0]), Action::Allow);
         assert_eq!(probe.call("ioctl", &[3, 0x4008_6602]), Action::Allow);
+        assert_eq!(probe.call("fsetxattr", &[3, 0, 0, 0]), Action::Allow);
     });
 }
 
