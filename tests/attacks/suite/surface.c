@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 
 #define NOWHERE ((void *)1)
-static const char nothing[] = "/nonexistent";
+static const char nothing[] = "/nonexistent/nothing";
 
 ATTACK(uring_setup, BOTH, "make a ring of io_uring, whose calls no filter sees") {
     struct io_uring_params parameters = {0};
