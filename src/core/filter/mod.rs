@@ -409,6 +409,8 @@ fn digest(
 }
 
 #[cfg(test)]
-mod reference;
+mod agreement;
+#[cfg(any(test, fuzzing))]
+pub mod reference;
 #[cfg(test)]
 mod tests;

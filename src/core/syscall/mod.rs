@@ -93,7 +93,9 @@ pub fn groups() -> impl Iterator<Item = (&'static str, &'static str, &'static [&
     groups::GROUPS.iter().copied()
 }
 
-pub(crate) fn table(arch: Arch) -> &'static [(&'static str, u32)] {
+/// All calls of `arch` with their numbers, sorted by name.
+#[must_use]
+pub fn table(arch: Arch) -> &'static [(&'static str, u32)] {
     match arch {
         Arch::X86_64 => table::X86_64,
         Arch::Aarch64 => table::AARCH64,
