@@ -170,36 +170,56 @@ pub(super) fn build(
     for place in places {
         trees.push((place, place.copy().map_err(halted)?));
     }
-    // A profile that grants all of the file system has it as its root.
-    let is_whole = trees.first().is_some_and(|(place, _)| place.path == "/");
-    let mut trees = trees.into_iter();
-    let (root, mut made) = match trees.next() {
-        Some((place, tree)) if is_whole => (tree, vec![shown(place)]),
-        first => {
-            let root = empty_root().map_err(mounting)?;
-            root.attach_on_root().map_err(mounting)?;
-            let mut made = Vec::with_capacity(places.len());
-            for (place, tree) in first.into_iter().chain(trees.by_ref()) {
-                made.extend(put(&root, place, &tree).map_err(halted)?);
-            }
-            (root, made)
-        }
+    let mut trees = trees.into_iter().peekable();
+    let (root, mut made) = match trees.next_if(|(place, _)| place.path == "/") {
+        // A profile that grants all of the file system has it as its root.
+        Some((place, tree)) => (Root { tree, own: None }, vec![shown(place)]),
+        None => (Root::empty().map_err(mounting)?, Vec::new()),
     };
-    if is_whole {
-        root.attach_on_root().map_err(mounting)?;
-        for (place, tree) in trees {
-            made.extend(put(&root, place, &tree).map_err(halted)?);
-        }
+    root.tree.attach_on_root().map_err(mounting)?;
+    for (place, tree) in trees {
+        made.extend(put(&root, place, &tree).map_err(halted)?);
     }
     made.push(put_proc(&root, plan.proc)?);
-    root.become_root().map_err(|error| Halted {
+    root.tree.become_root().map_err(|error| Halted {
         obstacle: Obstacle::NoRoot,
         why: error.to_string(),
     })?;
-    if !is_whole {
-        root.restrict_top(Attributes::default()).map_err(mounting)?;
+    if root.own.is_some() {
+        root.tree
+            .restrict_top(Attributes::default())
+            .map_err(mounting)?;
     }
     Ok(made)
+}
+
+/// The root folder that is being made.
+struct Root {
+    tree: Tree,
+    /// The device of an empty file system of the plugin's own.
+    own: Option<u64>,
+}
+
+impl Root {
+    fn empty() -> Result<Self, Error> {
+        let options = [(c"mode", c"0755"), (c"size", c"1m")];
+        let writable = Attributes {
+            writable: true,
+            ..Attributes::default()
+        };
+        let tree = Tree::new(c"tmpfs", &options, writable)?;
+        let (device, _) = mount::identity(&tree)?;
+        Ok(Self {
+            tree,
+            own: Some(device),
+        })
+    }
+
+    /// Whether a file lies in the root folder itself, and so is not the
+    /// host's.
+    fn owns(&self, file: &OwnedFd) -> Result<bool, Error> {
+        Ok(self.own == Some(mount::identity(file)?.0))
+    }
 }
 
 fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
@@ -222,16 +242,7 @@ fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
     namespaces::hide_host_name().map_err(powerless)
 }
 
-fn empty_root() -> Result<Tree, Error> {
-    let options = [(c"mode", c"0755"), (c"size", c"1m")];
-    let writable = Attributes {
-        writable: true,
-        ..Attributes::default()
-    };
-    Tree::new(c"tmpfs", &options, writable)
-}
-
-fn put_proc(root: &Tree, proc: Proc) -> Result<String, Halted> {
+fn put_proc(root: &Root, proc: Proc) -> Result<String, Halted> {
     let halted = |error: Error| Halted {
         obstacle: Obstacle::NoProc,
         why: format!("a fresh /proc: {error}"),
@@ -251,15 +262,15 @@ fn put_proc(root: &Tree, proc: Proc) -> Result<String, Halted> {
 }
 
 /// Attaches a tree at its path; `None` where it is to be seen already.
-fn put(root: &Tree, place: &Place, tree: &Tree) -> Result<Option<String>, String> {
+fn put(root: &Root, place: &Place, tree: &Tree) -> Result<Option<String>, String> {
     let failed = |error: Error| place.failed(error);
-    match mount::open_in(root, &place.path) {
+    match mount::open_in(&root.tree, &place.path) {
         Ok(found) => {
             let identity = mount::identity(&found).map_err(failed)?;
             if identity == place.identity && place.covered {
                 return Ok(None);
             }
-            if identity != place.identity && !is_ours(root, &found).map_err(failed)? {
+            if identity != place.identity && !root.owns(&found).map_err(failed)? {
                 return Err(place.failed("the plugin would see another file there"));
             }
             tree.attach(found.as_fd()).map_err(failed)?;
@@ -271,7 +282,7 @@ fn put(root: &Tree, place: &Place, tree: &Tree) -> Result<Option<String>, String
                 .or_else(|_| find_or_make(root, &place.real, place.is_folder))
                 .map_err(failed)?;
             tree.attach(target.as_fd()).map_err(failed)?;
-            let seen = mount::open_in(root, &place.path).map_err(failed)?;
+            let seen = mount::open_in(&root.tree, &place.path).map_err(failed)?;
             if mount::identity(&seen).map_err(failed)? != place.identity {
                 return Err(place.failed("the plugin would see another file there"));
             }
@@ -283,27 +294,23 @@ fn put(root: &Tree, place: &Place, tree: &Tree) -> Result<Option<String>, String
 
 /// Opens a path, and makes what is missing of it, but only in the root folder
 /// itself: what is mounted there is the host's.
-fn find_or_make(root: &Tree, path: &str, is_folder: bool) -> Result<OwnedFd, Error> {
+fn find_or_make(root: &Root, path: &str, is_folder: bool) -> Result<OwnedFd, Error> {
     let mut reached = String::new();
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
-    let mut folder = mount::open_in(root, "/")?;
+    let mut folder = mount::open_in(&root.tree, "/")?;
     while let Some(part) = parts.next() {
         reached = format!("{reached}/{part}");
-        folder = match mount::open_in(root, &reached) {
+        folder = match mount::open_in(&root.tree, &reached) {
             Ok(found) => found,
-            Err(error) if error.is_not_found() && is_ours(root, &folder)? => {
+            Err(error) if error.is_not_found() && root.owns(&folder)? => {
                 let is_last = parts.peek().is_none();
                 mount::make_place(folder.as_fd(), part, is_folder || !is_last)?;
-                mount::open_in(root, &reached)?
+                mount::open_in(&root.tree, &reached)?
             }
             Err(error) => return Err(error),
         };
     }
     Ok(folder)
-}
-
-fn is_ours(root: &Tree, file: &OwnedFd) -> Result<bool, Error> {
-    Ok(mount::identity(root)?.0 == mount::identity(file)?.0)
 }
 
 fn shown(place: &Place) -> String {
