@@ -7,6 +7,8 @@ from steps import BLOCKED, USERS, bare, entry, launch, permissive, shell, whitel
 
 FILES = "Landlock file rules (needs Linux 5.13 with landlock in the lsm= boot list)"
 PORTS = "Landlock's TCP port rules (needs Linux 6.7, Landlock ABI 4)"
+ABSTRACT = "Landlock's abstract UNIX socket scope (needs Linux 6.12, Landlock ABI 6)"
+BY_PATH = "Landlock's right to connect to UNIX sockets by path (needs Linux 7.1, Landlock ABI 9)"
 FILTERS = (
     "seccomp filters (needs CONFIG_SECCOMP_FILTER in the kernel, "
     "and nothing around the launcher that hides seccomp(2))"
@@ -18,6 +20,10 @@ TRUNCATE = (
 IOCTL = (
     "Landlock's device ioctl right: the filter refuses every ioctl(2) "
     "but a few harmless ones, on all files"
+)
+NO_BIND = (
+    "Landlock's TCP port rules: the filter refuses bind(2) or connect(2), "
+    "of which the profile grants no port"
 )
 SIGNALS = "Landlock's signal scope: the filter admits signals to the plugin's own process alone"
 NO_SIGNALS = "Landlock's signal scope: the filter refuses all signals"
@@ -74,11 +80,11 @@ def applied(missing=(), taken_over=()):
     }
 
 
-def attack(make, user, name, outcome, **more):
+def attack(make, user, name, outcome, plugin="attack", **more):
     argument, _ = ATTACKS[name]
     done = outcome == "done"
     expected = {"status": 0 if done else 1, "prints": f"{name}: {outcome}\n"}
-    step = make(user, "attack", name, **expected, **more)
+    step = make(user, plugin, name, **expected, **more)
     step.command += f' "{argument}" 9</world/secret'
     return step
 
@@ -134,6 +140,39 @@ def shipped(user, abi):
             yield launch(user, "hello", "x", options=options, prints="hello\n", record=record)
 
 
+# Profiles with a part of the network, and what they then reach.
+NETWORKS = {
+    "one-port": "tcp: { connect: [4000] }",
+    "other-port": "tcp: { connect: [4001] }",
+    "every-port": "tcp: { connect: '*' }",
+    "one-socket": "unix: { connect: [/world/socket] }",
+    "other-socket": "unix: { connect: [/world/readable] }",
+}
+
+
+def networks(user, abi):
+    """Granted ports and UNIX sockets, and what the kernel can't keep to them."""
+    refused = {"status": BLOCKED, "prints": ""}
+    for name in ["one-port", "other-port"]:
+        outcome = "done" if name == "one-port" else "EACCES"
+        if abi >= 4:
+            yield attack(launch, user, "tcp", outcome, plugin=name)
+        else:
+            yield launch(user, name, "tcp", "4000", **refused, says=[missing(PORTS)])
+    found = stands_in(abi)
+    found[1:1] = [NO_BIND] if abi < 4 else []
+    record = applied(taken_over=found)
+    yield attack(launch, user, "tcp", "done", plugin="every-port", record=record)
+    for name in ["one-socket", "other-socket"]:
+        outcome = "done" if name == "one-socket" else "EACCES"
+        if abi >= 9:
+            yield attack(launch, user, "unix", outcome, plugin=name)
+            yield attack(launch, user, "abstract", "EPERM", plugin=name)
+        else:
+            lacks = missing(*([ABSTRACT] if abi < 6 else []), BY_PATH)
+            yield launch(user, name, "unix", "/world/socket", **refused, says=[lacks])
+
+
 def dry_run(user, abi):
     """The plan names what the filter takes over, and nothing else."""
     plan = f"/tmp/{user}/plan"
@@ -150,7 +189,11 @@ def attackers(abi):
 
 def programs(files):
     hello, attack = files["/guest/hello"], files["/guest/attack"]
-    return whitelist(entry("hello", hello), entry("attack", attack, ATTACKER))
+    entries = [entry("hello", hello), entry("attack", attack, ATTACKER)]
+    for name, grant in NETWORKS.items():
+        profile = f"profile: {{ network: {{ {grant} }} }}"
+        entries.append(entry(name, attack, profile, path="/guest/attack"))
+    return whitelist(*entries)
 
 
 def enforced(files, kernel):
@@ -160,6 +203,7 @@ def enforced(files, kernel):
     for user in USERS:
         steps += shipped(user, abi)
         steps += attacks(user, abi)
+        steps += networks(user, abi)
         # What the plugin may do to itself stays.
         record = applied(taken_over=attackers(abi))
         steps.append(launch(user, "attack", "raise", "0", prints="raise: done\n", record=record))
