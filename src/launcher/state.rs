@@ -12,6 +12,7 @@ use secure_exec_core::violation::Violation;
 
 use crate::audit::create_private;
 use crate::failure::Failure;
+use crate::listed::folder_of;
 use crate::trust;
 
 /// Compares a whitelist's serial with the highest that was seen.
@@ -37,8 +38,16 @@ pub fn check_serial(
 /// The state can't be read or written.
 pub fn remember_serial(state: Option<&Path>, whitelist: &Path, serial: u64) -> Result<(), Failure> {
     let path = place(state, whitelist)?;
+    if serial <= seen(&path)? {
+        return Ok(());
+    }
+    let folder = folder_of(&path);
+    create_private(folder);
+    // Two launches may have read two versions of the whitelist: the higher
+    // number stays, whoever comes last.
+    let lock = std::fs::File::open(folder).map_err(|error| failure(&path, &error))?;
+    lock.lock().map_err(|error| failure(&path, &error))?;
     if serial > seen(&path)? {
-        path.parent().map(create_private);
         write(&path, serial).map_err(|error| failure(&path, &error))?;
     }
     Ok(())
