@@ -124,7 +124,7 @@ fn what_is_wrong_with_the_launcher_itself_is_125() {
                 "broken.yaml:2:1",
             ),
             (
-                launch().whitelist("/nonexistent").run(),
+                launch().whitelist("/nonexistent/whitelist").run(),
                 "Name another with --whitelist",
             ),
             (
@@ -245,7 +245,11 @@ fn the_ready_descriptor_gets_one_json_line_when_the_plugin_does_not_run() {
         (option("other"), 126, Value::from("hash_mismatch")),
         (option("absent"), 126, Value::from("plugin_not_whitelisted")),
         (option("gone"), 127, Value::Null),
-        (option("p").whitelist("/nonexistent"), 125, Value::Null),
+        (
+            option("p").whitelist("/nonexistent/whitelist"),
+            125,
+            Value::Null,
+        ),
         (option("p").policy("nonsense"), 125, Value::Null),
         (option("p").option("--dry-run"), 125, Value::Null),
     ] {

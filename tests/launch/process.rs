@@ -272,12 +272,9 @@ fn the_working_directory_is_the_profiles_or_the_callers() {
         let profile = "working_directory: /usr/lib/locale";
         entry(&mut host, "own", "pwd", profile);
         entry(&mut host, "callers", "pwd", "working_directory: null");
-        entry(
-            &mut host,
-            "missing",
-            "pwd",
-            "working_directory: /nonexistent",
-        );
+        let nowhere = host.path("nowhere").display().to_string();
+        let profile = format!("working_directory: {nowhere}");
+        entry(&mut host, "missing", "pwd", &profile);
         entry(
             &mut host,
             "plugins",
@@ -294,7 +291,7 @@ fn the_working_directory_is_the_profiles_or_the_callers() {
         host.launch("missing")
             .run()
             .refused(125)
-            .says("the working directory '/nonexistent' of the profile");
+            .says(&format!("the working directory '{nowhere}' of the profile"));
     }
 }
 

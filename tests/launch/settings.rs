@@ -309,23 +309,25 @@ fn paths_that_do_not_exist_are_errors_unless_they_may_be_missing() {
     for user in EVERYONE {
         let mut host = Host::of(user);
         let [one, _, _] = folders(&host);
-        let optional = format!("profile: {{ filesystem: {{ read: [-/nonexistent, {one:?}] }} }}");
+        let nowhere = host.path("nowhere").display().to_string();
+        let optional = format!("profile: {{ filesystem: {{ read: [-{nowhere}, {one:?}] }} }}");
         assert_eq!(reads(&mut host, &optional, &[]), "one\nno\nno\n");
         assert_eq!(host.record("sandbox_applied")["result"], "allowed");
         host.install_sh("p", "echo ran");
-        host.list("p", &["profile: { filesystem: { read: [/nonexistent] } }"]);
+        let missing = format!("profile: {{ filesystem: {{ read: [{nowhere}] }} }}");
+        host.list("p", &[&missing]);
         host.launch("p")
             .run()
             .refused(125)
-            .says("the path '/nonexistent' of the profile (read)")
-            .says("write '-/nonexistent' if it may be missing");
+            .says(&format!("the path '{nowhere}' of the profile (read)"))
+            .says(&format!("write '-{nowhere}' if it may be missing"));
         host.launch("p")
             .policy("permissive")
             .run()
             .succeeded()
-            .says("WARNING: the path '/nonexistent'")
+            .says(&format!("WARNING: the path '{nowhere}'"))
             .prints("ran\n");
         let record = host.record("sandbox_degraded");
-        assert_eq!(record["sandbox"]["absent_paths"][0], "/nonexistent");
+        assert_eq!(record["sandbox"]["absent_paths"][0], *nowhere);
     }
 }
