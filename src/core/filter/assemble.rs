@@ -15,6 +15,7 @@ pub(super) enum Verdict {
     Check(Rc<[Instruction]>),
 }
 
+// Operations of classic BPF (`linux/bpf_common.h`).
 pub(super) const LD_ABS: u16 = 0x20;
 pub(super) const JA: u16 = 0x05;
 pub(super) const JEQ: u16 = 0x15;
@@ -22,6 +23,7 @@ pub(super) const JGT: u16 = 0x25;
 pub(super) const JGE: u16 = 0x35;
 pub(super) const RET: u16 = 0x06;
 
+// Actions (`linux/seccomp.h`), with error numbers (`asm-generic/errno.h`).
 pub(super) const ALLOW: u32 = 0x7fff_0000;
 pub(super) const LOG: u32 = 0x7ffc_0000;
 pub(super) const KILL_PROCESS: u32 = 0x8000_0000;

@@ -2,9 +2,12 @@
 //! that are explained and for tests.
 
 use super::Instruction;
-use super::assemble::{JA, JEQ, JGE, JGT, LD_ABS, RET, audit_token};
+use super::assemble::{
+    ALLOW, ERRNO, JA, JEQ, JGE, JGT, KILL_PROCESS, LD_ABS, LOG, RET, audit_token,
+};
 use crate::arch::Arch;
 
+// Two more operations, which the argument checks have.
 const JSET: u16 = 0x45;
 const AND: u16 = 0x54;
 
@@ -52,10 +55,10 @@ impl Action {
 
     fn from_raw(raw: u32) -> Self {
         match raw & 0xffff_0000 {
-            0x7fff_0000 => Self::Allow,
-            0x7ffc_0000 => Self::Log,
-            0x0005_0000 => u16::try_from(raw & 0xffff).map_or(Self::Invalid, Self::Errno),
-            0x8000_0000 => Self::KillProcess,
+            ALLOW => Self::Allow,
+            LOG => Self::Log,
+            ERRNO => u16::try_from(raw & 0xffff).map_or(Self::Invalid, Self::Errno),
+            KILL_PROCESS => Self::KillProcess,
             _ => Self::Invalid,
         }
     }

@@ -4,7 +4,7 @@
 use seccompiler::SeccompCmpOp;
 
 use super::Request;
-use super::rules::{Narrowed, equals, int, none_of};
+use super::arguments::{Narrowed, equals, int, none_of};
 
 /// Terminal requests that act on others: TIOCSCTTY, TIOCSTI, TIOCLINUX,
 /// TIOCCONS, TIOCSETD, TIOCVHANGUP; TIOCSPGRP, which gets the plugin what is

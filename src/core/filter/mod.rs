@@ -9,10 +9,12 @@
 //! Linux 5.11) and never runs the program. Argument checks are programs of
 //! the seccompiler crate, spliced in as they are.
 
+mod arguments;
 mod assemble;
 mod checks;
 mod evaluate;
 mod ioctl;
+mod kernel;
 mod rules;
 mod standing;
 mod waiting;
