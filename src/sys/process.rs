@@ -251,7 +251,10 @@ fn close_each_on_exec_from(first: u32) -> Result<(), Error> {
     for entry in std::fs::read_dir("/proc/self/fd").map_err(&failed)? {
         let name = entry.map_err(&failed)?.file_name();
         let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
-        if let Some(number) = number.filter(|number| *number >= first) {
+        let number = number.ok_or_else(|| {
+            Error::unexpected("mark descriptors close-on-exec", "one has no number")
+        })?;
+        if number >= first {
             mark_close_on_exec(number)?;
         }
     }
