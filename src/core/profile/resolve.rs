@@ -239,6 +239,9 @@ fn environment(to: &mut Environment, raw: &RawProfile) -> Result<(), String> {
     };
     for name in &raw.environment.pass {
         check(name, true)?;
+        // The nearest profile decides: one that passes a variable by name does
+        // not want the value that another set before it.
+        to.set.remove(name);
         add(&mut to.pass, name.clone());
     }
     for (name, value) in &raw.environment.set {

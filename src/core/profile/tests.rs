@@ -143,6 +143,19 @@ fn variables_expand() {
 }
 
 #[test]
+fn of_a_value_and_a_name_that_is_passed_the_nearest_profile_counts() {
+    let path = |environment: &str| {
+        let text = format!("version: 1\nextends: default\nenvironment: {environment}");
+        resolved(&text).unwrap().environment.set.remove("PATH")
+    };
+    assert!(path("{}").is_some());
+    assert_eq!(path("{ pass: [PATH] }"), None);
+    assert!(path("{ pass: [\"PAT*\"] }").is_some());
+    let both = "{ pass: [PATH], set: { PATH: /bin } }";
+    assert_eq!(path(both).as_deref(), Some("/bin"));
+}
+
+#[test]
 fn globs() {
     for (pattern, name, matches) in [
         ("LC_*", "LC_ALL", true),
