@@ -1,6 +1,6 @@
 //! `default` and `unconfined`: the least and the most.
 
-use crate::kit::{EVERYONE, Host, Outcome, User, program, run};
+use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, program, run};
 
 /// The program without secure-exec and as a plugin, with the same input.
 fn both(host: &Host, name: &str, arguments: &[&str], stdin: &str) -> [Outcome; 2] {
@@ -114,6 +114,29 @@ int main(void) {
             "{given}file: Permission denied\nsocket: Operation not permitted\n\
              process: Operation not permitted\n"
         ));
+    }
+}
+
+#[test]
+fn filesystem_metadata_covers_owners_unless_the_profile_denies_them() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let file = host.write("file", "").display().to_string();
+        let metadata = "profile:\n  filesystem: { metadata: true }";
+        let denied = format!("{metadata}\n  syscalls: {{ deny: ['@chown'] }}");
+        for (name, profile, status) in [
+            ("changes", metadata, 0),
+            ("denied", &*denied, 1),
+            ("neither", "profile: default", 1),
+        ] {
+            host.install_copy(name, "/usr/bin/chgrp");
+            host.list(name, &[profile]);
+            let own = if user == User::Root { 0 } else { ORDINARY };
+            let outcome = host.launch(name).args([&*own.to_string(), &file]).run();
+            assert_eq!(outcome.status, status, "{name}: {outcome:#?}");
+            let bare = host.bare("/usr/bin/chgrp", &[&own.to_string(), &file]);
+            bare.succeeded();
+        }
     }
 }
 

@@ -193,6 +193,11 @@ fn seccomp(
         .iter()
         .map(|layer| (layer.allow.clone(), layer.deny.clone()))
         .collect();
+    if profile.filesystem.metadata && !layers.is_empty() {
+        // `default` denies them with all that is privileged. The profiles above
+        // it can still do so.
+        layers.insert(1, (vec!["@chown".into()], Vec::new()));
+    }
     if execute && !profile.write_execute {
         // Landlock has no rule for files without a path: with exec left open,
         // a memory file would run whatever was written to it.
