@@ -21,4 +21,5 @@ mod launch;
 mod namespaces;
 mod policy;
 mod profiles;
+mod software;
 mod spec;

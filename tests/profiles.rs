@@ -5,5 +5,5 @@ mod compute;
 mod interpreters;
 mod jvm;
 mod mcp;
-mod network;
+pub(crate) mod network;
 mod sockets;

@@ -9,7 +9,7 @@ use crate::kit::namespace::private;
 use crate::kit::{EVERYONE, Host, Outcome, program, run};
 
 /// Serves one page to whoever connects, until the test ends.
-fn serve_page(port: u16) {
+pub(crate) fn serve_page(port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -41,7 +41,7 @@ fn serve_names() {
 }
 
 /// A program that ends with the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -51,7 +51,7 @@ impl Drop for Running {
 }
 
 /// Starts a program and waits for its line.
-fn started(mut command: Command, line: &str) -> (Running, BufReader<ChildStdout>) {
+pub(crate) fn started(mut command: Command, line: &str) -> (Running, BufReader<ChildStdout>) {
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Running(command.spawn().unwrap());
@@ -68,7 +68,7 @@ fn started(mut command: Command, line: &str) -> (Running, BufReader<ChildStdout>
 }
 
 /// A TLS server on port 443, by OpenSSL.
-fn serve_tls(host: &Host) -> Running {
+pub(crate) fn serve_tls(host: &Host) -> Running {
     let mut make = host.command("openssl");
     make.args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split(' '));
     make.args("-subj /CN=plugin.test -keyout key.pem -out cert.pem".split(' '));
