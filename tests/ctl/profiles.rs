@@ -12,7 +12,11 @@ fn the_machines_profiles_stand_beside_the_built_in_ones() {
     );
     host.profile("python", "description: replaced");
     host.write("profiles.d/broken.yaml", "umask: 999\n");
-    let list = json(&host, ["profile", "list"]);
+    let folder = host.path("profiles.d");
+    let list = json(
+        &host,
+        ["--profile-dir", folder.to_str().unwrap(), "profile", "list"],
+    );
     let of = |name: &str| {
         let found = list["profiles"]
             .as_array()
@@ -32,6 +36,12 @@ fn the_machines_profiles_stand_beside_the_built_in_ones() {
         host.path("profiles.d/mine.yaml").to_str().unwrap()
     );
     assert_eq!(of("python")["description"], "replaced");
+    // A folder that the caller's configuration names replaces none.
+    let restricted = json(&host, ["profile", "list"]);
+    let listed = restricted["profiles"].as_array().unwrap();
+    let python = listed.iter().find(|p| p["name"] == "python").unwrap();
+    let mistake = python["mistake"].as_str().unwrap();
+    assert!(mistake.contains("a name of its own"), "{restricted:#}");
     assert_eq!(of("node")["source"], "built-in");
     assert!(
         of("broken")["mistake"]
