@@ -17,7 +17,7 @@ use secure_exec_core::shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Expected, ImageChoice};
 use secure_exec_sys::memfd::Use;
-use secure_exec_sys::{open, probe, process};
+use secure_exec_sys::{limits, open, probe, process};
 
 use crate::failure::Failure;
 use crate::image::{self, Fixing, Image};
@@ -43,8 +43,8 @@ pub struct Examined {
     pub interpreter: Option<Interpreter>,
     /// Dynamic loader of the plugin or of its interpreter.
     pub loader: Option<OwnedFd>,
-    /// Pinned libraries.
-    pub libraries: Vec<OwnedFd>,
+    /// Pinned files, by their paths.
+    pub libraries: Vec<(String, OwnedFd)>,
     /// What will be done to the process.
     pub plan: SandboxPlan,
     /// The plugin's environment, without secrets.
@@ -168,31 +168,31 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         .as_ref()
         .map(|entry| entry.libraries.clone())
         .unwrap_or_default();
-    let mut loader = None;
+    // Each is open once more for its rule.
+    limits::make_room_for_files(pins.len().saturating_mul(2)).map_err(&failed)?;
     let mut libraries = Vec::with_capacity(pins.len());
     for pin in &pins {
         match interpreter::library(pin) {
             Ok(found) => {
-                // The file that was compared, not its path once more.
-                if program.interpreter.as_ref() == Some(&pin.path) {
-                    loader = Some(open::duplicate(&found.file).map_err(&failed)?);
-                }
-                libraries.push(found.file);
+                libraries.push((pin.path.clone(), found.file));
                 violations.extend(found.violation);
             }
             Err(violation) => violations.push(violation),
         }
     }
-    let is_pinned = |path: &String| pins.iter().any(|pin| pin.path == *path);
-    if let Some(path) = program.interpreter.as_ref().filter(|path| !is_pinned(path)) {
-        match interpreter::loader(Path::new(path)) {
+    let loader = match &program.interpreter {
+        None => None,
+        Some(path) => match interpreter::loader(Path::new(path), &libraries) {
             Ok(found) => {
-                loader = Some(found.file);
                 violations.extend(found.violation);
+                Some(found.file)
             }
-            Err(violation) => violations.push(violation),
-        }
-    }
+            Err(violation) => {
+                violations.push(violation);
+                None
+            }
+        },
+    };
     let of_loader = loader.as_ref().map(|file| image::program(file.as_fd()));
     let loader_asks = matches!(&of_loader, Some(Ok(loader)) if loader.write_execute);
     if (program.write_execute || loader_asks) && refuses_write_execute(&listed) {

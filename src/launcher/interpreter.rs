@@ -92,16 +92,9 @@ pub fn of_script(
             Escaped(shebang.argument.as_deref().unwrap_or_default())
         )));
     }
-    let path = match (pin, shebang.env_target()) {
-        (Some(pin), _) => PathBuf::from(&pin.path),
-        (None, Some(name)) => on_path(name).ok_or_else(|| {
-            untrusted(format!(
-                "no program '{}' is in {}",
-                Escaped(name),
-                PATH.join(", ")
-            ))
-        })?,
-        (None, None) => PathBuf::from(&shebang.interpreter),
+    let path = match pin {
+        Some(pin) => PathBuf::from(&pin.path),
+        None => named(shebang).map_err(untrusted)?,
     };
     // With env as interpreter, the argument was the interpreter's name.
     let argument = shebang
@@ -126,6 +119,17 @@ pub fn of_script(
     })
 }
 
+/// The interpreter that a script's first line names.
+///
+/// # Errors
+/// `env` is to look for one that is nowhere; a sentence.
+pub fn named(shebang: &Shebang) -> Result<PathBuf, String> {
+    let Some(name) = shebang.env_target() else {
+        return Ok(PathBuf::from(&shebang.interpreter));
+    };
+    on_path(name).ok_or_else(|| format!("no program '{}' is in {}", Escaped(name), PATH.join(", ")))
+}
+
 /// A loader or library, with what is wrong with it.
 #[derive(Debug)]
 pub struct Library {
@@ -135,13 +139,24 @@ pub struct Library {
     pub violation: Option<Violation>,
 }
 
-/// Opens and verifies a dynamic loader that the entry does not pin.
+/// Opens a dynamic loader, and verifies one that is none of the pinned files.
+/// Programs name it by a link more often than not, so those are told by what
+/// they are.
 ///
 /// # Errors
 /// [`Violation::InterpreterUntrusted`]: there is none.
-pub fn loader(path: &Path) -> Result<Library, Violation> {
+pub fn loader(path: &Path, pinned: &[(String, OwnedFd)]) -> Result<Library, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
     let file = open_program("the dynamic loader", path).map_err(untrusted)?;
+    let same = |one: &OwnedFd| open::stat(one.as_fd()).map(|stat| (stat.dev, stat.ino));
+    let own = same(&file).map_err(|error| untrusted(error.to_string()))?;
+    if pinned
+        .iter()
+        .any(|(_, pin)| same(pin).is_ok_and(|pin| pin == own))
+    {
+        let violation = None;
+        return Ok(Library { file, violation });
+    }
     let complaint =
         trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?;
     let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));

@@ -48,6 +48,8 @@ pub struct Prepared {
     pub(crate) namespaces: Option<namespaces::Ready>,
     /// What entering them made.
     pub(crate) entered: Option<namespaces::Entered>,
+    /// How many files are pinned.
+    pub(crate) pinned: usize,
     /// Paths that were granted and do not exist.
     pub(crate) absent: Vec<String>,
 }
@@ -63,7 +65,7 @@ pub fn prepare(
     arguments: &[OsString],
     warn: &dyn Fn(&str),
 ) -> Result<Prepared, Failure> {
-    let examined = authorized.into_examined();
+    let mut examined = authorized.into_examined();
     let script = script_descriptor(&examined)?;
     let call = call(&examined, script.as_ref(), arguments, warn)?;
     let account = account(&examined)?;
@@ -96,8 +98,11 @@ pub fn prepare(
     )?;
     let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
     let domain = domain.transpose()?;
+    let namespaces = namespaces::prepare(&examined, &absent)?;
+    // The kernel has their rules. They may be more than the plugin may open.
+    let pinned = std::mem::take(&mut examined.libraries).len();
     Ok(Prepared {
-        namespaces: namespaces::prepare(&examined, &absent)?,
+        namespaces,
         entered: None,
         canaries,
         examined,
@@ -107,6 +112,7 @@ pub fn prepare(
         account,
         keep,
         script,
+        pinned,
         absent,
     })
 }

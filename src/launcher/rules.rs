@@ -134,7 +134,7 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
     if let Some(loader) = &examined.loader {
         add(loader, GrantKind::Execute)?;
     }
-    for library in &examined.libraries {
+    for (_, library) in &examined.libraries {
         add(library, GrantKind::Read)?;
     }
     Ok(rules)

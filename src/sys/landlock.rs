@@ -232,6 +232,7 @@ fn allowed(rule: &Rule, abi: ABI) -> BitFlags<AccessFs> {
 fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     match kind {
+        GrantKind::List => BitFlags::from_flag(AccessFs::ReadDir),
         GrantKind::Read => read,
         GrantKind::Write => {
             read | (AccessFs::from_write(abi)

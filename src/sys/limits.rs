@@ -1,4 +1,4 @@
-//! Resource limits (man 2 setrlimit): lowered, never raised.
+//! Resource limits (man 2 setrlimit): the plugin's are lowered, never raised.
 
 use nix::sys::resource::{Resource as Raw, getrlimit, setrlimit};
 use secure_exec_core::plan::{Limit, Resource};
@@ -30,6 +30,27 @@ pub fn lowered(limit: Limit) -> Result<u64, Error> {
 pub const fn number(resource: Resource) -> u64 {
     raw(resource) as u64
 }
+
+/// Makes room for so many more open files, as far as the hard limit lets it.
+/// A profile's own limit comes later, when these files are closed.
+///
+/// # Errors
+/// As setrlimit(2).
+pub fn make_room_for_files(count: usize) -> Result<(), Error> {
+    let (soft, hard) =
+        getrlimit(Raw::RLIMIT_NOFILE).map_err(Error::call("read a resource limit"))?;
+    let wanted = u64::try_from(count)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OWN_FILES);
+    if count == 0 || wanted <= soft {
+        return Ok(());
+    }
+    setrlimit(Raw::RLIMIT_NOFILE, wanted.min(hard), hard)
+        .map_err(Error::call("raise the limit of open files"))
+}
+
+/// Files that a launch has open beside those of its plugin: more than it does.
+const OWN_FILES: u64 = 256;
 
 const fn raw(resource: Resource) -> Raw {
     match resource {

@@ -22,8 +22,8 @@ pub struct Inputs<'a> {
     pub superuser: bool,
     /// Expands the variables of a path.
     pub expand: &'a dyn Fn(&str) -> Result<String, String>,
-    /// Libraries are pinned by the entry, so the system's library folders are
-    /// not granted.
+    /// The entry pins the files that the plugin loads, so folders of code are
+    /// listed and not read.
     pub libraries_pinned: bool,
 }
 
@@ -91,26 +91,17 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     })
 }
 
-/// Folders of shared libraries, which a pinned plugin gets no blanket access
-/// to.
-const LIBRARY_FOLDERS: &[&str] = &[
-    "/lib/x86_64-linux-gnu",
-    "/lib/aarch64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/local/lib/x86_64-linux-gnu",
-    "/usr/local/lib/aarch64-linux-gnu",
-];
-
 fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, String> {
+    let files = &profile.filesystem;
     let mut grants = Vec::new();
     let mut add = |wanted: &[PathGrant], kind: GrantKind| -> Result<(), String> {
         for grant in wanted {
-            if inputs.libraries_pinned && LIBRARY_FOLDERS.contains(&grant.path.as_str()) {
-                continue;
-            }
+            // A folder of code is one, also where a profile grants it twice.
+            let is_code = files.code.iter().any(|code| code.path == grant.path);
+            let kind = match kind {
+                GrantKind::Read if is_code && inputs.libraries_pinned => GrantKind::List,
+                other => other,
+            };
             let path = match (inputs.expand)(&grant.path) {
                 Ok(path) => path,
                 Err(_) if grant.optional => continue,
@@ -135,7 +126,7 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
         }
         Ok(())
     };
-    let files = &profile.filesystem;
+    add(&files.code, GrantKind::Read)?;
     add(&files.read, GrantKind::Read)?;
     add(&files.write, GrantKind::Write)?;
     add(&files.execute, GrantKind::Execute)?;

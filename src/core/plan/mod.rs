@@ -176,6 +176,8 @@ pub struct Grant {
 /// What a grant admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantKind {
+    /// List folders.
+    List,
     /// Read files, list folders.
     Read,
     /// Read, and create, change, rename and remove files, folders, symbolic
@@ -196,6 +198,7 @@ impl GrantKind {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::List => "list",
             Self::Read => "read",
             Self::Write => "write",
             Self::Execute => "execute",

@@ -279,9 +279,11 @@ fn attributes<'a>(path: &str, grants: impl Iterator<Item = &'a Grant>) -> Attrib
     let writable = has(GrantKind::Write) || has(GrantKind::BindSocket);
     let place: Vec<&str> = parts(path).collect();
     let is_data = DATA.iter().any(|data| is_above(data, &place));
+    // Of a folder that is listed, files that are pinned are read and mapped.
+    let reads = has(GrantKind::Read) || has(GrantKind::List);
     Attributes {
         writable,
-        executable: has(GrantKind::Execute) || (has(GrantKind::Read) && !writable && !is_data),
+        executable: has(GrantKind::Execute) || (reads && !writable && !is_data),
         devices: has(GrantKind::Device),
     }
 }

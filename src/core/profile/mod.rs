@@ -52,6 +52,9 @@ pub struct Profile {
 /// Files of a profile.
 #[derive(Clone, Debug, Default)]
 pub struct Filesystem {
+    /// Holds code that plugins load: may be read, and no more than listed
+    /// where an entry pins the files that its plugin loads.
+    pub code: Vec<PathGrant>,
     /// May be read.
     pub read: Vec<PathGrant>,
     /// May be read and changed.

@@ -53,6 +53,7 @@ impl RawProfile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawFilesystem {
+    pub(super) code: Vec<String>,
     pub(super) read: Vec<String>,
     pub(super) write: Vec<String>,
     pub(super) execute: Vec<String>,

@@ -166,6 +166,7 @@ fn add<T: PartialEq>(to: &mut Vec<T>, value: T) {
 }
 
 fn filesystem(to: &mut Filesystem, raw: &RawProfile) -> Result<(), String> {
+    paths(&mut to.code, &raw.filesystem.code)?;
     paths(&mut to.read, &raw.filesystem.read)?;
     paths(&mut to.write, &raw.filesystem.write)?;
     paths(&mut to.execute, &raw.filesystem.execute)?;

@@ -62,7 +62,7 @@ umask: "077"
     assert!(
         profile
             .filesystem
-            .read
+            .code
             .iter()
             .any(|grant| grant.path == "/lib64"),
         "default's grants stay"

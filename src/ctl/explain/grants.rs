@@ -35,7 +35,16 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                     .map(|grant| grant.path.clone())
                     .collect()
             };
-            vec![
+            let listed = of(GrantKind::List);
+            let entry = inspection.listed().entry.as_ref();
+            let pins = entry.map(|entry| entry.libraries.as_slice());
+            let pins = pins.unwrap_or_default().iter();
+            let pinned: Vec<String> = pins.map(|pin| pin.path.clone()).collect();
+            let locked = [
+                Fact::list("pinned", "pinned", &pinned, "nothing"),
+                Fact::list("list", "names in", &listed, "nothing"),
+            ];
+            let mut facts = vec![
                 Fact::new(
                     "confined",
                     "confined",
@@ -56,7 +65,11 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                     "modes, owners",
                     inspection.listed().profile.filesystem.metadata,
                 ),
-            ]
+            ];
+            if !pinned.is_empty() {
+                facts.extend(locked);
+            }
+            facts
         }
     };
     Section {

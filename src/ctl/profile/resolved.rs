@@ -21,6 +21,7 @@ pub(crate) fn json(profile: &Profile) -> Value {
         "description": profile.description,
         "chain": profile.chain,
         "filesystem": {
+            "code": paths(&files.code),
             "read": paths(&files.read),
             "write": paths(&files.write),
             "execute": paths(&files.execute),

@@ -123,6 +123,6 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
         },
         "proven": proven,
         "interpreter": examined.interpreter.as_ref().map(|found| found.path.to_string_lossy()),
-        "pinned_libraries": examined.libraries.len(),
+        "pinned_libraries": prepared.pinned,
     })
 }

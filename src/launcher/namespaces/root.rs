@@ -103,19 +103,10 @@ fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
     {
         files.push((path, loader));
     }
-    let entry = examined.listed.entry.iter();
-    for pin in entry.flat_map(|entry| &entry.libraries) {
-        let is_pinned = |file: &&OwnedFd| {
-            let found = open::stat_path(Path::new(&pin.path), true);
-            let own = open::stat(file.as_fd());
-            found.is_ok_and(|found| own.is_ok_and(|own| found == own))
-        };
-        if let Some(file) = examined.libraries.iter().find(is_pinned)
-            && files.iter().all(|(path, _)| *path != pin.path)
-        {
-            files.push((pin.path.clone(), file));
-        }
-    }
+    let taken: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
+    let libraries = examined.libraries.iter();
+    let libraries = libraries.filter(|(path, _)| !taken.contains(path));
+    files.extend(libraries.map(|(path, file)| (path.clone(), file)));
     files
 }
 
