@@ -106,6 +106,8 @@ pub(crate) enum Whitelist {
         #[arg(long, conflicts_with = "names")]
         all: bool,
     },
+    /// Pin everything that plugins are made of: interpreter, libraries, modules
+    Lock(Lock),
     /// Take entries out
     Remove {
         /// The entries
@@ -164,6 +166,23 @@ pub(crate) struct Add {
     /// Arguments that come before the caller's; takes all that follows
     #[arg(long, value_name = "ARG", num_args = 1.., allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
+}
+
+/// `whitelist lock`.
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// The entries
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Something that the plugin loads by itself; of a folder, every file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) with: Vec<PathBuf>,
+    /// Let go of pins that the plugin is not found to need
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Change nothing, and say what would change
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 /// Commands on profiles.

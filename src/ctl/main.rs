@@ -1,6 +1,7 @@
 //! `secure-execctl`: everything an administrator of secure-exec does.
 
 mod cli;
+mod closure;
 mod explain;
 mod folder;
 mod plan;

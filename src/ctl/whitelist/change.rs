@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use secure_exec::failure::Failure;
 use secure_exec::image::digest_file;
-use secure_exec::listed::{self, Loaded};
-use secure_exec::opened::{self, Opening};
+use secure_exec::listed::{self, Listed, Loaded};
+use secure_exec::opened::{self, Opened, Opening};
 use secure_exec::settings::Settings;
 use secure_exec_core::digest::{Algorithm, Digest, Hasher};
 use secure_exec_core::escape::Escaped;
@@ -235,28 +235,8 @@ fn of_entry(
         Expected::Malformed(_) => written_algorithm(held, &name).unwrap_or(listed.algorithm()),
         Expected::Pinned(_) | Expected::Missing => listed.algorithm(),
     };
-    let opened = match opened::open(listed).map_err(as_mistake)? {
-        Opening::Open(opened) => opened,
-        Opening::Violated(_, violation) => {
-            return Err(Failure::own(format!(
-                "plugin '{}' ({}): {}\nNothing was changed.",
-                Escaped(&name),
-                violation.code(),
-                Escaped(&violation.reason())
-            )));
-        }
-    };
-    let after = match Hasher::new(algorithm) {
-        Some(hasher) => digest_file(opened.file.as_fd(), hasher, opened.limit),
-        None => verity::measure(opened.file.as_fd())
-            .map(|found| found.and_then(|bytes| Digest::from_bytes(algorithm, &bytes))),
-    };
-    let after = after.map_err(Failure::own)?.ok_or_else(|| {
-        Failure::own(format!(
-            "plugin '{}' has no {algorithm} digest now",
-            Escaped(&name)
-        ))
-    })?;
+    let opened = opened_plugin(listed)?;
+    let after = digest_of(&opened, algorithm)?;
     let mut changes = vec![Change {
         name: name.clone(),
         what: Pinned::Plugin,
@@ -278,11 +258,44 @@ fn of_entry(
             name: name.clone(),
             what,
             before: Some(hash.to_string()),
-            after: draft::digest(Path::new(&pin.path), hash.algorithm())?,
+            after: draft::digest(Path::new(&pin.path), hash.algorithm()).map_err(|failure| {
+                let name = Escaped(&name);
+                Failure::own(format!("plugin '{name}': {}\n{RELOCK}", failure.unmarked()))
+            })?,
         });
     }
     Ok(changes)
 }
+
+/// Opens a plugin as the launcher does.
+pub(super) fn opened_plugin(listed: Listed) -> Result<Opened, Failure> {
+    let name = listed.name.clone();
+    match opened::open(listed).map_err(as_mistake)? {
+        Opening::Open(opened) => Ok(*opened),
+        Opening::Violated(_, violation) => Err(Failure::own(format!(
+            "plugin '{}' ({}): {}\nNothing was changed.",
+            Escaped(&name),
+            violation.code(),
+            Escaped(&violation.reason())
+        ))),
+    }
+}
+
+/// The digest that an open plugin has now.
+pub(super) fn digest_of(opened: &Opened, algorithm: Algorithm) -> Result<Digest, Failure> {
+    let file = opened.file.as_fd();
+    let found = match Hasher::new(algorithm) {
+        Some(hasher) => digest_file(file, hasher, opened.limit),
+        None => verity::measure(file)
+            .map(|found| found.and_then(|bytes| Digest::from_bytes(algorithm, &bytes))),
+    };
+    found.map_err(Failure::own)?.ok_or_else(|| {
+        let name = Escaped(&opened.listed.name);
+        Failure::own(format!("plugin '{name}' has no {algorithm} digest now"))
+    })
+}
+
+const RELOCK: &str = "If other files took its place, use 'secure-execctl whitelist lock'.";
 
 /// The statuses of a launch are for launches.
 fn as_mistake(failure: Failure) -> Failure {
@@ -296,10 +309,10 @@ fn written_algorithm(held: &Held, name: &str) -> Option<Algorithm> {
 }
 
 /// A file with the names of its entries that are meant; `None` is all of them.
-type Affected = (PathBuf, Option<Vec<String>>);
+pub(super) type Affected = (PathBuf, Option<Vec<String>>);
 
 /// The files that the entries are in.
-fn files(settings: &Settings, names: &[String]) -> Result<Vec<Affected>, Failure> {
+pub(super) fn files(settings: &Settings, names: &[String]) -> Result<Vec<Affected>, Failure> {
     let whitelist = &settings.whitelist;
     if let Some((_, name)) = (0..)
         .zip(names)
@@ -334,7 +347,7 @@ fn files(settings: &Settings, names: &[String]) -> Result<Vec<Affected>, Failure
     Ok(files)
 }
 
-fn existing(path: &Path, settings: &Settings) -> Result<Held, Failure> {
+pub(super) fn existing(path: &Path, settings: &Settings) -> Result<Held, Failure> {
     let held = Held::open(path)?;
     if held.text().is_none() {
         let shown = settings.whitelist.to_string_lossy();
@@ -346,11 +359,11 @@ fn existing(path: &Path, settings: &Settings) -> Result<Held, Failure> {
     Ok(held)
 }
 
-fn read(held: &Held) -> Result<Sheet<'_>, Failure> {
+pub(super) fn read(held: &Held) -> Result<Sheet<'_>, Failure> {
     Sheet::read(held.text().unwrap_or_default()).map_err(|why| held.not_understood(&why))
 }
 
-fn finish(held: &Held, mut sheet: Sheet<'_>, meant: &[Entry]) -> Result<(), Failure> {
+pub(super) fn finish(held: &Held, mut sheet: Sheet<'_>, meant: &[Entry]) -> Result<(), Failure> {
     let text = sheet
         .touch("updated_at", &now())
         .and_then(|()| sheet.finish());

@@ -16,13 +16,6 @@ use crate::yaml::write::Value;
 /// Keys at their defaults are left out.
 pub(crate) fn fields(entry: &Entry) -> Vec<(String, Value)> {
     let text = |text: &str| Value::Text(text.to_string());
-    let pin = |pin: &Pin| {
-        let mut pairs = vec![("path".to_string(), text(&pin.path))];
-        if let Some(hash) = &pin.hash {
-            pairs.push(("hash".into(), text(&hash.to_string())));
-        }
-        Value::Map(pairs)
-    };
     let mut fields = vec![
         ("name".to_string(), text(entry.name.as_str())),
         ("path".into(), text(&entry.path)),
@@ -53,6 +46,16 @@ pub(crate) fn fields(entry: &Entry) -> Vec<(String, Value)> {
         fields.push(("metadata".into(), Value::Map(pairs.collect())));
     }
     fields
+}
+
+/// A pin, as it is written.
+pub(crate) fn pin(pin: &Pin) -> Value {
+    let text = |text: &str| Value::Text(text.to_string());
+    let mut pairs = vec![("path".to_string(), text(&pin.path))];
+    if let Some(hash) = &pin.hash {
+        pairs.push(("hash".into(), text(&hash.to_string())));
+    }
+    Value::Map(pairs)
 }
 
 /// The digest of a file, by the kernel where the algorithm is its own.

@@ -2,9 +2,10 @@
 
 mod add;
 mod change;
-mod draft;
+pub(crate) mod draft;
 mod file;
 mod list;
+mod lock;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub(crate) fn run(
     match command {
         Whitelist::Add(add) => add::run(&settings, &add, screen),
         Whitelist::Update { names, .. } => change::update(&settings, &names, screen),
+        Whitelist::Lock(lock) => lock::run(&settings, &lock, screen),
         Whitelist::Remove { names } => change::remove(&settings, &names, screen),
         Whitelist::Enable { names } => change::enable(&settings, &names, true, screen),
         Whitelist::Disable { names } => change::enable(&settings, &names, false, screen),

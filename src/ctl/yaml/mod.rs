@@ -2,6 +2,7 @@
 //! a few bytes, and every other byte stays.
 
 mod lines;
+pub(crate) mod members;
 pub(crate) mod outline;
 pub(crate) mod sheet;
 pub(crate) mod write;

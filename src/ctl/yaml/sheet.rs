@@ -149,14 +149,7 @@ impl<'a> Sheet<'a> {
         place: Place<'_>,
         value: &Value,
     ) -> Result<(), String> {
-        let items = self
-            .root
-            .get("plugins")
-            .map(Node::items)
-            .unwrap_or_default();
-        let entry = items
-            .get(self.index(name)?)
-            .ok_or("there is no such plugin")?;
+        let entry = self.entry(name)?;
         let (map, key) = match place {
             Place::Key(key) => (Some(entry), key),
             Place::Within(map, key) => (entry.get(map), key),
@@ -198,7 +191,9 @@ impl<'a> Sheet<'a> {
     /// # Errors
     /// Two edits concern the same bytes.
     pub(crate) fn finish(mut self) -> Result<String, String> {
-        self.edits.sort_by_key(|edit| edit.bytes.start);
+        // What is put in at a place comes before what is taken out from there.
+        self.edits
+            .sort_by_key(|edit| (edit.bytes.start, edit.bytes.end));
         let mut result = String::with_capacity(self.lines.0.len());
         let mut at = 0;
         for edit in &self.edits {
@@ -209,6 +204,26 @@ impl<'a> Sheet<'a> {
         }
         result.push_str(self.lines.0.get(at..).unwrap_or_default());
         Ok(result)
+    }
+
+    /// Where an entry stands.
+    pub(super) fn entry(&self, name: &str) -> Result<&Node, String> {
+        let items = self.root.get("plugins").map(Node::items);
+        let entry = items.unwrap_or_default().get(self.index(name)?);
+        entry.ok_or_else(|| "there is no such plugin".into())
+    }
+
+    pub(super) const fn lines(&self) -> Lines<'a> {
+        self.lines
+    }
+
+    pub(super) const fn line_end(&self) -> &'static str {
+        self.line_end
+    }
+
+    /// One more edit.
+    pub(super) fn edit(&mut self, bytes: Range<usize>, with: String) {
+        self.edits.push(Edit { bytes, with });
     }
 
     fn index(&self, name: &str) -> Result<usize, String> {
