@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | rename over a verified path | CVE-2015-8239 (sudo) | `identity::a_rename_over_the_path_after_verification_changes_nothing` |
 //! | write a verified file | CVE-2015-8239 (sudo) | `identity::writing_the_same_inode_*`, `identity::a_writer_*` |
-//! | swap or write script, interpreter, library | | `identity::a_script_*`, `identity::*_pinned_interpreter_*`, `identity::a_pinned_library_*` |
+//! | swap or write script, interpreter, library | | `identity::a_script_*`, `identity::*_pinned_interpreter_*`, `closure` |
 //! | grow while being read; endless and huge files | | `identity::a_file_that_grows_*`, `paths::what_is_no_regular_file_*`, `paths::a_file_of_a_hundred_gigabytes_*` |
 //! | symbolic and magic links, `..` | CVE-2019-5736 (runc) | `paths::a_link_out_of_the_plugin_root_*`, `paths::a_magic_link_*` |
 //! | exec after the launch | | `exec` |
@@ -36,6 +36,7 @@
 //! `suite` tries some 370 of them one by one, each in a process and an arena
 //! of its own.
 
+mod closure;
 mod descriptors;
 mod environment;
 mod exec;

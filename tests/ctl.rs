@@ -18,10 +18,16 @@ mod adding;
 mod changing;
 #[path = "ctl/explaining.rs"]
 mod explaining;
+#[path = "ctl/locking.rs"]
+mod locking;
+#[path = "ctl/modules.rs"]
+mod modules;
 #[path = "ctl/profiles.rs"]
 mod profiles;
 #[path = "ctl/refusing.rs"]
 mod refusing;
+#[path = "ctl/searching.rs"]
+mod searching;
 #[path = "ctl/verifying.rs"]
 mod verifying;
 

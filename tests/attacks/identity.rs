@@ -1,18 +1,15 @@
 //! Races for the identity of the bytes: what was verified is swapped or
 //! written before it is executed.
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::os::unix::fs::PermissionsExt;
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::hostile;
 use super::interloper::strike;
 use crate::kit::{EVERYONE, Host, Outcome, digest, program};
 
 /// Before the launch's own exec: the one before is the canary's.
-const BEFORE_EXEC: (&str, u32) = ("execveat", 2);
+pub(super) const BEFORE_EXEC: (&str, u32) = ("execveat", 2);
 /// After hashing, before the lease is looked at for the last time.
 const BEFORE_DOMAIN: (&str, u32) = ("landlock_restrict_self", 1);
 
@@ -186,80 +183,6 @@ fn writing_a_pinned_interpreter_after_hashing_is_in_vain_or_ends_the_launch() {
     }
 }
 
-#[test]
-fn a_pinned_library_that_is_swapped_is_not_loaded() {
-    for user in EVERYONE {
-        let (host, plugin, library) = linked(user);
-        host.bare(&plugin, &[]).succeeded().prints("verified\n");
-        host.launch("p").run().succeeded().prints("verified\n");
-        std::fs::rename(host.path("plugins/evil"), &library).unwrap();
-        host.bare(&plugin, &[]).succeeded().prints("evil\n");
-
-        let (host, _, library) = linked(user);
-        let swap = format!("mv {} {}", show(&host, "evil"), library.display());
-        let outcome = strike(&host, BEFORE_EXEC, &swap, &host.launch("p"));
-        assert_eq!(outcome.stdout, "not loaded\n", "{outcome:#?}");
-    }
-}
-
-#[test]
-fn a_pinned_library_that_somebody_else_can_write_is_refused() {
-    for user in EVERYONE {
-        // Nothing guards a library's file between the check and the loading.
-        let (host, plugin, library) = linked(user);
-        let held = OpenOptions::new().append(true).open(&library).unwrap();
-        let outcome = host.launch("p").run().refused(126);
-        outcome.says("is open for writing");
-        std::fs::write(&library, std::fs::read(host.path("plugins/evil")).unwrap()).unwrap();
-        host.bare(&plugin, &[]).succeeded().prints("evil\n");
-        drop(held);
-
-        for (mode, owner) in [(0o666, None), (0o664, None), (0o644, Some(1))] {
-            let (host, _, library) = linked(user);
-            std::fs::set_permissions(&library, PermissionsExt::from_mode(mode)).unwrap();
-            std::os::unix::fs::chown(&library, owner, None).unwrap();
-            let outcome = host.launch("p").run().refused(126);
-            outcome.says("insecure_permissions");
-        }
-    }
-}
-
-/// A plugin that loads the pinned library beside it.
-fn linked(user: crate::kit::User) -> (Host, PathBuf, PathBuf) {
-    let mut host = Host::of(user);
-    let library = |word: &str| {
-        program::shared_c(&format!(
-            "#include <stdio.h>\nvoid speak(void) {{ puts({word:?}); }}"
-        ))
-    };
-    let evil = library("evil");
-    host.install_copy("evil", evil);
-    let library = host.install_copy("library", library("verified"));
-    let plugin = host.install_copy(
-        "p",
-        program::c(&format!(
-            "#include <dlfcn.h>\n#include <stdio.h>
-            int main(void) {{
-                void *library = dlopen({:?}, RTLD_NOW);
-                void (*speak)(void) = library ? dlsym(library, \"speak\") : NULL;
-                if (!speak) return puts(\"not loaded\") < 0;
-                speak();
-            }}",
-            library
-        )),
-    );
-    let mut pins = String::from("libraries:\n");
-    for path in [
-        &library,
-        Path::new("/lib/x86_64-linux-gnu/libc.so.6"),
-        Path::new("/lib64/ld-linux-x86-64.so.2"),
-    ] {
-        writeln!(pins, "  - {{ path: {path:?}, hash: {:?} }}", digest(path)).unwrap();
-    }
-    host.list("p", &[&pins]);
-    (host, plugin, library)
-}
-
 /// A host with the listed plugin "p" and "evil" beside it.
 fn host_of(user: crate::kit::User, size: usize) -> Host {
     listed(unlisted(user, size), &[])
@@ -308,7 +231,7 @@ fn says(word: &str) -> PathBuf {
     program::static_c(&text)
 }
 
-fn show(host: &Host, name: &str) -> String {
+pub(super) fn show(host: &Host, name: &str) -> String {
     host.path("plugins").join(name).display().to_string()
 }
 
@@ -327,7 +250,7 @@ fn knock(host: &Host, name: &str) -> String {
 }
 
 /// What a launcher does that verifies a path and executes it.
-fn naive(host: &Host, strike: &str) -> Outcome {
+pub(super) fn naive(host: &Host, strike: &str) -> Outcome {
     let launcher = host.install_sh(
         "naive",
         r#"[ "sha256:$(sha256sum "$2" | cut -d' ' -f1)" = "$1" ] || exit 126

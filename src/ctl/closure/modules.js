@@ -95,7 +95,9 @@ scan(fs.readFileSync(0, 'utf8'), '/proc/self/fd/0', 'the script');
 process.argv.slice(2).forEach(take);
 while (todo.length) {
   const file = todo.pop();
-  scan(fs.readFileSync(file, 'utf8'), file, null);
+  let source;
+  try { source = fs.readFileSync(file, 'utf8'); } catch (error) { notes.add(`'${file}': ${error.code}`); continue; }
+  scan(source, file, null);
 }
 for (const note of [...notes].sort()) console.log(`note\t${note.replaceAll('\n', ' ')}`);
 for (const file of [...files].sort()) console.log(`file\t${file}`);

@@ -69,18 +69,21 @@ def find(name):
     if spec is None or not spec.has_location:
         return spec
     loader = spec.loader
-    if hasattr(loader, "archive"):
-        take(loader.archive)
-        todo.append((spec, loader.get_source(name) or ""))
-    elif isinstance(loader, machinery.SourceFileLoader):
-        take(spec.origin)
-        if spec.cached and os.path.exists(spec.cached):
-            take(spec.cached)
-        todo.append((spec, loader.get_data(spec.origin)))
-    else:
-        take(spec.origin)
-        if isinstance(loader, machinery.SourcelessFileLoader):
-            notes.append(f"module '{name}' has no source: what it imports is not known")
+    try:
+        if hasattr(loader, "archive"):
+            take(loader.archive)
+            todo.append((spec, loader.get_source(name) or ""))
+        elif isinstance(loader, machinery.SourceFileLoader):
+            take(spec.origin)
+            if spec.cached and os.path.exists(spec.cached):
+                take(spec.cached)
+            todo.append((spec, loader.get_data(spec.origin)))
+        else:
+            take(spec.origin)
+            if isinstance(loader, machinery.SourcelessFileLoader):
+                notes.append(f"module '{name}' has no source: what it imports is not known")
+    except (ImportError, OSError) as error:
+        notes.append(f"module '{name}': {error}")
     return spec
 
 

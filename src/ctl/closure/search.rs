@@ -1,6 +1,7 @@
 //! Where the dynamic loader finds libraries: the rules of glibc (man 8 ld.so)
 //! and of musl. Nothing is run, and where these rules and a loader's differ,
-//! the loader is refused what is not pinned.
+//! the loader is refused what is not pinned, and looks on. So it is with the
+//! subfolders `tls`, `haswell` and `x86_64`, which glibc gave up with 2.37.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
