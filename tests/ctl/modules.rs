@@ -127,6 +127,15 @@ fn a_module_with_a_computed_name_is_named_with_all_that_it_imports() {
     let settled = text(&host);
     lock(&host, &[]);
     assert_eq!(text(&host), settled);
+    // Hundreds of files, of which each is open until the kernel has its rule.
+    let few = |limit: &str| {
+        let launch = host.launch("p").under(["prlimit", limit]);
+        launch.run()
+    };
+    few("--nofile=64:4096").succeeded();
+    few("--nofile=64:64")
+        .refused(126)
+        .says("Too many open files");
 }
 
 const NODE: &str = r#"#!/usr/bin/node
@@ -264,6 +273,43 @@ fn a_script_in_another_language_is_locked_with_what_is_named() {
             .refused(126)
             .says("library_mismatch");
     }
+}
+
+#[test]
+fn a_java_program_is_locked_with_the_machine_that_it_names() {
+    let mut host = Host::new();
+    let java = std::fs::canonicalize("/usr/bin/java").unwrap();
+    let machine = java.ancestors().nth(2).unwrap();
+    let source =
+        "class Hi { public static void main(String[] a) { System.out.println(\"ran\"); } }";
+    host.write("Hi.java", source);
+    host.bare("/usr/bin/javac", &["Hi.java"]).succeeded();
+    let classes = host.path("");
+    let profile = format!("profile: {{ extends: jvm, filesystem: {{ read: [{classes:?}] }} }}");
+    let args = format!("args: [-cp, {classes:?}, Hi]");
+    host.list_path(
+        "p",
+        java.to_str().unwrap(),
+        &digest(&java),
+        &[&profile, &args],
+    );
+    host.launch("p").run().succeeded().prints("ran\n");
+    lock(&host, &[]);
+    // It opens the rest of itself by name.
+    assert_ne!(host.launch("p").run().status, 0);
+    let told = lock(&host, &["--with", machine.to_str().unwrap()]);
+    assert_eq!(told.stderr, "");
+    host.launch("p").run().succeeded().prints("ran\n");
+    let files = &json(&host, ["explain", "p"])["files"];
+    assert!(files["pinned"].as_array().unwrap().len() > 100, "{files:#}");
+    assert!(
+        files["list"].to_string().contains("/usr/lib/jvm"),
+        "{files:#}"
+    );
+    assert!(
+        !files["read"].to_string().contains("/usr/lib/jvm"),
+        "{files:#}"
+    );
 }
 
 #[test]

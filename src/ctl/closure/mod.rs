@@ -21,7 +21,7 @@ use secure_exec_sys::open;
 
 use modules::{Language, Script};
 use object::Object;
-use search::{Found, Loaded, Search};
+use search::{Found, Loaded, Missing, Search};
 
 /// What a plugin is made of.
 #[derive(Debug, Default)]
@@ -46,6 +46,7 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
     let grounds = Grounds::of(opened);
     let with = expanded(with)?;
     let mut closure = Closure::default();
+    let mut missing = Vec::new();
     let shebang = first_line(opened).map_err(failed)?;
     let main = match &shebang {
         None => opened.path.clone(),
@@ -92,7 +93,7 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
                 let found = script.modules()?;
                 closure.notes.extend(found.notes);
                 for file in found.files {
-                    process.add(&file, &mut closure);
+                    process.add(&file, &mut closure, &mut missing);
                 }
             }
         }
@@ -101,8 +102,11 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
         .iter()
         .filter_map(|path| std::fs::canonicalize(path).ok());
     for file in with.into_iter().chain(kept) {
-        process.add(&file, &mut closure);
+        process.add(&file, &mut closure, &mut missing);
     }
+    missing.retain(|missing| !missing.is_among(&closure.files));
+    let missing: BTreeSet<String> = missing.iter().map(ToString::to_string).collect();
+    closure.notes.extend(missing);
     Ok(closure)
 }
 
@@ -133,7 +137,7 @@ impl Process {
     }
 
     /// Adds a file that is loaded later, and its libraries.
-    fn add(&self, path: &Path, closure: &mut Closure) {
+    fn add(&self, path: &Path, closure: &mut Closure, missing: &mut Vec<Missing>) {
         if !closure.files.insert(path.to_path_buf()) {
             return;
         }
@@ -145,7 +149,7 @@ impl Process {
             None => {}
             Some(Ok(found)) => {
                 closure.files.extend(found.files);
-                closure.notes.extend(found.missing);
+                missing.extend(found.missing);
             }
             Some(Err(why)) => {
                 let shown = path.to_string_lossy();

@@ -4,6 +4,8 @@
 //! subfolders `tls`, `haswell` and `x86_64`, which glibc gave up with 2.37.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -52,8 +54,32 @@ pub(super) struct Loaded {
 pub(super) struct Found {
     /// Real paths.
     pub(super) files: BTreeSet<PathBuf>,
-    /// Sentences.
-    pub(super) missing: Vec<String>,
+    /// Names of libraries.
+    pub(super) missing: Vec<Missing>,
+}
+
+/// A library that is not found.
+#[derive(Debug)]
+pub(super) struct Missing {
+    name: String,
+    /// What needs it.
+    of: PathBuf,
+}
+
+impl Missing {
+    /// Whether it is there when it is needed: the loader takes a file of this
+    /// name that something else has opened before.
+    pub(super) fn is_among(&self, files: &BTreeSet<PathBuf>) -> bool {
+        let name = Some(OsStr::new(&self.name));
+        files.iter().any(|file| file.file_name() == name)
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, of) = (Escaped(&self.name), self.of.to_string_lossy());
+        write!(f, "the library '{name}' of '{}' is not found", Escaped(&of))
+    }
 }
 
 const CACHE: &str = "/etc/ld.so.cache";
@@ -145,11 +171,10 @@ impl Search {
                 }
                 let libraries = self.find(loaded, at, name);
                 if libraries.is_empty() {
-                    found.missing.push(format!(
-                        "the library '{}' of '{}' is not found",
-                        Escaped(name),
-                        Escaped(&next.path.to_string_lossy())
-                    ));
+                    found.missing.push(Missing {
+                        name: name.clone(),
+                        of: next.path.clone(),
+                    });
                 }
                 for (path, object, id) in libraries {
                     found.files.extend(real(&path));

@@ -41,7 +41,7 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             let pins = pins.unwrap_or_default().iter();
             let pinned: Vec<String> = pins.map(|pin| pin.path.clone()).collect();
             let locked = [
-                Fact::list("pinned", "pinned", &pinned, "nothing"),
+                Fact::new("pinned", "pinned", json!(pinned), counted(&pinned)),
                 Fact::list("list", "names in", &listed, "nothing"),
             ];
             let mut facts = vec![
@@ -77,6 +77,15 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
         title: "Files",
         facts,
     }
+}
+
+/// A few paths, or how many there are.
+fn counted(paths: &[String]) -> String {
+    if paths.len() > 8 {
+        return format!("{} files, named in the entry", paths.len());
+    }
+    let shown: Vec<String> = paths.iter().map(|path| Escaped(path).to_string()).collect();
+    shown.join(", ")
 }
 
 /// Sockets.
