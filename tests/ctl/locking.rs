@@ -104,6 +104,24 @@ fn a_locked_program_runs_with_its_own_libraries_alone() {
 }
 
 #[test]
+fn a_locked_program_in_namespaces_runs_with_its_own_libraries_alone() {
+    for user in EVERYONE {
+        let (host, speak) = linked(user);
+        let code = "filesystem: { code: ['{plugin_dir}/lib', '{plugin_dir}/before'] }";
+        host.profile("own", &format!("{code}\nisolation: namespaces"));
+        lock(&host, &["p"]);
+        host.launch("p").run().succeeded().prints("verified\n");
+        let before = host.path("plugins/before/libspeak.so");
+        std::fs::copy(host.path("evil/libspeak.so"), &before).unwrap();
+        host.own(&before);
+        host.bare(host.path("plugins/p"), &[]).prints("evil\n");
+        host.launch("p").run().succeeded().prints("verified\n");
+        std::fs::rename(before, speak).unwrap();
+        host.launch("p").run().refused(126).says("library_mismatch");
+    }
+}
+
+#[test]
 fn a_replaced_library_of_a_locked_program_is_refused() {
     for user in EVERYONE {
         // One byte more is enough, though it changes nothing that is loaded.

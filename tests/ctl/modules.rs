@@ -138,6 +138,28 @@ fn a_module_with_a_computed_name_is_named_with_all_that_it_imports() {
         .says("Too many open files");
 }
 
+#[test]
+fn a_locked_script_in_namespaces_finds_its_modules_there_and_no_others() {
+    let profile = format!("{PYTHON_PROFILE}\nisolation: namespaces");
+    for user in EVERYONE {
+        let host = host(user, PYTHON, &profile, GREET);
+        host.write("plugins/lib/planted.py", "print('planted')\n");
+        let free = host.launch("p").arg("planted").run().succeeded();
+        assert_eq!(
+            free.stdout,
+            "[1] (2,)\n2 verified\nplanted\nplanted works\n"
+        );
+        lock(&host, &[]);
+        let locked = host.launch("p").arg("planted").run().succeeded();
+        assert_eq!(
+            locked.stdout,
+            "[1] (2,)\n2 verified\nplanted PermissionError\n"
+        );
+        change(&host, "greet/late.py");
+        host.launch("p").run().refused(126).says("library_mismatch");
+    }
+}
+
 const NODE: &str = r#"#!/usr/bin/node
 const { word } = require('greet');
 console.log(require('node:path').basename('/a/b'), word());
