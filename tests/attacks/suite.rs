@@ -1,7 +1,7 @@
 //! Every attack of the suite (`suite/*.c`) works without a sandbox, and is
-//! refused under `default` with one folder to read and one to write. What is
-//! not refused stands here by name, with the paragraph of SECURITY.md that
-//! says so. Honest work goes on.
+//! refused under `default` with one folder to read and one to write, and so it
+//! is in namespaces. What is not refused stands here by name, with the
+//! paragraph of SECURITY.md that says so. Honest work goes on.
 
 pub(crate) mod stage;
 
@@ -60,6 +60,17 @@ const THROUGH: &[(&str, &[User], &str)] = &[
     ("code_file", &EVERYONE, MAPPED),
     ("code_memory", &EVERYONE, MAPPED),
     ("code_shared_file", &EVERYONE, MAPPED),
+    ("code_shared_memory", &EVERYONE, MAPPED),
+    ("lock", &EVERYONE, "**Locks.**"),
+];
+/// The same in namespaces.
+const THROUGH_APART: &[(&str, &[User], &str)] = &[
+    (
+        "processes_threads",
+        &[User::Root],
+        "**Memory and processes of root.**",
+    ),
+    ("code_memory", &EVERYONE, MAPPED),
     ("code_shared_memory", &EVERYONE, MAPPED),
     ("lock", &EVERYONE, "**Locks.**"),
 ];
@@ -137,7 +148,7 @@ fn what_is_not_refused_is_named_in_the_security_page() {
     let page = page.unwrap();
     let (_, no_boundary) = page.split_once("## What is not a boundary").unwrap();
     let cases = stage::cases();
-    for (name, _, paragraph) in THROUGH {
+    for (name, _, paragraph) in THROUGH.iter().chain(THROUGH_APART) {
         assert!(no_boundary.contains(paragraph), "{name}: {paragraph}");
     }
     let names = THROUGH
@@ -160,9 +171,16 @@ fn honest_work_goes_on_as_well() {
             } else {
                 "boxed"
             };
-            for words in [stage.bare(), stage.launched(profile)] {
+            let launched = [profile.to_string(), format!("{profile}-apart")];
+            let launched = launched.map(|profile| stage.launched(&profile));
+            for words in [stage.bare()].into_iter().chain(launched) {
                 let answer = stage.attempt(&case, &words);
-                assert_eq!(answer, Ok(Answer::Worked), "{user:?} {}", case.name);
+                assert_eq!(
+                    answer,
+                    Ok(Answer::Worked),
+                    "{user:?} {words:?} {}",
+                    case.name
+                );
             }
         }
     }
@@ -186,12 +204,19 @@ fn refused(group: &str) {
                     continue;
                 }
             }
-            let is_through = THROUGH
-                .iter()
-                .any(|(through, whom, _)| *through == name && whom.contains(&user));
-            match stage.attempt(&case, &stage.launched("boxed")) {
-                Ok(answer) if (answer == Answer::Worked) == is_through => {}
-                other => wrong.push(format!("{user:?} {name} ({}): {other:?}", case.line)),
+            for (profile, through) in [("boxed", THROUGH), ("boxed-apart", THROUGH_APART)] {
+                let is_through = through
+                    .iter()
+                    .any(|(through, whom, _)| *through == name && whom.contains(&user));
+                match stage.attempt(&case, &stage.launched(profile)) {
+                    Ok(answer) if (answer == Answer::Worked) == is_through => {}
+                    other => {
+                        wrong.push(format!(
+                            "{user:?} {profile} {name} ({}): {other:?}",
+                            case.line
+                        ));
+                    }
+                }
             }
         }
     }

@@ -295,7 +295,12 @@ static int inside(char **words) {
     need(pipe2(life, O_CLOEXEC), "make a pipe");
     // firejail takes a machine without kernel threads for a sandbox, and then
     // adds none.
-    scene.victim = process(life, "kthreadd", 1);
+    prctl(PR_SET_NAME, "kthreadd");
+    // Numbers that nobody has in a namespace of the sandbox.
+    int last = open("/proc/sys/kernel/ns_last_pid", O_WRONLY);
+    need(write(last, "4000", 4), "choose process numbers");
+    close(last);
+    scene.victim = process(life, "victim", 1);
     need(pipe2(output, O_CLOEXEC), "make a pipe");
     need(pipe2(report, O_CLOEXEC), "make a pipe");
     pid_t pid = fork();

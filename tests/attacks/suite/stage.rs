@@ -74,7 +74,8 @@ fn case(line: &str) -> Case {
 }
 
 /// A host of one user's with the plugin `suite`, its profiles `boxed` and
-/// `children`, and folders that are laid out anew for each attempt.
+/// `children`, the same with namespaces (`boxed-apart`, `children-apart`), and
+/// folders that are laid out anew for each attempt.
 pub(crate) struct Stage {
     pub(crate) host: Host,
     /// What a damaged file is restored from.
@@ -95,8 +96,11 @@ impl Stage {
         let (read, write) = (host.path("in"), host.path("out"));
         let files = format!("filesystem: {{ read: [{read:?}], write: [{write:?}] }}");
         host.profile("boxed", &files);
-        let children = format!("{files}\nprocesses: {{ fork: true }}");
-        host.profile("children", &children);
+        let fork = "processes: { fork: true }";
+        let apart = "isolation: namespaces";
+        host.profile("children", &format!("{files}\n{fork}"));
+        host.profile("boxed-apart", &format!("{files}\n{apart}"));
+        host.profile("children-apart", &format!("{files}\n{fork}\n{apart}"));
         let kept = host.path("kept");
         std::fs::create_dir(&kept).unwrap();
         std::fs::set_permissions(&kept, PermissionsExt::from_mode(0o700)).unwrap();
@@ -165,12 +169,21 @@ impl Stage {
             "worked" => Ok(Answer::Worked),
             other => match other.strip_prefix("refused: ") {
                 Some(error) if outcome.status == 0 => Ok(Answer::Refused(error.into())),
+                // The launcher refuses to start the plugin so.
+                _ if other.starts_with("error: status 7d00,")
+                    && outcome
+                        .stderr
+                        .starts_with("ERROR: standard input is a folder") =>
+                {
+                    Ok(Answer::Refused("the launch".into()))
+                }
                 _ => Err(format!("{}: {outcome:?}", case.name)),
             },
         }
     }
 
-    fn lay_out(&self) {
+    /// Folders and files as they are before an attempt.
+    pub(crate) fn lay_out(&self) {
         for name in ["in", "out", "outside"] {
             let folder = self.host.path(name);
             if folder.exists() {
