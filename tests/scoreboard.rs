@@ -54,6 +54,10 @@ impl Sandbox {
         }
     }
 
+    fn is_other(self) -> bool {
+        matches!(self, Self::Bubblewrap | Self::Firejail)
+    }
+
     /// The words that start the plugin in it.
     fn words(self, stage: &Stage, case: Option<&Case>) -> Vec<OsString> {
         let path = |name: &str| stage.host.path(name).display().to_string();
@@ -91,6 +95,8 @@ const BUBBLEWRAP: &str = "
     --new-session --cap-drop ALL --clearenv --hostname plugin --chdir /
     --ro-bind-try /lib/x86_64-linux-gnu /lib/x86_64-linux-gnu
     --ro-bind-try /lib/aarch64-linux-gnu /lib/aarch64-linux-gnu
+    --ro-bind-try /usr/lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu
+    --ro-bind-try /usr/lib/aarch64-linux-gnu /usr/lib/aarch64-linux-gnu
     --ro-bind-try /lib64 /lib64 --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache
     --dev /dev --ro-bind {plugin} {plugin} --ro-bind {in} {in} --bind {out} {out}
     {plugin}";
@@ -113,6 +119,9 @@ const FIREJAIL: &str = "
     --protocol=unix --rlimit-as=4294967296 --rlimit-nproc=4096 --rlimit-nofile=1024
     --rlimit-fsize=1073741824
     {plugin}";
+
+/// A plugin that ended, or a sandbox that did not start it, before it spoke.
+const NO_ANSWER: &str = "no answer";
 
 /// What one user's attempts came to in one sandbox.
 struct Score {
@@ -152,7 +161,13 @@ fn score(user: User, cases: &[Case], launcher: &Path) -> Vec<Score> {
     for sandbox in SANDBOXES {
         let attempt = |case: &Case| {
             let words = sandbox.words(&stage, Some(case));
-            (case.clone(), stage.attempt(case, &words))
+            let answer = match stage.attempt(case, &words) {
+                Err(_) if sandbox.is_other() && !case.is_honest() => {
+                    Ok(Answer::Refused(NO_ANSWER.into()))
+                }
+                answer => answer,
+            };
+            (case.clone(), answer)
         };
         let mut answers: Vec<_> = cases.iter().map(attempt).collect();
         if sandbox == Sandbox::Nothing {
@@ -304,21 +319,44 @@ fn through(scores: &[Score]) -> String {
             let kinds = [
                 names(&|c, a| !c.is_honest() && *a == Ok(Answer::Worked)),
                 names(&|c, a| c.is_honest() && matches!(a, Ok(Answer::Refused(_)))),
+                names(&|_, a| *a == Ok(Answer::Refused(NO_ANSWER.into()))),
                 names(&|_, a| a.is_err()),
             ];
             let kinds = kinds.iter().zip([
                 "got through",
                 "honest, and refused",
-                "no answer, the sandbox failed",
+                "without an answer, counted as refused",
+                "failed",
             ]);
             for ((count, names), kind) in kinds {
                 if *count > 0 {
                     let name = sandbox.name();
-                    writeln!(text, "- {name}, {user}, {count} {kind}: {names}").unwrap();
+                    text.push_str(&wrapped(&format!(
+                        "- {name}, {user}, {count} {kind}: {names}"
+                    )));
                 }
             }
         }
     }
+    text
+}
+
+/// An item of a list in lines of at most 118 columns.
+fn wrapped(item: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in item.split(' ') {
+        if column + word.len() > 118 {
+            text.push_str("\n ");
+            column = 1;
+        }
+        if column > 0 {
+            text.push(' ');
+        }
+        text.push_str(word);
+        column += word.len() + 1;
+    }
+    text.push('\n');
     text
 }
 

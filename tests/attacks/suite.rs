@@ -12,12 +12,12 @@ use stage::{Answer, Case, Stage};
 const GROUPS: &[(&str, usize)] = &[
     ("IPC", 14),
     ("execution", 34),
-    ("files", 98),
+    ("files", 97),
     ("inheritance", 24),
-    ("kernel surface", 42),
+    ("kernel surface", 54),
     ("limits", 16),
     ("mounts and namespaces", 29),
-    ("network", 42),
+    ("network", 28),
     ("processes", 51),
     ("the product's own parts", 21),
 ];

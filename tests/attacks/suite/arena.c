@@ -98,10 +98,10 @@ static void lay_out(void) {
 
     struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
     int tcp = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int udp = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    scene.udp = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     need(bind(tcp, (void *)&any, sizeof any), "bind TCP");
     need(listen(tcp, 16), "listen");
-    need(bind(udp, (void *)&any, sizeof any), "bind UDP");
+    need(bind(scene.udp, (void *)&any, sizeof any), "bind UDP");
     serve(SOCK_STREAM, outside("stream"));
     serve(SOCK_DGRAM, outside("datagram"));
     serve(SOCK_SEQPACKET, outside("packet"));
@@ -121,6 +121,11 @@ static void lay_out(void) {
     put("/dev/shm/secret", "secret", 0600);
     need(seteuid(0), "act for itself");
     need(setegid(0), "act for itself");
+}
+
+int received(void) {
+    char byte;
+    return recv(scene.udp, &byte, 1, MSG_DONTWAIT) >= 0;
 }
 
 // A process of the user that waits for the end of its life, which is that of

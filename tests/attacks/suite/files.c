@@ -103,18 +103,14 @@ ATTACK(open_fifo, BOTH, "write to a FIFO of somebody else's") {
     return opens(outside("fifo"), O_RDWR | O_NONBLOCK);
 }
 // Only what the others see of it counts.
-static int planted(const char *path) {
-    struct stat status;
-    return !stat(path, &status);
-}
 ATTACK(plant_shared_memory, BOTH, "leave a file in /dev/shm") {
     return opens("/dev/shm/planted", O_WRONLY | O_CREAT);
 }
-WITNESS(plant_shared_memory) { return planted("/dev/shm/planted"); }
+WITNESS(plant_shared_memory) { return exists("/dev/shm/planted"); }
 ATTACK(plant_temporary, BOTH, "leave a file in /var/tmp") {
     return opens("/var/tmp/planted", O_WRONLY | O_CREAT);
 }
-WITNESS(plant_temporary) { return planted("/var/tmp/planted"); }
+WITNESS(plant_temporary) { return exists("/var/tmp/planted"); }
 
 ATTACK(readable_write, BOTH, "write what it may read") { return opens(readable("data"), O_WRONLY); }
 ATTACK(readable_truncate, BOTH, "truncate what it may read") { return truncate(readable("data"), 0); }

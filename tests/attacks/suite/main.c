@@ -36,6 +36,11 @@ long opens(const char *path, int flags) {
     return fd < 0 ? -1 : 0;
 }
 
+int exists(const char *path) {
+    struct stat status;
+    return !lstat(path, &status);
+}
+
 static sigjmp_buf back;
 static void fault(int signal) { siglongjmp(back, signal); }
 

@@ -1,6 +1,7 @@
 //! Metadata of files, set-ID bits, device nodes, and the files of the kernel.
 #define GROUP "files"
 #include "suite.h"
+#include <dirent.h>
 #include <linux/fs.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -95,22 +96,33 @@ ATTACK(device_whiteout, BOTH, "make a device node by renaming (RENAME_WHITEOUT)"
 }
 ATTACK(device_log, ROOT, "open the kernel's log") { return opens("/dev/kmsg", O_RDONLY | O_NONBLOCK); }
 ATTACK(device_console, ROOT, "open the console") { return opens("/dev/console", O_RDWR | O_NOCTTY); }
-ATTACK(device_terminals, BOTH, "open a new terminal") {
-    return opens("/dev/ptmx", O_RDWR | O_NOCTTY);
-}
 ATTACK(device_fuse, ROOT, "open FUSE") { return opens("/dev/fuse", O_RDWR); }
 ATTACK(device_kvm, ROOT, "open KVM") { return opens("/dev/kvm", O_RDWR); }
 ATTACK(device_tun, ROOT, "open the maker of network devices") { return opens("/dev/net/tun", O_RDWR); }
 ATTACK(device_loop, ROOT, "open the maker of loop devices") { return opens("/dev/loop-control", O_RDWR); }
 ATTACK(device_userfaultfd, ROOT, "open userfaultfd's device") { return opens("/dev/userfaultfd", O_RDWR); }
 
-ATTACK(proc_list, BOTH, "list all processes") { return opens("/proc", O_RDONLY | O_DIRECTORY); }
+ATTACK(proc_list, BOTH, "find others in the list of processes") {
+    char name[16];
+    snprintf(name, sizeof name, "%d", scene.victim);
+    DIR *processes = opendir("/proc");
+    for (struct dirent *entry; processes && (entry = readdir(processes));)
+        if (!strcmp(entry->d_name, name)) return 0;
+    return -1;
+}
 ATTACK(proc_command_line, BOTH, "read the kernel's command line") {
     return opens("/proc/cmdline", O_RDONLY);
 }
 ATTACK(proc_symbols, BOTH, "read the kernel's symbols") { return opens("/proc/kallsyms", O_RDONLY); }
 ATTACK(proc_mounts, BOTH, "read the mounts") { return opens("/proc/self/mountinfo", O_RDONLY); }
-ATTACK(proc_network, BOTH, "read who is connected") { return opens("/proc/self/net/tcp", O_RDONLY); }
+ATTACK(proc_network, BOTH, "read who listens on TCP") {
+    char line[512], port[8];
+    snprintf(port, sizeof port, ":%04X", scene.port);
+    FILE *table = fopen("/proc/self/net/tcp6", "r");
+    while (table && fgets(line, sizeof line, table))
+        if (strstr(line, port)) return 0;
+    return -1;
+}
 ATTACK(proc_core_pattern, ROOT, "open the program that gets core dumps, to write") {
     return opens("/proc/sys/kernel/core_pattern", O_WRONLY);
 }

@@ -24,11 +24,13 @@ ATTACK(plugin_replace, BOTH, "replace its own program") { REPLACES(product("plug
 ATTACK(plugin_add, BOTH, "put another program beside it") {
     return opens(product("plugins/new"), O_WRONLY | O_CREAT);
 }
+WITNESS(plugin_add) { return exists(product("plugins/new")); }
 ATTACK(whitelist_read, BOTH, "read the whitelist") { return opens(product("plugins.whitelist"), O_RDONLY); }
 ATTACK(whitelist_append, BOTH, "add to it") { return opens(product("plugins.whitelist"), O_WRONLY | O_APPEND); }
 ATTACK(whitelist_replace, BOTH, "replace it") { REPLACES(product("plugins.whitelist")); }
 ATTACK(profile_write, BOTH, "write its own profile") { WRITES(product("profiles.d/boxed.yaml")); }
 ATTACK(profile_add, BOTH, "add a profile") { return opens(product("profiles.d/new.yaml"), O_WRONLY | O_CREAT); }
+WITNESS(profile_add) { return exists(product("profiles.d/new.yaml")); }
 ATTACK(configuration_write, BOTH, "write the configuration") { WRITES(product("config.yaml")); }
 ATTACK(key_replace, BOTH, "replace a key that signatures are checked with") { REPLACES(product("trusted.pub")); }
 ATTACK(log_read, BOTH, "read the audit log") { return opens(product("state/audit.log"), O_RDONLY); }

@@ -80,6 +80,7 @@ struct scene {
     uid_t user;
     int input;           // the plugin's standard input, if not empty
     int terminal;        // it is a terminal
+    int udp;             // the socket at the port for datagrams
     int visits;          // somebody connects to whoever listens
     int mask;            // the host's umask, if not the usual
     const char *folder;  // the plugin's working folder, if not the base
@@ -106,6 +107,9 @@ extern const unsigned char returns_42[6];
 // Opens and closes a file.
 long opens(const char *path, int flags);
 long fails_with(int error);
+// For witnesses: whether a path exists, and a datagram arrived.
+int exists(const char *path);
+int received(void);
 // Makes a file with this text, or copies one.
 void put(const char *path, const char *text, int mode);
 void copy(const char *from, const char *to, int mode);
