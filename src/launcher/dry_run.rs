@@ -255,9 +255,9 @@ fn steps(examined: &Examined) -> Vec<Value> {
 
 fn step_json(step: &Step, examined: &Examined) -> Value {
     match step {
-        Step::Environment(names) => json!({ "step": "environment", "names": names }),
+        Step::Environment(names) => json!({ "step": step.name(), "names": names }),
         Step::Namespaces(plan) => json!({
-            "step": "namespaces",
+            "step": step.name(),
             "made": namespaces::means_name(plan.means),
             "kinds": plan.kinds(),
             "network": plan.network_name(),
@@ -268,22 +268,22 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
                 "optional": mount.optional,
             })).collect::<Vec<_>>(),
         }),
-        Step::WorkingDirectory(path) => json!({ "step": "working_directory", "path": path }),
-        Step::NewSession => json!({ "step": "new_session" }),
-        Step::Umask(mask) => json!({ "step": "umask", "mask": format!("{mask:03o}") }),
+        Step::WorkingDirectory(path) => json!({ "step": step.name(), "path": path }),
+        Step::NewSession => json!({ "step": step.name() }),
+        Step::Umask(mask) => json!({ "step": step.name(), "mask": format!("{mask:03o}") }),
         Step::Limits(limits) => {
             let limits: serde_json::Map<_, _> = limits
                 .iter()
                 .map(|limit| (limit.resource.name().to_string(), json!(limit.value)))
                 .collect();
-            json!({ "step": "limits", "limits": limits })
+            json!({ "step": step.name(), "limits": limits })
         }
-        Step::User(name) => json!({ "step": "user", "name": name }),
-        Step::Capabilities(keep) => json!({ "step": "capabilities", "keep": keep }),
-        Step::Descriptors => json!({ "step": "descriptors", "close_from": 3 }),
-        Step::NoNewPrivileges => json!({ "step": "no_new_privs" }),
+        Step::User(name) => json!({ "step": step.name(), "name": name }),
+        Step::Capabilities(keep) => json!({ "step": step.name(), "keep": keep }),
+        Step::Descriptors => json!({ "step": step.name(), "close_from": 3 }),
+        Step::NoNewPrivileges => json!({ "step": step.name() }),
         Step::Landlock(plan) => json!({
-            "step": "landlock",
+            "step": step.name(),
             "abi": plan.abi,
             "grants": plan.grants.iter().map(|grant| json!({
                 "path": grant.path,
@@ -297,13 +297,13 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
         }),
         Step::Seccomp(plan) => match compile(plan, examined.plan.landlock(), ExecTicket::NONE) {
             Ok(filter) => json!({
-                "step": "seccomp",
+                "step": step.name(),
                 "filter": filter.digest(),
                 "instructions": filter.instructions().len(),
                 "always_allowed": filter.always_allowed(),
                 "exec": if plan.execute { "landlock" } else { "launch only" },
             }),
-            Err(error) => json!({ "step": "seccomp", "error": error.to_string() }),
+            Err(error) => json!({ "step": step.name(), "error": error.to_string() }),
         },
     }
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod failure;
 pub mod hash_command;
 pub mod manual;
+mod mutation;
 pub mod run;
 
 pub mod audit;

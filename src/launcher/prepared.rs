@@ -21,6 +21,7 @@ use crate::authorized::Authorized;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::rules;
 use crate::trust::{self, Finding};
@@ -95,6 +96,8 @@ pub fn prepare(
     let canaries = Canaries::choose(
         landlock.is_some().then_some(&rules),
         filter.as_ref().map(|(filter, _)| filter),
+        // In a PID namespace there is nobody outside to try it on.
+        examined.plan.namespaces().is_none() && landlock.is_some_and(LandlockPlan::keeps_signals),
     )?;
     let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
     let domain = domain.transpose()?;
@@ -198,7 +201,7 @@ pub fn compile(
         stand_in: plan.stand_in,
         own_pid: plan.own_pid.unwrap_or_else(process::id),
         // Without Landlock nothing would narrow an open exec.
-        exec: if plan.execute && landlock.is_some() {
+        exec: if (plan.execute && landlock.is_some()) || leaves_out("exec") {
             ExecRule::Landlock
         } else {
             ExecRule::Ticket(ticket)
@@ -389,10 +392,10 @@ fn domain(
     let domain = Domain {
         abi: plan.abi,
         rules,
-        tcp_connect: plan.tcp_connect.clone(),
-        tcp_bind: plan.tcp_bind.clone(),
-        scope_signals: plan.scope_signals,
-        scope_abstract: plan.scope_abstract,
+        tcp_connect: plan.tcp_connect.clone().filter(|_| !leaves_out("tcp")),
+        tcp_bind: plan.tcp_bind.clone().filter(|_| !leaves_out("tcp")),
+        scope_signals: plan.scope_signals && !leaves_out("signals"),
+        scope_abstract: plan.scope_abstract && !leaves_out("abstract"),
     };
     domain.build()
 }

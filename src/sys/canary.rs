@@ -26,6 +26,15 @@ pub fn socket(domain: i32, kind: i32, protocol: i32) -> Result<(), Errno> {
     close(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })
 }
 
+/// Asks whether a process may be signalled; sends nothing.
+///
+/// # Errors
+/// As kill(2) with signal 0.
+pub fn signal(process: i32) -> Result<(), Errno> {
+    // SAFETY: the call takes plain integers and touches no memory.
+    Errno::result(unsafe { libc::kill(process, 0) }).map(drop)
+}
+
 /// Tries an exec that is not the launch's own: no descriptor, no arguments.
 ///
 /// # Errors

@@ -247,6 +247,10 @@ impl Host {
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("state"))
             .current_dir(self.folder.path());
+        // What a mutated build is to leave out (see ci/mutation).
+        if let Some(control) = std::env::var_os("SECURE_EXEC_MUTATION") {
+            command.env("SECURE_EXEC_MUTATION", control);
+        }
         if self.user == User::Ordinary {
             // Also drops root's supplementary groups.
             command.uid(ORDINARY).gid(ORDINARY);

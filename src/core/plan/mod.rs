@@ -101,6 +101,27 @@ pub enum Step {
     Seccomp(SeccompPlan),
 }
 
+impl Step {
+    /// The name of the step, as a dry run's JSON has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Environment(_) => "environment",
+            Self::Namespaces(_) => "namespaces",
+            Self::WorkingDirectory(_) => "working_directory",
+            Self::NewSession => "new_session",
+            Self::Umask(_) => "umask",
+            Self::Limits(_) => "limits",
+            Self::User(_) => "user",
+            Self::Capabilities(_) => "capabilities",
+            Self::Descriptors => "descriptors",
+            Self::NoNewPrivileges => "no_new_privs",
+            Self::Landlock(_) => "landlock",
+            Self::Seccomp(_) => "seccomp",
+        }
+    }
+}
+
 /// One resource limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -160,6 +181,14 @@ pub struct LandlockPlan {
     pub scope_signals: bool,
     /// Abstract UNIX sockets of outsiders can't be connected to.
     pub scope_abstract: bool,
+}
+
+impl LandlockPlan {
+    /// Landlock itself keeps signals within the domain (ABI 6).
+    #[must_use]
+    pub const fn keeps_signals(&self) -> bool {
+        self.scope_signals && self.abi >= 6
+    }
 }
 
 /// One path of a Landlock plan.

@@ -8,7 +8,7 @@ use secure_exec_core::filter::{Action, Call, Filter};
 use secure_exec_core::plan::GrantKind;
 use secure_exec_core::syscall;
 use secure_exec_sys::landlock::Rule;
-use secure_exec_sys::{Errno, canary, open};
+use secure_exec_sys::{Errno, canary, open, process};
 
 use crate::failure::Failure;
 
@@ -19,6 +19,7 @@ pub(crate) struct Canaries {
     file: Option<CString>,
     socket: Option<(i32, i32, i32)>,
     exec: bool,
+    signal: Option<i32>,
 }
 
 /// Places that exist everywhere; the first that no grant covers is tried.
@@ -39,8 +40,15 @@ impl Canaries {
     pub(crate) fn choose(
         landlock: Option<&Vec<Rule>>,
         filter: Option<&Filter>,
+        signals_are_scoped: bool,
     ) -> Result<Self, Failure> {
         let mut chosen = Self::default();
+        if signals_are_scoped {
+            // Not every caller may signal a process that is not its own.
+            chosen.signal = [i32::try_from(process::parent_id()).unwrap_or(0), INIT]
+                .into_iter()
+                .find(|process| *process > 0 && canary::signal(*process).is_ok());
+        }
         if let Some(rules) = landlock {
             let mut candidates = FILES
                 .iter()
@@ -106,6 +114,22 @@ impl Canaries {
         }
     }
 
+    /// Whether there is a process to try signals on.
+    pub(crate) const fn tries_signals(&self) -> bool {
+        self.signal.is_some()
+    }
+
+    /// Tries to signal a process outside of the domain. `false` where nothing
+    /// was proved: there is none to try, or it has ended since. Allocates
+    /// nothing.
+    pub(crate) fn prove_signals(&self) -> Result<bool, &'static str> {
+        match self.signal.map(canary::signal) {
+            None => Ok(false),
+            Some(Ok(())) => Err("a process outside of the sandbox could be signalled"),
+            Some(Err(errno)) => Ok(errno == Errno::EPERM),
+        }
+    }
+
     /// Tries the filter. Allocates nothing.
     pub(crate) fn prove_filter(&self) -> Result<(), &'static str> {
         if self
@@ -120,6 +144,9 @@ impl Canaries {
         Ok(())
     }
 }
+
+/// The first process of the PID namespace.
+const INIT: i32 = 1;
 
 /// A grant of the path itself or of a folder above it, however it is written.
 fn is_granted(rules: &[Rule], path: &str) -> bool {

@@ -15,6 +15,7 @@ use secure_exec_sys::{capabilities, limits, process};
 use crate::audit::{AuditLog, AuditReceipt};
 use crate::authorized;
 use crate::failure::Failure;
+use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::prepared::{self, Prepared};
 
@@ -39,6 +40,7 @@ pub(crate) struct Applied {
 pub struct Confined {
     prepared: Prepared,
     lines: report::Lines,
+    signals_are_proven: bool,
     last: Vec<Limit>,
 }
 
@@ -56,13 +58,17 @@ pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> 
         authorized::record_failure(&prepared.examined.listed, failure, log, &|_| {})
     })?;
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
-    let confined = Confined {
+    let mut confined = Confined {
         prepared,
         lines,
+        signals_are_proven: false,
         last: applied.last,
     };
     match confined.enter() {
-        Ok(()) => Ok(confined),
+        Ok(signals_are_proven) => {
+            confined.signals_are_proven = signals_are_proven;
+            Ok(confined)
+        }
         Err(leak) => {
             // The failure is what counts; the record may fail with it.
             let _unrecorded = log.write_ready(&confined.lines.leaked);
@@ -79,7 +85,11 @@ impl Confined {
     /// # Errors
     /// Under strict, when the log can't be written.
     pub fn record(&self, log: &AuditLog) -> Result<AuditReceipt, Failure> {
-        log.write_ready(&self.lines.applied)
+        log.write_ready(if self.signals_are_proven {
+            &self.lines.proven
+        } else {
+            &self.lines.applied
+        })
     }
 
     /// Becomes the plugin.
@@ -114,21 +124,28 @@ impl Confined {
         Err(failed(errno.desc().to_string()))
     }
 
-    /// Allocates nothing.
-    fn enter(&self) -> Result<(), &'static str> {
+    /// Returns whether signals were tried and refused. Allocates nothing.
+    fn enter(&self) -> Result<bool, &'static str> {
+        let canaries = &self.prepared.canaries;
+        let mut signals_are_proven = false;
         if let Some(domain) = &self.prepared.domain {
-            domain
-                .enter()
-                .map_err(|_| "the kernel refused the Landlock domain")?;
-            self.prepared.canaries.prove_domain()?;
+            if !leaves_out("landlock") {
+                domain
+                    .enter()
+                    .map_err(|_| "the kernel refused the Landlock domain")?;
+            }
+            canaries.prove_domain()?;
+            signals_are_proven = canaries.prove_signals()?;
         }
         if let Some((_, filter)) = &self.prepared.filter {
-            filter
-                .install()
-                .map_err(|_| "the kernel refused the seccomp filter")?;
-            self.prepared.canaries.prove_filter()?;
+            if !leaves_out("seccomp") {
+                filter
+                    .install()
+                    .map_err(|_| "the kernel refused the seccomp filter")?;
+            }
+            canaries.prove_filter()?;
         }
-        Ok(())
+        Ok(signals_are_proven)
     }
 }
 
@@ -145,6 +162,9 @@ fn carry_out(prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> 
 
 fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {
     let failed = |error: secure_exec_sys::Error| Failure::own(error);
+    if leaves_out(step.name()) {
+        return Ok(());
+    }
     match step {
         // Entered already; part of the exec call; of the two entries below.
         Step::Namespaces(_) | Step::Environment(_) | Step::Landlock(_) | Step::Seccomp(_) => {}

@@ -1,9 +1,9 @@
 //! The records of confinement, made ready before it.
 
 use secure_exec_core::audit::{Event, Outcome};
-use secure_exec_core::plan::Enforcement;
 use secure_exec_core::plan::namespaces::NamespacePlan;
-use secure_exec_core::profile::OnViolation;
+use secure_exec_core::plan::{Enforcement, LandlockPlan};
+use secure_exec_core::profile::{Isolation, OnViolation, Signals};
 use serde_json::{Value, json};
 
 use super::{Applied, applies_sandbox};
@@ -16,6 +16,8 @@ use crate::prepared::Prepared;
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) applied: String,
+    /// The same, where signals are proven as well.
+    pub(super) proven: String,
     pub(super) leaked: String,
     pub(super) failed: String,
 }
@@ -29,7 +31,7 @@ impl Lines {
         let examined = &prepared.examined;
         let path = examined.path.to_string_lossy();
         let mut record = of_examined(examined, &path, log);
-        record.sandbox = Some(sandbox(prepared, applied));
+        record.sandbox = Some(sandbox(prepared, applied, false));
         let degraded = !matches!(examined.plan.enforcement(), Enforcement::Full)
             || !prepared.absent.is_empty();
         record.event_type = if degraded {
@@ -37,7 +39,12 @@ impl Lines {
         } else {
             Event::SandboxApplied
         };
-        let applied = record.to_line()?;
+        let line = record.to_line()?;
+        let mut proven = String::new();
+        if prepared.canaries.tries_signals() {
+            record.sandbox = Some(sandbox(prepared, applied, true));
+            proven = record.to_line()?;
+        }
         record.result = Outcome::Blocked;
         record.event_type = Event::SecurityViolation;
         record.violation_type = Some("sandbox_unavailable");
@@ -50,7 +57,8 @@ impl Lines {
         record.severity = None;
         record.reason = Some("the kernel did not execute the program".into());
         Ok(Self {
-            applied,
+            applied: line,
+            proven,
             leaked,
             failed: record.to_line()?,
         })
@@ -63,7 +71,7 @@ pub(crate) fn sentences(list: &[impl ToString]) -> Vec<String> {
 }
 
 /// What was really applied.
-fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
+fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> Value {
     let examined = &prepared.examined;
     if !applies_sandbox(examined.listed.policy) {
         return json!({ "enforcement": "none", "why": "policy audit-only" });
@@ -103,6 +111,9 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
     let uncounted = secure_exec_sys::process::user() == 0 && limits.contains_key("processes");
     let mut proven = prepared.canaries.proves();
     proven.extend(prepared.entered.iter().flat_map(|entered| &entered.proves));
+    if signals_are_proven {
+        proven.push("signals");
+    }
     json!({
         "enforcement": plan.enforcement().name(),
         "missing": missing,
@@ -121,8 +132,54 @@ fn sandbox(prepared: &Prepared, applied: &Applied) -> Value {
             "bounding_set_dropped": applied.capabilities.map(|reduced| reduced.bounding),
             "secure_bits_locked": applied.capabilities.map(|reduced| reduced.secure_bits),
         },
+        "controls": controls(prepared, applied, &proven),
         "proven": proven,
         "interpreter": examined.interpreter.as_ref().map(|found| found.path.to_string_lossy()),
         "pinned_libraries": prepared.pinned,
     })
+}
+
+/// For each control: whether the profile requires it, whether it is in force,
+/// and whether an attempt showed that.
+fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
+    let plan = &prepared.examined.plan;
+    let profile = &prepared.examined.listed.profile;
+    let (landlock, seccomp) = (plan.landlock(), plan.seccomp());
+    let (domain, filter) = (prepared.domain.is_some(), prepared.filter.is_some());
+    let confined = profile.isolation != Isolation::None;
+    let apart = prepared.entered.is_some();
+    let signals = apart
+        || landlock.is_some_and(LandlockPlan::keeps_signals)
+        || (filter && seccomp.is_some_and(|plan| plan.stand_in.signals));
+    let reduced = applied.capabilities.is_some();
+    let states = [
+        ("files", confined, domain),
+        ("network", confined, filter),
+        ("exec", seccomp.is_some_and(|plan| !plan.execute), filter),
+        (
+            "signals",
+            confined && profile.processes.signals == Signals::Own,
+            signals,
+        ),
+        (
+            "namespaces",
+            profile.isolation == Isolation::Namespaces,
+            apart,
+        ),
+        ("capabilities", true, reduced),
+    ];
+    let controls: serde_json::Map<String, Value> = states
+        .into_iter()
+        .map(|(control, required, achieved)| {
+            // The sets are read back as they are reduced.
+            let is_read_back = control == "capabilities" && reduced;
+            let state = json!({
+                "required": required,
+                "achieved": achieved,
+                "proven": proven.contains(&control) || is_read_back,
+            });
+            (control.to_string(), state)
+        })
+        .collect();
+    controls.into()
 }
