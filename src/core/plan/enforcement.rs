@@ -187,7 +187,8 @@ impl Wanted<'_> {
         let files = &self.profile.filesystem;
         let is_device = |grant: &PathGrant| grant.path == "/" || grant.path.starts_with("/dev");
         let mut named = files.devices.iter();
-        let mut folders = files.read.iter().chain(&files.write).chain(&files.execute);
+        let read = files.code.iter().chain(&files.read);
+        let mut folders = read.chain(&files.write).chain(&files.execute);
         named.any(|name| !harmless.contains(&name.as_str())) || folders.any(is_device)
     }
 }

@@ -90,6 +90,7 @@ fn every_way_to_a_device_counts() {
         "devices: [kvm]",
         "read: [/]",
         "read: [-/dev/dri]",
+        "code: [-/dev/dri]",
         "write: [/dev/shm]",
         "execute: [/]",
     ] {
