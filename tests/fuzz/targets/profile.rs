@@ -22,7 +22,13 @@ fuzz_target!(|bytes: &[u8]| {
     };
     assert_eq!(profile.chain.first().map(String::as_str), Some("default"));
     let files = &profile.filesystem;
-    for grant in files.code.iter().chain(&files.read).chain(&files.write).chain(&files.execute) {
+    for grant in files
+        .code
+        .iter()
+        .chain(&files.read)
+        .chain(&files.write)
+        .chain(&files.execute)
+    {
         assert!(grant.path.starts_with(['/', '$', '{']) && !has_dotdot(&grant.path));
         assert!(!grant.path.contains('\0'));
     }
