@@ -5,6 +5,7 @@ mod cache;
 mod modules;
 mod object;
 mod search;
+mod system;
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;

@@ -9,11 +9,11 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use elf::abi;
 use secure_exec_core::escape::Escaped;
 
 use super::cache::Cache;
 use super::object::Object;
+use super::system::{self, Glibc};
 
 /// The rules of one program's loader.
 pub(super) struct Search {
@@ -82,8 +82,6 @@ impl fmt::Display for Missing {
     }
 }
 
-const CACHE: &str = "/etc/ld.so.cache";
-
 impl Search {
     /// The rules of the loader that a program names. `library_path` is the
     /// value of `LD_LIBRARY_PATH`.
@@ -100,9 +98,15 @@ impl Search {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.unwrap_or_default();
         let (rules, defaults) = if name.starts_with("ld-musl-") {
-            (Rules::Musl, musl_folders(path, name)?)
+            (Rules::Musl, system::musl_folders(path, name)?)
         } else if name.starts_with("ld-linux-") || name == "ld.so.1" {
-            glibc(&real)?
+            let Glibc {
+                cache,
+                lib,
+                defaults,
+            } = system::glibc(&real)?;
+            let levels = system::levels();
+            (Rules::Glibc { cache, lib, levels }, defaults)
         } else {
             return Err(failed("it is neither glibc's nor musl's".into()));
         };
@@ -200,7 +204,7 @@ impl Search {
         let by_own_name = match self.rules {
             Rules::Glibc { .. } => known.object.name.as_deref() == Some(name),
             // musl is one library, whatever part of it is asked for.
-            Rules::Musl => known.id == self.loader.id && MUSL.iter().any(|own| is_part(name, own)),
+            Rules::Musl => known.id == self.loader.id && system::is_of_musl(name),
         };
         by_own_name || known.names.iter().any(|known| known == name)
     }
@@ -330,120 +334,12 @@ impl Search {
             };
         };
         let text = replace(&text, "LIB", lib);
-        let mut texts: Vec<String> = platforms(self.machine)
+        let mut texts: Vec<String> = system::platforms(self.machine)
             .iter()
             .map(|platform| replace(&text, "PLATFORM", platform))
             .collect();
         texts.dedup();
         texts
-    }
-}
-
-/// The cache, what `$LIB` stands for, and the default folders, by where the
-/// loader lies: distributions configure all of them alike.
-fn glibc(real: &Path) -> Result<(Rules, Vec<String>), String> {
-    let folder = real.parent().unwrap_or(real).to_string_lossy().into_owned();
-    let inside = folder.strip_prefix("/usr").unwrap_or(&folder);
-    let lib = inside.trim_start_matches('/').to_string();
-    let is_system = ["/lib", "/lib32", "/lib64"].contains(&inside) || inside.starts_with("/lib/");
-    let mut cache = Cache::default();
-    let mut defaults = vec![folder.clone()];
-    if is_system {
-        defaults = vec![format!("/{lib}"), format!("/usr/{lib}")];
-        if lib.contains('/') {
-            defaults.extend(["/lib".into(), "/usr/lib".into()]);
-        }
-        cache = match std::fs::read(CACHE) {
-            Ok(bytes) => Cache::parse(&bytes).map_err(|why| format!("'{CACHE}': {why}"))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => cache,
-            Err(error) => return Err(format!("'{CACHE}': {error}")),
-        };
-    }
-    let levels = levels();
-    Ok((Rules::Glibc { cache, lib, levels }, defaults))
-}
-
-/// Names that the loader has for the processor: the kernel's, and those that
-/// older versions of glibc put in its place.
-fn platforms(machine: u16) -> &'static [&'static str] {
-    match machine {
-        abi::EM_X86_64 => &["x86_64", "haswell", "xeon_phi"],
-        _ => &["aarch64"],
-    }
-}
-
-/// The subfolders of `glibc-hwcaps` that this processor is good for, best
-/// first (the levels of the x86-64 ABI).
-fn levels() -> Vec<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::is_x86_feature_detected as has;
-        let second = has!("sse3")
-            && has!("ssse3")
-            && has!("sse4.1")
-            && has!("sse4.2")
-            && has!("popcnt")
-            && has!("cmpxchg16b");
-        let third = second
-            && has!("avx")
-            && has!("avx2")
-            && has!("bmi1")
-            && has!("bmi2")
-            && has!("f16c")
-            && has!("fma")
-            && has!("lzcnt")
-            && has!("movbe");
-        let fourth = third
-            && has!("avx512f")
-            && has!("avx512bw")
-            && has!("avx512cd")
-            && has!("avx512dq")
-            && has!("avx512vl");
-        let levels = [
-            (fourth, "x86-64-v4"),
-            (third, "x86-64-v3"),
-            (second, "x86-64-v2"),
-        ];
-        levels
-            .into_iter()
-            .filter_map(|(good, name)| good.then_some(name))
-            .collect()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    Vec::new()
-}
-
-/// The parts of musl that are asked for by name.
-const MUSL: &[&str] = &["c", "pthread", "rt", "m", "dl", "util", "xnet"];
-
-fn is_part(name: &str, part: &str) -> bool {
-    let rest = name
-        .strip_prefix("lib")
-        .and_then(|rest| rest.strip_prefix(part));
-    rest.is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// The folders of `/etc/ld-musl-ARCH.path`, beside the folder that the loader
-/// is in; musl's own ones where there is no such file.
-fn musl_folders(loader: &Path, name: &str) -> Result<Vec<String>, String> {
-    let prefix = loader.parent().and_then(Path::parent);
-    let prefix = prefix.unwrap_or(Path::new("/"));
-    let stem = name.split(".so").next().unwrap_or(name);
-    let file = prefix.join("etc").join(format!("{stem}.path"));
-    match std::fs::read_to_string(&file) {
-        Ok(text) => {
-            let folders = text.split([':', '\n']).map(str::trim);
-            Ok(folders
-                .filter(|folder| !folder.is_empty())
-                .map(String::from)
-                .collect())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(["/lib", "/usr/local/lib", "/usr/lib"]
-                .map(String::from)
-                .to_vec())
-        }
-        Err(error) => Err(format!("'{}': {error}", file.display())),
     }
 }
 
