@@ -186,6 +186,20 @@ fn a_socket_of_its_own_reaches_no_other_by_path() {
     }
 }
 
+#[test]
+fn sockets_by_every_path_reach_no_abstract_name() {
+    for user in EVERYONE {
+        let host = connector(user);
+        let listeners = Listeners::of(&host);
+        let arguments = listeners.arguments(&host);
+        host.profile("paths", "network: { unix: { connect: [/] } }");
+        let outcome = host.launch("p").profile("paths").args(&arguments).run();
+        let told = outcome.succeeded().stdout;
+        assert!(told.contains("UNIX: ok\n"), "{told}");
+        assert!(told.contains("abstract: EPERM\n"), "{told}");
+    }
+}
+
 fn connector(user: User) -> Host {
     let mut host = Host::of(user);
     host.install_copy("p", hostile(CONNECTS));
