@@ -9,7 +9,7 @@
 //!
 //! **Trial.** Whether namespaces can be made is asked of the kernel: a process
 //! that is thrown away makes them all, with an empty root folder
-//! ([`trial`](crate::namespaces::trial)). So strict refuses before the decision
+//! (`namespaces::trial`). So strict refuses before the decision
 //! is recorded, permissive knows that it has to do without, and a limit, a
 //! security module, a masked `/proc` and a chroot each have their own sentence.
 //! It costs about a millisecond, and only where a profile asks for it.
