@@ -115,7 +115,9 @@ static void lay_out(void) {
     struct { long type; char text[8]; } message = {1, "secret"};
     int queue = msgget(0x5ec0de, IPC_CREAT | 0600);
     need(msgsnd(queue, &message, 8, 0), "send a message");
-    mqd_t posix = mq_open("/secret", O_RDWR | O_CREAT, 0600, NULL);
+    // A user's queues are limited in bytes, over all arenas that there are.
+    struct mq_attr small = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    mqd_t posix = mq_open("/secret", O_RDWR | O_CREAT, 0600, &small);
     need(posix, "make a queue");
     need(mq_send(posix, "secret", 6, 0), "fill a queue");
     put("/dev/shm/secret", "secret", 0600);

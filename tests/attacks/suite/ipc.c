@@ -48,7 +48,8 @@ ATTACK(posix_queue_read, BOTH, "take another's message from a POSIX queue") {
 }
 ATTACK(posix_queue_remove, BOTH, "remove a POSIX queue") { return mq_unlink("/secret"); }
 ATTACK(posix_queue_leave, BOTH, "leave a POSIX queue behind") {
-    return mq_open("/own", O_RDWR | O_CREAT, 0600, NULL);
+    struct mq_attr small = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    return mq_open("/own", O_RDWR | O_CREAT, 0600, &small);
 }
 WITNESS(posix_queue_leave) { return mq_open("/own", O_RDONLY) >= 0; }
 ATTACK(posix_memory_read, BOTH, "open another's POSIX shared memory") { return shm_open("/secret", O_RDONLY, 0); }
