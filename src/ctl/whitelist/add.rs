@@ -17,7 +17,7 @@ use secure_exec_sys::open;
 use serde_json::json;
 
 use super::change::now;
-use super::draft;
+use super::draft::{self, text};
 use super::file::Held;
 use super::loaded;
 use crate::cli::Add;
@@ -206,16 +206,6 @@ fn name(file: &Path, add: &Add) -> Result<PluginName, Failure> {
         None => text(Path::new(file.file_name().unwrap_or_default()))?,
     };
     PluginName::new(&name).map_err(|why| Failure::own(format!("{why}\nName it with --name.")))
-}
-
-fn text(path: &Path) -> Result<String, Failure> {
-    path.to_str().map(String::from).ok_or_else(|| {
-        let shown = path.to_string_lossy();
-        Failure::own(format!(
-            "'{}' is not UTF-8, and a whitelist is",
-            Escaped(&shown)
-        ))
-    })
 }
 
 /// How the whitelist names a file: from the plugin root where the launcher can

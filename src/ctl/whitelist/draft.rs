@@ -82,3 +82,14 @@ pub(crate) fn for_pins(algorithm: Algorithm) -> Algorithm {
         other => other,
     }
 }
+
+/// A path as a whitelist can have it.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    path.to_str().map(String::from).ok_or_else(|| {
+        let shown = path.to_string_lossy();
+        Failure::own(format!(
+            "'{}' is not UTF-8, and a whitelist is",
+            Escaped(&shown)
+        ))
+    })
+}

@@ -15,7 +15,8 @@ use secure_exec_core::whitelist::{Entry, Expected, Pin};
 use serde_json::{Value as Json, json};
 
 use super::change::{digest_of, existing, files, finish, opened_plugin, read};
-use super::{draft, loaded};
+use super::draft::{self, text};
+use super::loaded;
 use crate::cli::Lock;
 use crate::closure::{self, Closure};
 use crate::screen::Screen;
@@ -302,16 +303,6 @@ impl Pins<'_> {
             hash: Some(draft::digest(path, algorithm)?),
         }))
     }
-}
-
-fn text(path: &Path) -> Result<String, Failure> {
-    path.to_str().map(String::from).ok_or_else(|| {
-        let shown = path.to_string_lossy();
-        Failure::own(format!(
-            "'{}' is not UTF-8, and a whitelist is",
-            Escaped(&shown)
-        ))
-    })
 }
 
 fn notes(opened: &Opened, closure: &Closure) -> Vec<String> {
