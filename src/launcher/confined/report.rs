@@ -31,7 +31,6 @@ impl Lines {
         let examined = &prepared.examined;
         let path = examined.path.to_string_lossy();
         let mut record = of_examined(examined, &path, log);
-        record.sandbox = Some(sandbox(prepared, applied, false));
         let degraded = !matches!(examined.plan.enforcement(), Enforcement::Full)
             || !prepared.absent.is_empty();
         record.event_type = if degraded {
@@ -39,12 +38,14 @@ impl Lines {
         } else {
             Event::SandboxApplied
         };
-        let line = record.to_line()?;
         let mut proven = String::new();
         if prepared.canaries.tries_signals() {
             record.sandbox = Some(sandbox(prepared, applied, true));
             proven = record.to_line()?;
         }
+        // For the records of failure as well: they claim no more than is shown.
+        record.sandbox = Some(sandbox(prepared, applied, false));
+        let applied = record.to_line()?;
         record.result = Outcome::Blocked;
         record.event_type = Event::SecurityViolation;
         record.violation_type = Some("sandbox_unavailable");
@@ -57,7 +58,7 @@ impl Lines {
         record.severity = None;
         record.reason = Some("the kernel did not execute the program".into());
         Ok(Self {
-            applied: line,
+            applied,
             proven,
             leaked,
             failed: record.to_line()?,
