@@ -93,32 +93,37 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     }
     let log = AuditLog::open(settings.audit_log.as_deref(), listed.policy)?;
 
-    let authorized = authorize(listed, &log, &warn)?;
+    // The stages consume theirs, also where they fail and that is recorded.
+    let record = listed.clone();
+    let authorized = authorize(listed, &record, &log, &warn)?;
     speaker.tell("verified; preparing the sandbox");
     let decided = authorized::record(&authorized, &log, &warn)?;
-    let record = authorized.examined().listed.clone();
     // The log says already that it is allowed, so it says that it did not run.
     let prepared = prepared::prepare(authorized, decided, &arguments.plugin_arguments, &warn)
         .map_err(|failure| authorized::record_failure(&record, failure, &log, &warn))?;
     speaker.tell("confining and executing");
-    let confined = confined::confine(prepared, &log)?;
+    let confined = confined::confine(prepared, &record, &log)?;
     let recorded = confined.record(&log)?;
     confined.exec(recorded, &log)
 }
 
 /// From the entry to the judgement; a refusal is recorded here.
-fn authorize(listed: Listed, log: &AuditLog, warn: &dyn Fn(&str)) -> Result<Authorized, Failure> {
+fn authorize(
+    listed: Listed,
+    record: &Listed,
+    log: &AuditLog,
+    warn: &dyn Fn(&str),
+) -> Result<Authorized, Failure> {
     if let Judgement::Refused(violation) = listed.judgement() {
         return Err(refuse(&listed, None, violation, log, warn));
     }
-    let record = listed.clone();
     let opened = match opened::open(listed) {
         Ok(Opening::Open(opened)) => *opened,
         Ok(Opening::Violated(listed, violation)) => {
             return Err(refuse(&listed, None, violation, log, warn));
         }
         Err(failure) => {
-            return Err(authorized::record_failure(&record, failure, log, warn));
+            return Err(authorized::record_failure(record, failure, log, warn));
         }
     };
     let examined = match examined::examine(opened) {
@@ -127,7 +132,7 @@ fn authorize(listed: Listed, log: &AuditLog, warn: &dyn Fn(&str)) -> Result<Auth
             return Err(refuse(&listed, None, violation, log, warn));
         }
         Err(failure) => {
-            return Err(authorized::record_failure(&record, failure, log, warn));
+            return Err(authorized::record_failure(record, failure, log, warn));
         }
     };
     authorized::authorize(examined).map_err(|(examined, violation)| {

@@ -15,6 +15,7 @@ use secure_exec_sys::{capabilities, limits, process};
 use crate::audit::{AuditLog, AuditReceipt};
 use crate::authorized;
 use crate::failure::Failure;
+use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::prepared::{self, Prepared};
@@ -45,18 +46,15 @@ pub struct Confined {
 }
 
 /// Carries out the plan, in its order. From the Landlock step on nothing is
-/// allocated, on the way to exec.
+/// allocated, on the way to exec. `record` is what a failure is recorded of.
 ///
 /// # Errors
 /// A step failed, or a canary showed that the sandbox leaks.
-pub fn confine(prepared: Prepared, log: &AuditLog) -> Result<Confined, Failure> {
-    let listed = prepared.examined.listed.clone();
-    let prepared = namespaces::enter(prepared)
-        .map_err(|failure| authorized::record_failure(&listed, failure, log, &|_| {}))?;
+pub fn confine(prepared: Prepared, record: &Listed, log: &AuditLog) -> Result<Confined, Failure> {
+    let failed = |failure| authorized::record_failure(record, failure, log, &|_| {});
+    let prepared = namespaces::enter(prepared).map_err(failed)?;
     let mut applied = Applied::default();
-    carry_out(&prepared, &mut applied).map_err(|failure| {
-        authorized::record_failure(&prepared.examined.listed, failure, log, &|_| {})
-    })?;
+    carry_out(&prepared, &mut applied).map_err(failed)?;
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
     let mut confined = Confined {
         prepared,
