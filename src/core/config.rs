@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::audit::chain::Format;
 use crate::located::{LocatedError, parse_yaml};
 use crate::policy::Policy;
 use crate::version::VersionOne;
@@ -27,11 +28,134 @@ pub struct Config {
 }
 
 /// The audit log's part of the configuration.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// Path of the log.
     pub log_file: Option<String>,
+    /// How its lines are written.
+    pub log_format: Format,
+    /// The log is rotated before it is larger than so many megabytes
+    /// (1,000,000 bytes each); 0: never for its size.
+    pub max_size: u64,
+    /// So many rotated files are kept; 0: all.
+    pub max_backups: u64,
+    /// Days after which the log is rotated and a rotated file removed; 0:
+    /// never for its age.
+    pub max_age: u64,
+    /// Rotated files are compressed (gzip).
+    pub compress: bool,
+    /// When a record is to be on the disk before the launch goes on.
+    pub sync: Sync,
+    /// Key and interval of signed heads.
+    pub sign: Option<SignConfig>,
+    /// Where records go; the file alone if nothing is said.
+    pub sinks: Vec<SinkConfig>,
+    /// What is recorded beside the usual.
+    pub include: Include,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            log_file: None,
+            log_format: Format::default(),
+            max_size: 100,
+            max_backups: 10,
+            max_age: 90,
+            compress: false,
+            sync: Sync::default(),
+            sign: None,
+            sinks: Vec::new(),
+            include: Include::default(),
+        }
+    }
+}
+
+/// When a record is brought to the disk (man 2 fdatasync).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sync {
+    /// The record of a decision, before what it decided is done.
+    Decision,
+    /// Every record.
+    Always,
+    /// When the kernel does. A record outlives the death of every process,
+    /// but not that of the machine.
+    #[default]
+    Never,
+}
+
+/// Signing of the log's head.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignConfig {
+    /// File with the private key.
+    pub key: Option<String>,
+    /// Name of a credential with it, in `$CREDENTIALS_DIRECTORY`
+    /// (systemd.exec(5)).
+    pub credential: Option<String>,
+    /// Seconds between two heads at least; 0: one for every record.
+    #[serde(default = "SignConfig::usual_interval")]
+    pub interval: u64,
+}
+
+impl SignConfig {
+    const fn usual_interval() -> u64 {
+        60
+    }
+}
+
+/// A place that records go to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkConfig {
+    /// Which.
+    #[serde(rename = "type")]
+    pub kind: SinkKind,
+    /// What to do when it can't be written. The file refuses under strict
+    /// and warns otherwise, the others warn.
+    pub on_failure: Option<OnFailure>,
+    /// How its records are written; for the file, `log_format` says that.
+    pub format: Option<Format>,
+    /// Socket of journald or syslog, if not the usual one.
+    pub socket: Option<String>,
+}
+
+/// Kinds of sinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SinkKind {
+    /// The log file. The only one with a chain of its own.
+    File,
+    /// Standard error.
+    Stderr,
+    /// systemd's journal, with fields.
+    Journald,
+    /// Syslog (RFC 5424).
+    Syslog,
+}
+
+/// What a sink's failure leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// The launch is refused.
+    Refuse,
+    /// A warning on standard error.
+    Warn,
+    /// Nothing.
+    Ignore,
+}
+
+/// What a record may hold beside the usual, since it may be secret.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Include {
+    /// The plugin's arguments.
+    pub arguments: bool,
+    /// Variables of the plugin's environment, by name.
+    pub environment: Vec<String>,
 }
 
 impl Config {

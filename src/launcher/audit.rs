@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::path::Path;
 
+use secure_exec_core::audit::chain::Format;
+use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::{Launch, Record};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
@@ -74,11 +76,10 @@ impl AuditLog {
     /// Under strict, when it can't be written; otherwise that is a warning.
     pub fn write(&self, record: &Record<'_>, warn: &dyn Fn(&str)) -> Result<AuditReceipt, Failure> {
         let written = match &self.file {
-            Ok(file) => record
-                .to_line()
+            Ok(file) => Line::new(record, Format::Json)
                 .map_err(|error| error.to_string())
                 .and_then(|line| {
-                    let appended = file.append(line.as_bytes());
+                    let appended = file.append(&line.unchained());
                     appended.map_err(|errno| errno.to_string())
                 }),
             Err(why) => Err(why.clone()),
@@ -99,9 +100,9 @@ impl AuditLog {
     ///
     /// # Errors
     /// As [`AuditLog::write`].
-    pub fn write_ready(&self, line: &str) -> Result<AuditReceipt, Failure> {
+    pub fn write_ready(&self, line: &[u8]) -> Result<AuditReceipt, Failure> {
         let written = match &self.file {
-            Ok(file) => file.append(line.as_bytes()),
+            Ok(file) => file.append(line),
             // The first record's warning said so already.
             Err(_) if self.policy != Policy::Strict => Ok(()),
             Err(why) => return Err(self.failure(why)),

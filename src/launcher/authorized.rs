@@ -185,7 +185,7 @@ fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
         timestamp: timestamp(),
         event_type: Event::PluginValidationSuccess,
         violation_type: None,
-        plugin_name: &listed.name,
+        plugin_name: Some(&listed.name),
         plugin_path: Some(listed.written_path()),
         hash_expected: listed.expected(),
         hash_actual: None,
@@ -198,7 +198,10 @@ fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
         whitelist_digest: listed.whitelist_digest.as_deref(),
         profile: Some(&listed.profile.name),
         image: None,
+        arguments: None,
+        environment: None,
         sandbox: None,
+        audit: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The records of confinement, made ready before it.
 
+use secure_exec_core::audit::chain::Format;
+use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_core::plan::{Enforcement, LandlockPlan};
@@ -15,11 +17,11 @@ use crate::prepared::Prepared;
 /// only when exec fails.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) applied: String,
+    pub(super) applied: Vec<u8>,
     /// The same, where signals are proven as well.
-    pub(super) proven: String,
-    pub(super) leaked: String,
-    pub(super) failed: String,
+    pub(super) proven: Vec<u8>,
+    pub(super) leaked: Vec<u8>,
+    pub(super) failed: Vec<u8>,
 }
 
 impl Lines {
@@ -38,21 +40,21 @@ impl Lines {
         } else {
             Event::SandboxApplied
         };
-        let mut proven = String::new();
+        let mut proven = Vec::new();
         if prepared.canaries.tries_signals() {
             record.sandbox = Some(sandbox(prepared, applied, true));
-            proven = record.to_line()?;
+            proven = Line::new(&record, Format::Json)?.unchained();
         }
         // For the records of failure as well: they claim no more than is shown.
         record.sandbox = Some(sandbox(prepared, applied, false));
-        let applied = record.to_line()?;
+        let applied = Line::new(&record, Format::Json)?.unchained();
         record.result = Outcome::Blocked;
         record.event_type = Event::SecurityViolation;
         record.violation_type = Some("sandbox_unavailable");
         record.severity = Some("high");
         record.action_taken = Some("plugin_execution_blocked");
         record.reason = Some("the sandbox did not hold".into());
-        let leaked = record.to_line()?;
+        let leaked = Line::new(&record, Format::Json)?.unchained();
         record.event_type = Event::PluginExited;
         record.violation_type = None;
         record.severity = None;
@@ -61,7 +63,7 @@ impl Lines {
             applied,
             proven,
             leaked,
-            failed: record.to_line()?,
+            failed: Line::new(&record, Format::Json)?.unchained(),
         })
     }
 }

@@ -1,12 +1,18 @@
 //! The audit record: its fields by the guide's names, in a fixed order, one
-//! JSON object a line. Writing it is the launcher's work.
+//! record a line. Writing it is the launcher's work.
 //!
-//! Secret values, the plugin's environment and its arguments are not fields
-//! of a record, so that they can't get into one.
+//! Secret values are not fields of a record, so that they can't get into one;
+//! the plugin's arguments and environment only where the configuration names
+//! them.
+
+pub mod chain;
+pub mod files;
+pub mod head;
+pub mod line;
+pub mod logfmt;
 
 use serde::Serialize;
-
-use crate::escape;
+use serde_json::{Map, Value};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +28,10 @@ pub enum Event {
     SandboxDegraded,
     /// The plugin's program could not be started, or it ended.
     PluginExited,
+    /// The log goes on in a new file; the first record there.
+    AuditRotated,
+    /// Something of the log was lost or cut off, as `audit` says.
+    AuditRecovered,
 }
 
 /// How it ended.
@@ -46,8 +56,10 @@ pub struct Record<'a> {
     /// The contract's violation type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violation_type: Option<&'a str>,
-    /// Name of the whitelist entry, or what the caller typed.
-    pub plugin_name: &'a str,
+    /// Name of the whitelist entry, or what the caller typed; none in records
+    /// of the log itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_name: Option<&'a str>,
     /// Path of the plugin's file as opened, or as the whitelist names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin_path: Option<&'a str>,
@@ -82,9 +94,18 @@ pub struct Record<'a> {
     /// How the bytes were fixed: `sealed`, `leased` or `verity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<&'a str>,
+    /// The plugin's arguments, where the configuration wants them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<&'a [String]>,
+    /// Variables of its environment that the configuration names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<&'a Map<String, Value>>,
     /// What was really applied.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox: Option<serde_json::Value>,
+    pub sandbox: Option<Value>,
+    /// What happened to the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Value>,
 }
 
 /// Facts that every record of one launch shares.
@@ -108,20 +129,6 @@ pub struct Launch {
     pub host: String,
 }
 
-impl Record<'_> {
-    /// The record as one line, with its line feed. Every control character is
-    /// escaped, so a name can't start a line of its own, nor change how the
-    /// log is shown.
-    ///
-    /// # Errors
-    /// `sandbox` is no JSON: a record that lacks something is none.
-    pub fn to_line(&self) -> Result<String, serde_json::Error> {
-        let mut line = escape::json(&serde_json::to_string(self)?);
-        line.push('\n');
-        Ok(line)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +148,7 @@ mod tests {
             timestamp: "2026-01-01T00:00:00.000000Z".into(),
             event_type: Event::SecurityViolation,
             violation_type: Some("plugin_not_whitelisted"),
-            plugin_name: "a\n{\"event_type\":\"plugin_validation_success\"}\x1b[2J",
+            plugin_name: Some("a\n{\"event_type\":\"plugin_validation_success\"}\x1b[2J"),
             plugin_path: None,
             hash_expected: None,
             hash_actual: None,
@@ -154,13 +161,21 @@ mod tests {
             whitelist_digest: None,
             profile: None,
             image: None,
+            arguments: None,
+            environment: None,
             sandbox: None,
+            audit: None,
         };
-        let line = record.to_line().unwrap();
-        assert_eq!(line.matches('\n').count(), 1);
-        assert!(!line.contains('\x1b'));
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(value["result"], "blocked");
-        assert_eq!(value["launch_id"], "00");
+        for format in [chain::Format::Json, chain::Format::Logfmt] {
+            let mut line = line::Line::new(&record, format).unwrap();
+            let (bytes, _) = line.seal(chain::Link::START);
+            let text = std::str::from_utf8(bytes).unwrap();
+            assert_eq!(text.matches('\n').count(), 1);
+            assert!(!text.contains('\x1b'));
+            let fields = line::fields(bytes).unwrap();
+            assert_eq!(fields["result"], "blocked");
+            assert_eq!(fields["launch_id"], "00");
+            assert_eq!(fields["plugin_name"], record.plugin_name.unwrap());
+        }
     }
 }
