@@ -181,27 +181,20 @@ pub(crate) fn of_examined<'a>(
 
 /// A record of this launch, for the caller to complete.
 fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
+    let policy = listed.policy.name();
     Record {
-        timestamp: timestamp(),
-        event_type: Event::PluginValidationSuccess,
-        violation_type: None,
         plugin_name: Some(&listed.name),
         plugin_path: Some(listed.written_path()),
         hash_expected: listed.expected(),
-        hash_actual: None,
-        policy: listed.policy.name(),
         result: Outcome::Allowed,
-        severity: None,
-        action_taken: None,
-        reason: None,
-        launch: log.launch(),
         whitelist_digest: listed.whitelist_digest.as_deref(),
         profile: Some(&listed.profile.name),
-        image: None,
-        arguments: None,
-        environment: None,
-        sandbox: None,
-        audit: None,
+        ..Record::new(
+            timestamp(),
+            Event::PluginValidationSuccess,
+            policy,
+            log.launch(),
+        )
     }
 }
 

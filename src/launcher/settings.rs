@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use secure_exec_core::config::Config;
+use secure_exec_core::config::{AuditConfig, Config};
 use secure_exec_core::digest;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub profiles_by_caller: bool,
     /// The audit log; `None` where no place for it is known.
     pub audit_log: Option<PathBuf>,
+    /// How the log is written and kept.
+    pub audit: AuditConfig,
     /// Where relative plugin paths begin, if not where the whitelist says.
     pub plugin_root: Option<PathBuf>,
     /// Where the launcher keeps what it must remember between launches;
@@ -94,6 +96,7 @@ impl Settings {
                 .into(),
             profiles_by_caller: named.is_some() && config.profile_dir.is_some(),
             audit_log,
+            audit: config.audit,
             plugin_root: path(
                 &typed.plugin_root,
                 "SECURE_EXEC_PLUGIN_ROOT",

@@ -18,6 +18,8 @@ pub struct Loaded {
     pub bytes: Vec<u8>,
     /// Set where others than root and the owner could have written it.
     pub finding: Option<Finding>,
+    /// Permission bits.
+    pub mode: u32,
 }
 
 /// A file or folder that too many can write.
@@ -111,7 +113,11 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
         Bounded::TooLarge => return Err(unreadable("it is larger than 64 MiB".into(), false)),
     }
     let finding = insecure(path, &file, &stat).map_err(failed)?;
-    Ok(Loaded { bytes, finding })
+    Ok(Loaded {
+        bytes,
+        finding,
+        mode: stat.mode,
+    })
 }
 
 /// Finds the file, or the folder on the way to it, that others than root and

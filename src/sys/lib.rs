@@ -1,7 +1,6 @@
 //! The kernel, one file a facility. All of secure-exec's `unsafe` code is
 //! here, one operation a block.
 
-pub mod append;
 pub mod canary;
 pub mod capabilities;
 pub mod children;
@@ -10,6 +9,8 @@ pub mod exec;
 pub mod landlock;
 pub mod lease;
 pub mod limits;
+pub mod lock;
+pub mod log_folder;
 pub mod memfd;
 pub mod mount;
 pub mod namespaces;

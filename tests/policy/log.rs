@@ -79,7 +79,7 @@ fn a_fifo_that_nobody_reads_and_one_that_somebody_does() {
     each(|host, log| {
         nix::unistd::mkfifo(log, nix::sys::stat::Mode::S_IRWXU).unwrap();
         host.own(log);
-        unwritable(host, "ENXIO");
+        unwritable(host, "it is a FIFO");
         let open = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -121,14 +121,23 @@ fn a_log_of_somebody_elses() {
 }
 
 #[test]
-fn a_log_that_everybody_can_write() {
+fn a_log_that_others_can_write_or_anybody_execute() {
     each(|host, log| {
         std::fs::write(log, "").unwrap();
         host.own(log);
         let may_write = |mode| std::fs::set_permissions(log, PermissionsExt::from_mode(mode));
-        may_write(0o646).unwrap();
-        unwritable(host, "everybody can write it (mode 0646)");
-        may_write(0o664).unwrap();
+        for mode in [0o646, 0o664] {
+            may_write(mode).unwrap();
+            unwritable(
+                host,
+                &format!("others than its owner can write it (mode {mode:04o})"),
+            );
+        }
+        for mode in [0o700, 0o610, 0o601, 0o4600] {
+            may_write(mode).unwrap();
+            unwritable(host, "it can be executed, and a log never is a program");
+        }
+        may_write(0o644).unwrap();
         host.launch("p").run().succeeded().prints("ran\n");
     });
 }
@@ -136,8 +145,8 @@ fn a_log_that_everybody_can_write() {
 #[test]
 fn a_full_file_system() {
     // In a mount namespace of the launch's own.
-    let script = r#"mount -t tmpfs -o size=4096,mode=0755,uid=USER none "$1" && shift &&
-        head -c 4096 /dev/zero > "$0/filler" && FREE && exec "$@""#;
+    let script = r#"mount -t tmpfs -o size=16384,mode=0755,uid=USER none "$1" && shift &&
+        head -c 16384 /dev/zero > "$0/filler" && FREE && exec "$@""#;
     each(|host, log| {
         let full = host.folder("full");
         let words = |run: &str| {

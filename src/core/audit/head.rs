@@ -11,6 +11,7 @@ use ed25519_compact::{KeyPair, PublicKey, Seed, Signature};
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Hash, Link, hash};
+use super::fixed::Fixed;
 
 /// Bytes of the file: one JSON object, filled up with spaces, so that a new
 /// head covers the old one in a single write.
@@ -182,14 +183,7 @@ pub fn sign(key: &SigningKey, key_name: &str, link: Link, timestamp: &str) -> [u
         half(first),
         half(second),
     );
-    let mut bytes = file.bytes;
-    if let Some(padding) = bytes.get_mut(file.used..SIZE - 1) {
-        padding.fill(b' ');
-    }
-    if let Some(last) = bytes.last_mut() {
-        *last = b'\n';
-    }
-    bytes
+    file.filled()
 }
 
 impl Head {
@@ -225,52 +219,6 @@ impl Head {
             .verify(message(link, &head.timestamp).as_bytes(), &signature)
             .map_err(|_| HeadError::Forged)?;
         Ok((head, link))
-    }
-}
-
-/// Text in an array. What does not fit is an error.
-pub struct Fixed<const SIZE: usize> {
-    bytes: [u8; SIZE],
-    used: usize,
-}
-
-impl<const SIZE: usize> Fixed<SIZE> {
-    /// No text yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            bytes: [0; SIZE],
-            used: 0,
-        }
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.used).unwrap_or_default()
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Only whole texts are put in.
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-}
-
-impl<const SIZE: usize> Default for Fixed<SIZE> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const SIZE: usize> fmt::Write for Fixed<SIZE> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.used + text.len();
-        let room = self.bytes.get_mut(self.used..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.used = end;
-        Ok(())
     }
 }
 

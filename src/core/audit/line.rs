@@ -1,6 +1,8 @@
 //! A record as the line it becomes: rendered once, and sealed into the chain
 //! when its number is known, which allocates nothing.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 use super::chain::{DIGITS, Format, Link, hash};
@@ -18,7 +20,9 @@ pub struct Line {
     /// hash.
     bytes: Box<[u8]>,
     /// Where the other fields begin and end.
-    body: std::ops::Range<usize>,
+    body: Range<usize>,
+    /// Where the sealed line begins and ends.
+    sealed: Range<usize>,
 }
 
 impl Line {
@@ -56,6 +60,7 @@ impl Line {
             format,
             bytes: bytes.into(),
             body: before..before + body.len(),
+            sealed: 0..0,
         }
     }
 
@@ -65,10 +70,9 @@ impl Line {
         self.bytes.len()
     }
 
-    /// Makes it the record that follows `last`, and returns the line with its
-    /// line feed and the link that it is. Can be done again with another
-    /// link. Allocates nothing.
-    pub fn seal(&mut self, last: Link) -> (&[u8], Link) {
+    /// Makes it the record that follows `last`, and returns the link that it
+    /// is. Can be done again with another link. Allocates nothing.
+    pub fn seal(&mut self, last: Link) -> Link {
         let marks = self.format.marks();
         let seq = last.seq.saturating_add(1);
         let mut number = [0; NUMBER];
@@ -94,7 +98,14 @@ impl Line {
             put(&mut self.bytes, end, part);
             end += part.len();
         }
-        (self.bytes.get(start..end).unwrap_or_default(), link)
+        self.sealed = start..end;
+        link
+    }
+
+    /// The line as it was sealed last, with its line feed.
+    #[must_use]
+    pub fn sealed(&self) -> &[u8] {
+        self.bytes.get(self.sealed.clone()).unwrap_or_default()
     }
 
     /// The line without a place in a chain, for a log that has none.
@@ -160,7 +171,8 @@ mod tests {
                     seq,
                     hash: hash(b"before"),
                 };
-                let (bytes, link) = line.seal(last);
+                let link = line.seal(last);
+                let bytes = line.sealed();
                 let text = String::from_utf8(bytes.to_vec()).unwrap();
                 assert!(text.ends_with('\n') && text.contains(body), "{text}");
                 let ends = Ends::of(bytes).unwrap();
@@ -180,9 +192,8 @@ mod tests {
     #[test]
     fn the_start_of_a_chain_names_no_record() {
         let mut line = Line::around(b"\"a\":1", Format::Json);
-        let (bytes, link) = line.seal(Link::START);
-        assert_eq!(link.seq, 1);
-        assert_eq!(Ends::of(bytes).unwrap().prev, Hash::NONE);
+        assert_eq!(line.seal(Link::START).seq, 1);
+        assert_eq!(Ends::of(line.sealed()).unwrap().prev, Hash::NONE);
         assert_eq!(line.unchained(), b"{\"a\":1}\n");
     }
 }

@@ -7,9 +7,11 @@
 
 pub mod chain;
 pub mod files;
+pub mod fixed;
 pub mod head;
 pub mod line;
 pub mod logfmt;
+pub mod state;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -129,6 +131,35 @@ pub struct Launch {
     pub host: String,
 }
 
+impl<'a> Record<'a> {
+    /// A record of an event, with all that every record has.
+    #[must_use]
+    pub fn new(timestamp: String, event_type: Event, policy: &'a str, launch: &'a Launch) -> Self {
+        Self {
+            timestamp,
+            event_type,
+            violation_type: None,
+            plugin_name: None,
+            plugin_path: None,
+            hash_expected: None,
+            hash_actual: None,
+            policy,
+            result: Outcome::Observed,
+            severity: None,
+            action_taken: None,
+            reason: None,
+            launch,
+            whitelist_digest: None,
+            profile: None,
+            image: None,
+            arguments: None,
+            environment: None,
+            sandbox: None,
+            audit: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,30 +176,20 @@ mod tests {
             host: "h".into(),
         };
         let record = Record {
-            timestamp: "2026-01-01T00:00:00.000000Z".into(),
-            event_type: Event::SecurityViolation,
             violation_type: Some("plugin_not_whitelisted"),
             plugin_name: Some("a\n{\"event_type\":\"plugin_validation_success\"}\x1b[2J"),
-            plugin_path: None,
-            hash_expected: None,
-            hash_actual: None,
-            policy: "strict",
             result: Outcome::Blocked,
-            severity: Some("medium"),
-            action_taken: None,
-            reason: None,
-            launch: &launch,
-            whitelist_digest: None,
-            profile: None,
-            image: None,
-            arguments: None,
-            environment: None,
-            sandbox: None,
-            audit: None,
+            ..Record::new(
+                "2026-01-01T00:00:00.000000Z".into(),
+                Event::SecurityViolation,
+                "strict",
+                &launch,
+            )
         };
         for format in [chain::Format::Json, chain::Format::Logfmt] {
             let mut line = line::Line::new(&record, format).unwrap();
-            let (bytes, _) = line.seal(chain::Link::START);
+            line.seal(chain::Link::START);
+            let bytes = line.sealed();
             let text = std::str::from_utf8(bytes).unwrap();
             assert_eq!(text.matches('\n').count(), 1);
             assert!(!text.contains('\x1b'));

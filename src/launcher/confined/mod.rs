@@ -56,6 +56,7 @@ pub fn confine(prepared: Prepared, record: &Listed, log: &AuditLog) -> Result<Co
     let mut applied = Applied::default();
     carry_out(&prepared, &mut applied).map_err(failed)?;
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
+    log.hold()?;
     let mut confined = Confined {
         prepared,
         lines,
@@ -83,11 +84,9 @@ impl Confined {
     /// # Errors
     /// Under strict, when the log can't be written.
     pub fn record(&self, log: &AuditLog) -> Result<AuditReceipt, Failure> {
-        log.write_ready(if self.signals_are_proven {
-            &self.lines.proven
-        } else {
-            &self.lines.applied
-        })
+        let proven = self.lines.proven.as_ref();
+        let proven = proven.filter(|_| self.signals_are_proven);
+        log.write_ready(proven.unwrap_or(&self.lines.applied))
     }
 
     /// Becomes the plugin.

@@ -1,7 +1,5 @@
 //! The records of confinement, made ready before it.
 
-use secure_exec_core::audit::chain::Format;
-use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_core::plan::{Enforcement, LandlockPlan};
@@ -9,7 +7,7 @@ use secure_exec_core::profile::{Isolation, OnViolation, Signals};
 use serde_json::{Value, json};
 
 use super::{Applied, applies_sandbox};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, Ready};
 use crate::authorized::of_examined;
 use crate::prepared::Prepared;
 
@@ -17,11 +15,11 @@ use crate::prepared::Prepared;
 /// only when exec fails.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) applied: Vec<u8>,
+    pub(super) applied: Ready,
     /// The same, where signals are proven as well.
-    pub(super) proven: Vec<u8>,
-    pub(super) leaked: Vec<u8>,
-    pub(super) failed: Vec<u8>,
+    pub(super) proven: Option<Ready>,
+    pub(super) leaked: Ready,
+    pub(super) failed: Ready,
 }
 
 impl Lines {
@@ -40,21 +38,21 @@ impl Lines {
         } else {
             Event::SandboxApplied
         };
-        let mut proven = Vec::new();
+        let mut proven = None;
         if prepared.canaries.tries_signals() {
             record.sandbox = Some(sandbox(prepared, applied, true));
-            proven = Line::new(&record, Format::Json)?.unchained();
+            proven = Some(log.ready(&record)?);
         }
         // For the records of failure as well: they claim no more than is shown.
         record.sandbox = Some(sandbox(prepared, applied, false));
-        let applied = Line::new(&record, Format::Json)?.unchained();
+        let applied = log.ready(&record)?;
         record.result = Outcome::Blocked;
         record.event_type = Event::SecurityViolation;
         record.violation_type = Some("sandbox_unavailable");
         record.severity = Some("high");
         record.action_taken = Some("plugin_execution_blocked");
         record.reason = Some("the sandbox did not hold".into());
-        let leaked = Line::new(&record, Format::Json)?.unchained();
+        let leaked = log.ready(&record)?;
         record.event_type = Event::PluginExited;
         record.violation_type = None;
         record.severity = None;
@@ -63,7 +61,7 @@ impl Lines {
             applied,
             proven,
             leaked,
-            failed: Line::new(&record, Format::Json)?.unchained(),
+            failed: log.ready(&record)?,
         })
     }
 }

@@ -1,23 +1,35 @@
-//! Writing the audit log.
+//! Writing the audit log: what a launch says of itself, and what its failure
+//! leads to. How the file is written is [`file`]'s.
 
-use std::cell::Cell;
+mod error;
+pub mod file;
+mod repair;
+mod rotate;
+mod sign;
+mod tail;
+
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use secure_exec_core::audit::chain::Format;
 use secure_exec_core::audit::line::Line;
-use secure_exec_core::audit::{Launch, Record};
+use secure_exec_core::audit::{Event, Launch, Outcome, Record};
+use secure_exec_core::config::AuditConfig;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::append::AppendFile;
 use secure_exec_sys::process;
+use serde_json::Value;
 
 use crate::USER_AGENT;
 use crate::failure::Failure;
+pub use error::LogError;
+use file::FileLog;
 
 /// The audit log of one launch.
 #[derive(Debug)]
 pub struct AuditLog {
-    file: Result<AppendFile, String>,
+    file: Result<FileLog, String>,
+    format: Format,
     launch: Launch,
     policy: Policy,
     /// As messages call it.
@@ -31,24 +43,29 @@ pub struct AuditLog {
 #[derive(Debug)]
 pub struct AuditReceipt(());
 
+/// A record that was made ready before the process was confined.
+#[derive(Debug)]
+pub struct Ready(RefCell<Line>);
+
 impl AuditLog {
     /// Opens the log; a log that can't be opened is an error only when a
     /// record is to be written.
     ///
     /// # Errors
     /// The kernel gives no random bytes for the launch's id.
-    pub fn open(path: Option<&Path>, policy: Policy) -> Result<Self, Failure> {
-        let file = match path.map(|path| (path, AppendFile::open(path))) {
+    pub fn open(
+        path: Option<&Path>,
+        config: &AuditConfig,
+        policy: Policy,
+    ) -> Result<Self, Failure> {
+        let file = match path {
             None => Err(NO_PLACE.into()),
-            Some((path, Err(error))) if error.is_not_found() => {
-                path.parent().into_iter().for_each(create_private);
-                AppendFile::open(path).map_err(|error| error.to_string())
-            }
-            Some((_, opened)) => opened.map_err(|error| error.to_string()),
+            Some(path) => FileLog::open(path, config).map_err(|error| error.to_string()),
         };
         let random = process::random_bytes::<16>().map_err(Failure::own)?;
         Ok(Self {
             file,
+            format: config.log_format,
             launch: Launch {
                 user_agent: USER_AGENT.to_string(),
                 source_ip: "127.0.0.1".to_string(),
@@ -75,17 +92,19 @@ impl AuditLog {
     /// # Errors
     /// Under strict, when it can't be written; otherwise that is a warning.
     pub fn write(&self, record: &Record<'_>, warn: &dyn Fn(&str)) -> Result<AuditReceipt, Failure> {
+        let decides = matches!(
+            record.event_type,
+            Event::PluginValidationSuccess | Event::SecurityViolation
+        );
         let written = match &self.file {
-            Ok(file) => Line::new(record, Format::Json)
-                .map_err(|error| error.to_string())
-                .and_then(|line| {
-                    let appended = file.append(&line.unchained());
-                    appended.map_err(|errno| errno.to_string())
-                }),
+            Ok(file) => Line::new(record, self.format)
+                .map_err(LogError::from)
+                .and_then(|mut line| file.append(&mut line, decides, &self.own_records()))
+                .map_err(|error| error.to_string()),
             Err(why) => Err(why.clone()),
         };
         match written {
-            Ok(()) => Ok(AuditReceipt(())),
+            Ok(_) => Ok(AuditReceipt(())),
             Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
             Err(_) if self.warned.replace(true) => Ok(AuditReceipt(())),
             Err(why) => {
@@ -95,22 +114,61 @@ impl AuditLog {
         }
     }
 
-    /// Writes a line that was made ready before the process was confined.
+    /// Makes a record ready for [`AuditLog::write_ready`].
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn ready(&self, record: &Record<'_>) -> Result<Ready, serde_json::Error> {
+        Line::new(record, self.format).map(|line| Ready(RefCell::new(line)))
+    }
+
+    /// From here until the plugin runs nothing can be opened: the log's file
+    /// is kept from being exchanged.
+    ///
+    /// # Errors
+    /// Under strict, when that can't be had.
+    pub fn hold(&self) -> Result<(), Failure> {
+        let held = match &self.file {
+            Ok(file) => file
+                .hold(&self.own_records())
+                .map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        match held {
+            Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
+            // The first record's warning said so already.
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a record that was made ready before the process was confined.
     /// Allocates nothing unless it fails.
     ///
     /// # Errors
     /// As [`AuditLog::write`].
-    pub fn write_ready(&self, line: &[u8]) -> Result<AuditReceipt, Failure> {
+    pub fn write_ready(&self, ready: &Ready) -> Result<AuditReceipt, Failure> {
         let written = match &self.file {
-            Ok(file) => file.append(line),
+            Ok(file) => file.append_held(&mut ready.0.borrow_mut()),
             // The first record's warning said so already.
-            Err(_) if self.policy != Policy::Strict => Ok(()),
+            Err(_) if self.policy != Policy::Strict => return Ok(AuditReceipt(())),
             Err(why) => return Err(self.failure(why)),
         };
         match written {
-            Ok(()) => Ok(AuditReceipt(())),
+            Ok(_) => Ok(AuditReceipt(())),
             Err(_) if self.policy != Policy::Strict => Ok(AuditReceipt(())),
-            Err(errno) => Err(self.failure(errno.desc())),
+            Err(errno) => Err(self.failure(&LogError::from(errno).to_string())),
+        }
+    }
+
+    /// Renders records of what happened to the log itself.
+    fn own_records(&self) -> impl Fn(Event, Value) -> Result<Line, serde_json::Error> + '_ {
+        |event_type, audit| {
+            let record = Record {
+                audit: Some(audit),
+                result: Outcome::Observed,
+                ..Record::new(timestamp(), event_type, self.policy.name(), &self.launch)
+            };
+            Line::new(&record, self.format)
         }
     }
 
@@ -139,6 +197,11 @@ fn unwritable(shown: &str, why: &str) -> Failure {
         "{shown} can't be written: {why}\n\
          Under strict nothing runs unrecorded: make the log writable, or name another with --audit-log or SECURE_EXEC_AUDIT_LOG."
     ))
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 /// The current time as the audit log has it: RFC 3339, UTC, microseconds.

@@ -1,0 +1,182 @@
+//! Rotation: the log's file gets a number for a name, a new one is begun, and
+//! what is too old or too much is removed or compressed.
+
+use std::io::Write as _;
+
+use secure_exec_core::audit::Event;
+use secure_exec_core::audit::files::{self, Rotated};
+use secure_exec_core::audit::state::State;
+use secure_exec_core::escape::Escaped;
+use secure_exec_sys::Errno;
+use secure_exec_sys::lock::{Patience, Share};
+use secure_exec_sys::log_folder::Purpose;
+use secure_exec_sys::open::Stat;
+use serde_json::json;
+
+use super::error::LogError;
+use super::file::{COMPRESS, Current, FileLog, Report};
+
+impl FileLog {
+    /// Renames the log's file and begins another. The caller is alone.
+    pub(super) fn begin_anew(
+        &self,
+        state: &mut State,
+        cause: &'static str,
+    ) -> Result<Report, LogError> {
+        let newest = self.rotated_files()?.last().map_or(0, |last| last.number);
+        let number = state.rotation.max(newest).saturating_add(1);
+        let name = files::rotated(&self.name, number);
+        // Somebody may have made a file of that name, but a later number is
+        // as good, and its name as certain to be found again.
+        self.folder.rename(&self.name, &name)?;
+        let bytes = state.end;
+        self.uncompressed.set(true);
+        state.rotation = number;
+        let there = self.begin_file()?;
+        state.device = there.dev;
+        state.inode = there.ino;
+        state.end = there.size;
+        state.begun = super::now();
+        self.rotated(Some(&name), state, cause, bytes)
+    }
+
+    /// Makes the new file, or takes an empty one that another program made.
+    pub(super) fn begin_file(&self) -> Result<Stat, LogError> {
+        let (file, stat) = match self.folder.open_file(&self.name, Purpose::Create) {
+            Err(error) if error.errno() == Some(Errno::EEXIST) => {
+                self.folder.open_file(&self.name, Purpose::Append)?
+            }
+            opened => opened?,
+        };
+        self.current.replace(Some(Current::new((file, stat))));
+        self.unsynced.set(true);
+        Ok(stat)
+    }
+
+    /// The record that a new file begins with; removes what is not kept.
+    pub(super) fn rotated(
+        &self,
+        name: Option<&str>,
+        state: &State,
+        cause: &str,
+        bytes: u64,
+    ) -> Result<Report, LogError> {
+        let (removed, failed) = self.prune()?;
+        let oldest = self.rotated_files()?.first().map(|oldest| oldest.number);
+        let audit = json!({
+            "file": name.map(|name| Escaped(name).to_string()),
+            "rotation": state.rotation,
+            "cause": cause,
+            "last_seq": state.last.seq,
+            "bytes": bytes,
+            "removed": removed,
+            "not_removed": failed,
+            "oldest": oldest,
+        });
+        Ok(Report {
+            event: Event::AuditRotated,
+            audit,
+        })
+    }
+
+    /// Removes the files that are too many or too old; returns their names and
+    /// the names of those that could not be removed.
+    fn prune(&self) -> Result<(Vec<String>, Vec<String>), LogError> {
+        let files = self.rotated_files()?;
+        let kept = match self.keeping.max_backups {
+            0 => files.len(),
+            most => usize::try_from(most).unwrap_or(usize::MAX),
+        };
+        let surplus = files.len().saturating_sub(kept);
+        let (mut removed, mut failed) = (Vec::new(), Vec::new());
+        for (place, file) in files.into_iter().enumerate() {
+            if place >= surplus && !self.is_outdated(&file) {
+                // What is newer stays, or there would be a hole.
+                break;
+            }
+            match self.folder.remove(&file.name) {
+                Ok(()) => removed.push(file.name),
+                Err(_) => {
+                    failed.push(file.name);
+                    break;
+                }
+            }
+        }
+        Ok((removed, failed))
+    }
+
+    /// By the time of its last change. A file of the future is kept: the clock
+    /// is wrong then, now or earlier.
+    fn is_outdated(&self, file: &Rotated) -> bool {
+        let max_age = self.keeping.max_age;
+        let changed = self
+            .folder
+            .open_file(&file.name, Purpose::Read)
+            .ok()
+            .and_then(|(file, _)| file.changed().ok());
+        max_age > 0 && changed.is_some_and(|changed| super::now().saturating_sub(changed) > max_age)
+    }
+
+    /// The log's past, oldest first. A file that is there twice, since its
+    /// compression was interrupted, counts once, uncompressed.
+    pub(super) fn rotated_files(&self) -> Result<Vec<Rotated>, LogError> {
+        let names = self.folder.names()?;
+        let mut files: Vec<Rotated> = names
+            .iter()
+            .filter_map(|name| Rotated::of(&self.name, name))
+            .collect();
+        files.sort();
+        files.dedup_by_key(|file| file.number);
+        Ok(files)
+    }
+
+    /// Compresses what is not yet, if that is wanted and nobody else does.
+    pub(super) fn compress(&self) -> Result<(), LogError> {
+        if !self.keeping.compress || !self.uncompressed.take() {
+            return Ok(());
+        }
+        let Ok(_compress) = self.lock(COMPRESS, Share::Exclusive, Patience::NONE) else {
+            return Ok(());
+        };
+        for file in self.rotated_files()? {
+            if !file.is_compressed {
+                self.compress_file(&file.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Through a new file and a rename: there is always one whole.
+    fn compress_file(&self, name: &str) -> Result<(), LogError> {
+        let (plain, _) = self.folder.open_file(name, Purpose::Read)?;
+        let (packed, temporary) = (format!("{name}.gz"), format!(".{name}.gz.new"));
+        for leftover in [&packed, &temporary] {
+            // Of a writer that was killed while it did this.
+            match self.folder.remove(leftover) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let (target, _) = self.folder.open_file(&temporary, Purpose::Create)?;
+        let (twin, _) = self.folder.open_file(&temporary, Purpose::Append)?;
+        let mut encoder =
+            flate2::write::GzEncoder::new(twin.into_file(), flate2::Compression::fast());
+        let mut buffer = vec![0; 1 << 16];
+        let mut offset = 0;
+        loop {
+            let count = plain.read_at(&mut buffer, offset)?;
+            let read = buffer.get(..count).unwrap_or_default();
+            if read.is_empty() {
+                break;
+            }
+            encoder.write_all(read)?;
+            offset = offset.saturating_add(count as u64);
+        }
+        encoder.finish()?;
+        target.take_after(&plain)?;
+        target.sync()?;
+        self.folder.rename(&temporary, &packed)?;
+        self.folder.remove(name)?;
+        Ok(())
+    }
+}

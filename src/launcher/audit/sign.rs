@@ -1,0 +1,94 @@
+//! Signing of the log's head.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::audit::files;
+use secure_exec_core::audit::fixed::Fixed;
+use secure_exec_core::audit::head::{self, SigningKey};
+use secure_exec_core::audit::state::State;
+use secure_exec_core::config::SignConfig;
+use secure_exec_core::escape::Escaped;
+use secure_exec_sys::Errno;
+use secure_exec_sys::log_folder::{LogFile, LogFolder, Purpose};
+
+use super::error::LogError;
+use crate::trust;
+
+/// A key, and the file that it signs heads into.
+#[derive(Debug)]
+pub(super) struct Signer {
+    key: SigningKey,
+    name: String,
+    /// Seconds.
+    interval: i64,
+    file: LogFile,
+}
+
+impl Signer {
+    pub(super) fn open(
+        config: &SignConfig,
+        folder: &LogFolder,
+        log: &str,
+    ) -> Result<Self, LogError> {
+        let path = place(config)?;
+        let key = read(&path).map_err(|why| LogError::Key {
+            path: Escaped(&path.to_string_lossy()).to_string(),
+            why,
+        })?;
+        let (file, _) = folder.open_file(&files::head(log), Purpose::Update)?;
+        Ok(Self {
+            name: key.verifying_key().name(),
+            key,
+            interval: i64::try_from(config.interval).unwrap_or(i64::MAX),
+            file,
+        })
+    }
+
+    /// Signs the state's last record, if the last head is old enough. One of
+    /// the future is: the clock was set back. Allocates nothing.
+    pub(super) fn sign_if_due(&self, state: &mut State) -> Result<(), Errno> {
+        let now = jiff::Timestamp::now();
+        let age = now.as_second().saturating_sub(state.head);
+        if (0..self.interval).contains(&age) {
+            return Ok(());
+        }
+        let mut timestamp = Fixed::<40>::new();
+        write!(timestamp, "{now:.6}").map_err(|_| Errno::EOVERFLOW)?;
+        let head = head::sign(&self.key, &self.name, state.last, timestamp.as_str());
+        self.file.overwrite(&head)?;
+        state.head = now.as_second();
+        Ok(())
+    }
+}
+
+/// The file with the key.
+pub(crate) fn place(config: &SignConfig) -> Result<PathBuf, LogError> {
+    match (&config.key, &config.credential) {
+        (Some(key), None) => Ok(key.into()),
+        (None, Some(name)) => {
+            if name.is_empty() || name.contains('/') {
+                return Err(LogError::Credential(Escaped(name).to_string()));
+            }
+            std::env::var_os("CREDENTIALS_DIRECTORY")
+                .map(|folder| Path::new(&folder).join(name))
+                .ok_or_else(|| LogError::Credential(Escaped(name).to_string()))
+        }
+        _ => Err(LogError::NoKey),
+    }
+}
+
+/// Only its owner may know the key.
+fn read(path: &Path) -> Result<SigningKey, String> {
+    let loaded = trust::read(path).map_err(|error| error.to_string())?;
+    if let Some(finding) = &loaded.finding {
+        return Err(finding.to_string());
+    }
+    if loaded.mode & 0o077 != 0 {
+        return Err(format!(
+            "others than its owner can read it (mode {:04o})",
+            loaded.mode
+        ));
+    }
+    SigningKey::from_pem(&String::from_utf8_lossy(&loaded.bytes)).map_err(|error| error.to_string())
+}
