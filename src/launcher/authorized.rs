@@ -189,6 +189,7 @@ fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
         result: Outcome::Allowed,
         whitelist_digest: listed.whitelist_digest.as_deref(),
         profile: Some(&listed.profile.name),
+        arguments: log.arguments(),
         ..Record::new(
             timestamp(),
             Event::PluginValidationSuccess,

@@ -53,8 +53,8 @@ pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
         plan.failure = added.err();
         plan.listed.warnings.extend(warned.into_inner());
     }
-    if settings.audit_log.is_none() && plan.listed.policy == Policy::Strict {
-        plan.failure = Some(audit::no_place());
+    if plan.listed.policy == Policy::Strict {
+        plan.failure = audit::misplaced(&settings, &plan.listed).or(plan.failure);
     }
     let text = if arguments.json {
         format!("{}\n", escape::json(&format!("{:#}", plan.json())))

@@ -12,6 +12,7 @@ use secure_exec_core::profile::{Isolation, OnViolation, Profile};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
 
+use crate::audit;
 use crate::failure::Failure;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
@@ -40,6 +41,8 @@ pub struct Listed {
     pub profile: Profile,
     /// Files and folders by which launches go, this one's record among them.
     pub keeps: Vec<PathBuf>,
+    /// What signs the audit log: nobody else may read it.
+    pub signing_key: Option<PathBuf>,
     /// What is wrong already.
     pub violations: Vec<Violation>,
     /// What is to be said on stderr.
@@ -128,12 +131,15 @@ pub fn look_up(
         policy,
         profile,
         keeps: keeps(settings, &loaded.path),
+        signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         violations,
         warnings,
     })
 }
 
 fn keeps(settings: &Settings, whitelist: &Path) -> Vec<PathBuf> {
+    let log = settings.audit_log.as_deref();
+    let beside = log.into_iter().flat_map(audit::beside);
     let optional = [
         &settings.audit_log,
         &settings.state_folder,
@@ -142,7 +148,7 @@ fn keeps(settings: &Settings, whitelist: &Path) -> Vec<PathBuf> {
     let always = [whitelist, &settings.profile_folder];
     let optional = optional.into_iter().filter_map(|path| path.as_deref());
     let paths = always.into_iter().chain(optional);
-    paths.map(Path::to_path_buf).collect()
+    paths.map(Path::to_path_buf).chain(beside).collect()
 }
 
 impl Loaded {

@@ -43,7 +43,7 @@ pub(crate) fn open(
             }
         }
     }
-    let writable = Writable::of(opened.iter().map(|(_, rule)| rule)).map_err(Failure::own)?;
+    let writable = Reach::of(opened.iter().map(|(_, rule)| rule), WRITING)?;
     if let Some(kept) = writable.holds(&kept(examined), user) {
         let what = format!(
             "profile '{}' lets the plugin write '{}', by which launches go or are recorded",
@@ -55,6 +55,21 @@ pub(crate) fn open(
             return Err(Failure::own(format!("{what}\n{cure}")));
         }
         warn(&what);
+    }
+    if let Some(key) = examined.listed.signing_key.as_deref() {
+        let readable = Reach::of(opened.iter().map(|(_, rule)| rule), READING)?;
+        if readable.holds(&[key], user).is_some() {
+            let what = format!(
+                "profile '{}' lets the plugin read '{}', which signs the audit log",
+                Escaped(&examined.listed.profile.name),
+                Escaped(&key.to_string_lossy())
+            );
+            if policy == Policy::Strict {
+                let cure = "Keep it outside of the folders that plugins may read.";
+                return Err(Failure::own(format!("{what}\n{cure}")));
+            }
+            warn(&what);
+        }
     }
     let mut rules = Vec::with_capacity(opened.len());
     for (grant, rule) in opened {
@@ -140,21 +155,25 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
     Ok(rules)
 }
 
-/// The folders in which the plugin can put links, by the paths that they
-/// really have.
-struct Writable(Vec<PathBuf>);
+const WRITING: &[GrantKind] = &[GrantKind::Write];
+const READING: &[GrantKind] = &[GrantKind::Read, GrantKind::Write, GrantKind::Execute];
 
-impl Writable {
-    fn of<'a>(rules: impl Iterator<Item = &'a Rule>) -> Result<Self, Error> {
+/// The folders and files that the plugin has such a right to, by the paths
+/// that they really have.
+struct Reach(Vec<PathBuf>);
+
+impl Reach {
+    fn of<'a>(rules: impl Iterator<Item = &'a Rule>, kinds: &[GrantKind]) -> Result<Self, Failure> {
         rules
-            .filter(|rule| rule.kind == GrantKind::Write)
+            .filter(|rule| kinds.contains(&rule.kind))
             .map(|rule| open::real_path(rule.file.as_fd()))
             .collect::<Result<_, _>>()
             .map(Self)
+            .map_err(Failure::own)
     }
 
-    /// The first of these files and folders that lies in a writable folder and
-    /// that this user could change or replace there.
+    /// The first of these files and folders that lies in one of the folders
+    /// and that this user could change, replace or read there.
     fn holds<'a>(&self, kept: &[&'a Path], user: u32) -> Option<&'a Path> {
         if self.0.is_empty() {
             return None;

@@ -91,11 +91,7 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     if listed.policy != Policy::AuditOnly {
         listed.warnings.iter().for_each(|warning| warn(warning));
     }
-    let log = AuditLog::open(
-        settings.audit_log.as_deref(),
-        &settings.audit,
-        listed.policy,
-    )?;
+    let log = AuditLog::open(&settings, &listed, &arguments.plugin_arguments)?;
 
     // The stages consume theirs, also where they fail and that is recorded.
     let record = listed.clone();

@@ -1,13 +1,13 @@
 //! The folder of a log and the files in it, reached through descriptors: the
 //! names stay good when the process changes its root or working directory.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, Whence};
 
@@ -125,14 +125,31 @@ impl LogFolder {
         }
     }
 
-    /// Renames a file within the folder; never onto another (renameat2(2)).
+    /// Renames a file within the folder; never onto another (renameat2(2),
+    /// Linux 3.15).
     ///
     /// # Errors
     /// As renameat2(2), `EEXIST` where the new name is taken.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
-        let folder = self.folder.as_fd();
-        nix::fcntl::renameat2(folder, from, folder, to, RenameFlags::RENAME_NOREPLACE)
-            .map_err(Error::at("rename", &self.path.join(from)))
+        let path = self.path.join(from);
+        let failed = Error::at("rename", &path);
+        let text = |name: &str| CString::new(name).map_err(|_| failed(Errno::EINVAL));
+        let (from, to) = (text(from)?, text(to)?);
+        let folder = self.folder.as_raw_fd();
+        // Not every C library has a function for it.
+        // SAFETY: both names are NUL-terminated and live through the call, and
+        // the kernel writes no memory.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_renameat2,
+                folder,
+                from.as_ptr(),
+                folder,
+                to.as_ptr(),
+                libc::RENAME_NOREPLACE,
+            )
+        };
+        Errno::result(answer).map(drop).map_err(&failed)
     }
 
     /// Removes a file of the folder.

@@ -3,25 +3,31 @@
 
 mod error;
 pub mod file;
+mod place;
 mod repair;
 mod rotate;
 mod sign;
 mod tail;
 
 use std::cell::{Cell, RefCell};
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::audit::chain::Format;
+use secure_exec_core::audit::files;
 use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::{Event, Launch, Outcome, Record};
-use secure_exec_core::config::AuditConfig;
+use secure_exec_core::config::{Include, SignConfig};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
 use secure_exec_sys::process;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::USER_AGENT;
+use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::listed::Listed;
+use crate::settings::Settings;
 pub use error::LogError;
 use file::FileLog;
 
@@ -30,6 +36,8 @@ use file::FileLog;
 pub struct AuditLog {
     file: Result<FileLog, String>,
     format: Format,
+    include: Include,
+    arguments: Option<Vec<String>>,
     launch: Launch,
     policy: Policy,
     /// As messages call it.
@@ -48,24 +56,29 @@ pub struct AuditReceipt(());
 pub struct Ready(RefCell<Line>);
 
 impl AuditLog {
-    /// Opens the log; a log that can't be opened is an error only when a
-    /// record is to be written.
+    /// Opens the log for a launch with these arguments; a log that can't be
+    /// opened is an error only when a record is to be written.
     ///
     /// # Errors
     /// The kernel gives no random bytes for the launch's id.
     pub fn open(
-        path: Option<&Path>,
-        config: &AuditConfig,
-        policy: Policy,
+        settings: &Settings,
+        listed: &Listed,
+        arguments: &[OsString],
     ) -> Result<Self, Failure> {
-        let file = match path {
+        let config = &settings.audit;
+        let path = settings.audit_log.as_deref();
+        let file = match path.map(|path| (path, place::flaw(path, listed, settings))) {
             None => Err(NO_PLACE.into()),
-            Some(path) => FileLog::open(path, config).map_err(|error| error.to_string()),
+            Some((_, Some(flaw))) => Err(flaw),
+            Some((path, None)) => FileLog::open(path, config).map_err(|error| error.to_string()),
         };
         let random = process::random_bytes::<16>().map_err(Failure::own)?;
         Ok(Self {
             file,
             format: config.log_format,
+            include: config.include.clone(),
+            arguments: config.include.arguments.then(|| shortened(arguments)),
             launch: Launch {
                 user_agent: USER_AGENT.to_string(),
                 source_ip: "127.0.0.1".to_string(),
@@ -75,7 +88,7 @@ impl AuditLog {
                 uid: process::user(),
                 host: process::host_name(),
             },
-            policy,
+            policy: listed.policy,
             shown: shown(path),
             warned: Cell::new(false),
         })
@@ -85,6 +98,28 @@ impl AuditLog {
     #[must_use]
     pub fn launch(&self) -> &Launch {
         &self.launch
+    }
+
+    /// The plugin's arguments, where they are to be recorded.
+    #[must_use]
+    pub fn arguments(&self) -> Option<&[String]> {
+        self.arguments.as_deref()
+    }
+
+    /// The variables of the plugin's environment that are to be recorded; a
+    /// secret of its profile never is.
+    #[must_use]
+    pub fn environment(&self, examined: &Examined) -> Option<Map<String, Value>> {
+        let secrets = &examined.listed.profile.environment.secrets;
+        let mut named = Map::new();
+        for (name, value) in examined.environment.iter() {
+            let is_named = self.include.environment.iter().any(|known| known == name);
+            if is_named && !secrets.contains_key(name) {
+                let value = Escaped(&String::from_utf8_lossy(value)).to_string();
+                named.insert(name.to_string(), value.into());
+            }
+        }
+        (!self.include.environment.is_empty()).then_some(named)
     }
 
     /// Writes a record.
@@ -177,12 +212,32 @@ impl AuditLog {
     }
 }
 
+/// The files beside a log that writers go by and readers believe.
+pub(crate) fn beside(log: &Path) -> Vec<PathBuf> {
+    let name = log.file_name().map(|name| name.to_string_lossy());
+    name.into_iter()
+        .flat_map(|name| [files::state(&name), files::head(&name)])
+        .map(|name| log.with_file_name(name))
+        .collect()
+}
+
+/// The file with the key that signs heads, where the configuration names one.
+pub(crate) fn key_path(config: &SignConfig) -> Option<PathBuf> {
+    sign::place(config).ok()
+}
+
 /// Neither the caller nor the machine says where the log is.
 const NO_PLACE: &str = "no place for it is known, without HOME";
 
-/// What a launch under strict fails of where the log has no place.
-pub(crate) fn no_place() -> Failure {
-    unwritable(&shown(None), NO_PLACE)
+/// What a launch under strict fails of where the log has no place, or none
+/// that is good. Nothing is opened.
+pub(crate) fn misplaced(settings: &Settings, listed: &Listed) -> Option<Failure> {
+    let path = settings.audit_log.as_deref();
+    let flaw = match path {
+        None => NO_PLACE.to_string(),
+        Some(path) => place::flaw(path, listed, settings)?,
+    };
+    Some(unwritable(&shown(path), &flaw))
 }
 
 fn shown(path: Option<&Path>) -> String {
@@ -197,6 +252,25 @@ fn unwritable(shown: &str, why: &str) -> Failure {
         "{shown} can't be written: {why}\n\
          Under strict nothing runs unrecorded: make the log writable, or name another with --audit-log or SECURE_EXEC_AUDIT_LOG."
     ))
+}
+
+/// So many arguments are recorded, each up to [`Escaped::LIMIT`].
+const ARGUMENTS: usize = 64;
+
+fn shortened(arguments: &[OsString]) -> Vec<String> {
+    let texts = arguments.iter().map(|text| text.to_string_lossy());
+    let mut kept: Vec<String> = texts
+        .take(ARGUMENTS)
+        .map(|text| Escaped(&text).to_string())
+        .collect();
+    if let Some(more) = arguments
+        .len()
+        .checked_sub(ARGUMENTS)
+        .filter(|more| *more > 0)
+    {
+        kept.push(format!("… ({more} more)"));
+    }
+    kept
 }
 
 /// Seconds since 1970.

@@ -63,7 +63,7 @@ impl Signer {
 }
 
 /// The file with the key.
-pub(crate) fn place(config: &SignConfig) -> Result<PathBuf, LogError> {
+pub(super) fn place(config: &SignConfig) -> Result<PathBuf, LogError> {
     match (&config.key, &config.credential) {
         (Some(key), None) => Ok(key.into()),
         (None, Some(name)) => {

@@ -30,7 +30,9 @@ impl Lines {
     ) -> Result<Self, serde_json::Error> {
         let examined = &prepared.examined;
         let path = examined.path.to_string_lossy();
+        let environment = log.environment(examined);
         let mut record = of_examined(examined, &path, log);
+        record.environment = environment.as_ref();
         let degraded = !matches!(examined.plan.enforcement(), Enforcement::Full)
             || !prepared.absent.is_empty();
         record.event_type = if degraded {

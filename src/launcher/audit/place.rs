@@ -1,0 +1,35 @@
+//! Where a log may not lie: among plugins. A log holds text of others' choice,
+//! and must never be able to pass for a program.
+
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::escape::Escaped;
+use secure_exec_sys::log_folder;
+
+use crate::listed::{Listed, folder_of};
+use crate::settings::Settings;
+
+/// Why the log may not lie there, as a phrase; `None` where it may.
+pub(super) fn flaw(log: &Path, listed: &Listed, settings: &Settings) -> Option<String> {
+    let (folder, _) = log_folder::split(log)?;
+    let folder = really(folder);
+    let plugin = listed.plugin_root.join(listed.written_path());
+    let own = really(folder_of(&plugin));
+    // A whitelist's own folder is where paths begin if nobody says otherwise,
+    // and may well hold the log.
+    let is_named = listed.whitelist.plugin_root.is_some() || settings.plugin_root.is_some();
+    let root = is_named.then(|| really(&listed.plugin_root));
+    let root = root.filter(|root| folder.starts_with(root) && *root != Path::new("/"));
+    let holder = root.or_else(|| (own == folder).then_some(own))?;
+    Some(format!(
+        "it lies in the plugin folder '{}', where a log could pass for a program",
+        Escaped(&holder.to_string_lossy())
+    ))
+}
+
+/// Without links, as far as it exists.
+fn really(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_path_buf())
+}
