@@ -1,7 +1,14 @@
 //! The audit log as a launch writes it.
 
 mod chain;
+mod faults;
+mod format;
+mod held;
 mod many;
+mod place;
 mod plugin;
 mod record;
+mod repair;
+mod rotation;
+mod signing;
 mod stress;

@@ -48,9 +48,8 @@ pub(super) fn records_after(log: &Path, start: Link) -> Vec<Map<String, Value>> 
         for (number, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             let place = format!("{}:{}", file.display(), number + 1);
             assert_eq!(text.last(), Some(&b'\n'), "{place}: cut off");
-            let ends = Ends::of(text).unwrap_or_else(|| {
-                panic!("{place}: no record: {}", String::from_utf8_lossy(text))
-            });
+            let ends = Ends::of(text)
+                .unwrap_or_else(|| panic!("{place}: no record: {}", String::from_utf8_lossy(text)));
             assert!(ends.is_genuine(text), "{place}: another hash");
             assert_eq!(ends.seq, last.seq + 1, "{place}: number");
             assert_eq!(ends.prev, last.hash, "{place}: link");

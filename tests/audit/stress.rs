@@ -78,8 +78,16 @@ fn writer() {
 
 fn start(log: &Path, name: &str, from: usize, to: usize, options: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "audit::stress::writer", "--ignored", "--nocapture"])
-        .env(TASK, format!("{} {name} {from} {to} {options}", log.display()))
+        .args([
+            "--exact",
+            "audit::stress::writer",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(
+            TASK,
+            format!("{} {name} {from} {to} {options}", log.display()),
+        )
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -110,7 +118,10 @@ fn see_through(log: &Path, name: &str, share: usize, every: usize) -> (Vec<usize
             }
         }
         let status = child.wait().unwrap();
-        assert!(status.success() || (is_killed && status.signal() == Some(9)), "{status}");
+        assert!(
+            status.success() || (is_killed && status.signal() == Some(9)),
+            "{status}"
+        );
         kills += usize::from(!status.success());
         next = acknowledged.last().map_or(0, |last| last + 1);
         // The record after the last acknowledged one may be there or not.

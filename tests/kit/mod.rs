@@ -192,6 +192,15 @@ impl Host {
         );
     }
 
+    /// Writes the configuration, with this as the audit log's part.
+    pub(crate) fn audit(&self, options: &str) {
+        let folder = self.path("profiles.d");
+        self.write(
+            "config.yaml",
+            &format!("profile_dir: {folder:?}\naudit: {options}\n"),
+        );
+    }
+
     fn write_whitelist(&self) {
         let mut text = String::from("version: \"1.0\"\n");
         if !self.settings.is_empty() {

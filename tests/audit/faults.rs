@@ -1,0 +1,172 @@
+//! Errors of the disk, injected into the launcher's calls: under strict a
+//! decision that is not written, or not on the disk as it should be, is no
+//! decision.
+
+use crate::kit::{EVERYONE, Host, Launch, User};
+
+use super::chain;
+
+fn host(user: User, options: &str) -> Host {
+    let mut host = Host::of(user);
+    host.install_sh("p", "echo ran");
+    host.list("p", &[]);
+    host.audit(options);
+    // The log is there, so that all launches make the same calls.
+    host.launch("p").run().succeeded();
+    host
+}
+
+/// The launch, with faults injected into its calls.
+fn with<'a>(launch: Launch<'a>, faults: &[&str]) -> Launch<'a> {
+    let mut words = vec!["strace", "-o", "/dev/null"];
+    for fault in faults {
+        words.extend(["-e", fault]);
+    }
+    launch.under(words)
+}
+
+#[test]
+fn a_write_that_fails() {
+    for user in EVERYONE {
+        for error in ["EIO", "EROFS", "ENOSPC", "EDQUOT"] {
+            let host = host(user, "{}");
+            let before = host.records().len();
+            // The first write is the decision's.
+            let fault = format!("inject=write:error={error}:when=1");
+            let refused = with(host.launch("p"), &[&fault]).run().refused(125);
+            refused.says("can't be written").says(error);
+            assert_eq!(host.records().len(), before);
+            let fault = format!("inject=write:error={error}:when=1+");
+            for policy in ["permissive", "audit-only"] {
+                // Every write: the plugin's as well, after it.
+                let outcome = with(host.launch("p").policy(policy), &[&fault]).run();
+                assert_eq!(outcome.stdout, "", "{outcome:?}");
+            }
+            host.launch("p").run().succeeded().prints("ran\n");
+            chain::records(&host.audit_log());
+        }
+    }
+}
+
+#[test]
+fn a_record_that_the_others_are_not_told_of_is_taken_back() {
+    let host = host(User::Root, "{}");
+    let before = host.records();
+    let refused = with(host.launch("p"), &["inject=pwrite64:error=EIO:when=1"]).run();
+    refused.refused(125).says("EIO");
+    assert_eq!(host.records(), before);
+    host.launch("p").run().succeeded();
+    chain::records(&host.audit_log());
+}
+
+#[test]
+fn a_last_record_that_fails() {
+    // Not injected: the filter would see the tracer's call in place of the
+    // launcher's. The decision fits into the limit, what was applied does not.
+    for user in EVERYONE {
+        let host = host(user, "{}");
+        let before = host.records();
+        let decision = std::fs::read_to_string(host.audit_log()).unwrap();
+        let decision = decision.lines().next().unwrap().len();
+        let size = std::fs::metadata(host.audit_log()).unwrap().len();
+        let limit = format!("--fsize={}", size + decision as u64 + 200);
+        let refused = host.launch("p").under(["prlimit", &limit]).run();
+        refused.refused(125).says("can't be written").prints("");
+        // The decision stands; nothing says that anything was applied.
+        let records = host.records();
+        assert_eq!(records.len(), before.len() + 1);
+        assert_eq!(
+            records[before.len()]["event_type"],
+            "plugin_validation_success"
+        );
+        let permissive = host.launch("p").policy("permissive");
+        let limit = format!("--fsize={}", size + 2 * decision as u64 + 200);
+        let permissive = permissive.under(["prlimit", &limit]).run();
+        permissive.succeeded().prints("ran\n");
+        host.launch("p").run().succeeded();
+        chain::records(&host.audit_log());
+    }
+}
+
+/// How often the log was brought to the disk in a launch that succeeds.
+fn synced(host: &Host) -> usize {
+    let trace = host.write("trace", "");
+    let words = ["strace", "-o", trace.to_str().unwrap()];
+    let calls = ["-e", "trace=fdatasync,fsync"];
+    host.launch("p").under(words).under(calls).run().succeeded();
+    let trace = std::fs::read_to_string(trace).unwrap();
+    trace.lines().filter(|line| line.contains("sync(")).count()
+}
+
+#[test]
+fn on_the_disk_when_it_should_be() {
+    for user in EVERYONE {
+        for (sync, expected) in [("never", 0), ("decision", 1), ("always", 2)] {
+            let host = host(user, &format!("{{ sync: {sync} }}"));
+            assert_eq!(synced(&host), expected, "{sync}");
+        }
+        // What nobody asks for:
+        assert_eq!(synced(&host(user, "{}")), 0);
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_take_it() {
+    for user in EVERYONE {
+        for sync in ["decision", "always"] {
+            let host = host(user, &format!("{{ sync: {sync} }}"));
+            let fault = "inject=fdatasync:error=EIO:when=1";
+            let refused = with(host.launch("p"), &[fault]).run().refused(125);
+            refused.says("EIO").prints("");
+            let permissive = with(host.launch("p").policy("permissive"), &[fault]).run();
+            permissive.succeeded().prints("ran\n");
+            chain::records(&host.audit_log());
+        }
+    }
+}
+
+#[test]
+fn a_rotation_that_fails() {
+    let long = "n".repeat(60_000);
+    for fault in [
+        "inject=renameat2:error=EIO",
+        "inject=renameat2:error=EROFS",
+        // The new file.
+        "inject=openat:error=ENOSPC:when=FILE",
+    ] {
+        let host = host(User::Root, "{ max_size: 1 }");
+        let log = host.audit_log();
+        while std::fs::metadata(&log).unwrap().len() < 890_000 {
+            host.launch(&long).run().refused(126);
+        }
+        let fault = fault.replace("FILE", &opening_of_the_new_file(&host, &long).to_string());
+        with(host.launch(&long), &[&fault]).run().refused(125);
+        host.launch("p").run().succeeded().prints("ran\n");
+        let records = chain::records(&log);
+        let last = records.last().unwrap();
+        assert_eq!(last["event_type"], "sandbox_applied");
+    }
+}
+
+/// Which of the launcher's openat(2) calls makes a new log: the same as that
+/// which would make the first one, if there were no log yet.
+fn opening_of_the_new_file(host: &Host, name: &str) -> usize {
+    let trace = host.write("trace", "");
+    let other = host.path("state/other.log");
+    let words = [
+        "strace",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        "trace=openat",
+    ];
+    let launch = host.launch(name).under(words);
+    launch
+        .option("--audit-log")
+        .option(&other)
+        .run()
+        .refused(126);
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let made = trace.lines().position(|call| call.contains("O_EXCL"));
+    made.unwrap_or_else(|| panic!("{trace}")) + 1
+}

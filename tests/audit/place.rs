@@ -1,0 +1,108 @@
+//! Where a log may not lie.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::kit::{EVERYONE, Host, User};
+
+fn host(user: User) -> Host {
+    let mut host = Host::of(user);
+    host.install_sh("p", "echo ran");
+    host.list("p", &[]);
+    host
+}
+
+#[test]
+fn a_log_among_plugins_is_refused() {
+    for user in EVERYONE {
+        let mut host = host(user);
+        let place = host.path("plugins/audit.log");
+        let launch = |host: &Host| {
+            let launch = host.launch("p");
+            launch.option("--audit-log").option(&place).run()
+        };
+        let what = "it lies in the plugin folder";
+        launch(&host).refused(125).says(what);
+        assert!(!place.exists());
+        for policy in ["permissive", "audit-only"] {
+            let launch = host.launch("p").policy(policy);
+            let outcome = launch.option("--audit-log").option(&place).run();
+            outcome.succeeded().prints("ran\n").says(what);
+        }
+        assert!(!place.exists());
+        // Also by way of a link, and below the folder that is said to be the
+        // plugins'.
+        let link = host.path("innocent");
+        std::os::unix::fs::symlink(host.path("plugins"), &link).unwrap();
+        let launch_to = |host: &Host, log: &str| {
+            let launch = host.launch("p").option("--audit-log");
+            launch.option(host.path(log)).run()
+        };
+        launch_to(&host, "innocent/audit.log")
+            .refused(125)
+            .says(what);
+        launch_to(&host, "state/other.log").succeeded();
+        let root = host.path("");
+        host.set(&format!("plugin_root: {root:?}"));
+        launch_to(&host, "state/other.log").refused(125).says(what);
+    }
+}
+
+#[test]
+fn where_paths_begin_by_default_is_no_plugin_folder() {
+    for user in EVERYONE {
+        let host = host(user);
+        let beside = host.path("audit.log");
+        let launch = host.launch("p").option("--audit-log").option(&beside);
+        launch.run().succeeded();
+        assert!(beside.exists());
+    }
+}
+
+#[test]
+fn a_dry_run_says_it_as_well() {
+    let host = host(User::Root);
+    let place = host.path("plugins/audit.log");
+    let launch = host.launch("p").option("--dry-run");
+    let outcome = launch.option("--audit-log").option(&place).run();
+    assert_eq!(outcome.status, 125);
+    outcome.says("it lies in the plugin folder");
+}
+
+#[test]
+fn a_folder_in_which_anybody_can_exchange_it() {
+    for user in EVERYONE {
+        let host = host(user);
+        let open = host.folder("open");
+        let launch = || {
+            let launch = host.launch("p").option("--audit-log");
+            launch.option(open.join("audit.log")).run()
+        };
+        let may = |mode| std::fs::set_permissions(&open, PermissionsExt::from_mode(mode));
+        may(0o777).unwrap();
+        launch()
+            .refused(125)
+            .says("everybody can exchange files in this folder");
+        // As /tmp: others' files stay theirs.
+        may(0o1777).unwrap();
+        launch().succeeded();
+    }
+}
+
+#[test]
+fn a_log_of_another_user_in_a_folder_for_all() {
+    let host = host(User::Root);
+    let open = host.folder("open");
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
+    let log = open.join("audit.log");
+    std::fs::write(&log, "").unwrap();
+    std::os::unix::fs::chown(&log, Some(58_231), None).unwrap();
+    let launch = host.launch("p").option("--audit-log").option(&log);
+    // The kernel refuses it as well, where fs.protected_regular is on.
+    let refused = launch.run().refused(125);
+    let is_refused = refused
+        .stderr
+        .contains("it belongs to another user (58231)")
+        || refused.stderr.contains("EACCES");
+    assert!(is_refused, "{refused:?}");
+    assert_eq!(std::fs::read(&log).unwrap(), b"");
+}

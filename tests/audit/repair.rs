@@ -1,0 +1,260 @@
+//! A log that is not as its last writer left it: the next launch repairs it,
+//! says so, and loses nothing that was complete.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use secure_exec_core::audit::chain::{Ends, Format, Link};
+use secure_exec_core::audit::line::Line;
+use secure_exec_core::audit::state::State;
+use secure_exec_core::audit::{Event, Launch, Record};
+use serde_json::{Map, Value};
+
+use super::chain;
+use crate::kit::{EVERYONE, Host, User};
+
+/// A host with a plugin that was launched once: two records.
+fn launched(user: User) -> Host {
+    let mut host = Host::of(user);
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    host.launch("p").run().succeeded();
+    host
+}
+
+fn add(log: &Path, bytes: &[u8]) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(log).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// The recoveries that the next launch records, which has to succeed.
+fn recovered(host: &Host) -> Vec<Map<String, Value>> {
+    host.launch("p").run().succeeded();
+    let text = std::fs::read(host.audit_log()).unwrap();
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    lines
+        .filter_map(secure_exec_core::audit::line::fields)
+        .filter(|record| record["event_type"] == "audit_recovered")
+        .map(|record| record["audit"].as_object().unwrap().clone())
+        .collect()
+}
+
+fn last(log: &Path) -> Link {
+    let text = std::fs::read(log).unwrap();
+    let line = text.split_inclusive(|byte| *byte == b'\n').next_back();
+    Ends::of(line.unwrap()).unwrap().link()
+}
+
+#[test]
+fn a_record_without_its_end_is_cut_off() {
+    for user in EVERYONE {
+        let host = launched(user);
+        let torn = b"{\"seq\":3,\"prev\":\"00\",\"plugin_name\":\"half";
+        add(&host.audit_log(), torn);
+        let recovered = recovered(&host);
+        assert_eq!(recovered.len(), 1);
+        assert_eq!(recovered[0]["cause"], "torn");
+        assert_eq!(recovered[0]["cut_bytes"], torn.len());
+        assert_eq!(
+            recovered[0]["cut_text"],
+            String::from_utf8_lossy(torn).as_ref()
+        );
+        // The two of each launch, and the one that says what was cut.
+        assert_eq!(chain::records(&host.audit_log()).len(), 5);
+    }
+}
+
+#[test]
+fn a_whole_record_of_a_writer_who_could_not_tell_of_it_stays() {
+    let host = launched(User::Root);
+    let launch = Launch {
+        user_agent: "secure-exec/test".into(),
+        source_ip: "127.0.0.1".into(),
+        launch_id: "0".repeat(32),
+        pid: 1,
+        ppid: 1,
+        uid: 0,
+        host: "host".into(),
+    };
+    let record = Record {
+        plugin_name: Some("killed right after"),
+        ..Record::new(
+            "2026-01-01T00:00:00Z".into(),
+            Event::SecurityViolation,
+            "strict",
+            &launch,
+        )
+    };
+    let mut line = Line::new(&record, Format::Json).unwrap();
+    line.seal(last(&host.audit_log()));
+    add(&host.audit_log(), line.sealed());
+    assert!(recovered(&host).is_empty());
+    let records = chain::records(&host.audit_log());
+    assert_eq!(records.len(), 5);
+    assert_eq!(records[2]["plugin_name"], "killed right after");
+}
+
+#[test]
+fn numbers_go_on_where_records_are_gone() {
+    for user in EVERYONE {
+        for (cause, damage) in [
+            (
+                "lost",
+                &(|log: &Path| {
+                    let text = std::fs::read_to_string(log).unwrap();
+                    let first = text.split_inclusive('\n').next().unwrap();
+                    // In place: another file would be another case.
+                    std::fs::write(log, first).unwrap();
+                }) as &dyn Fn(&Path),
+            ),
+            ("emptied", &|log| std::fs::write(log, "").unwrap()),
+            ("gone", &|log| std::fs::remove_file(log).unwrap()),
+            ("exchanged", &|log| {
+                let text = std::fs::read_to_string(log).unwrap();
+                let first = text.split_inclusive('\n').next().unwrap();
+                let other = log.with_extension("other");
+                std::fs::copy(log, &other).unwrap();
+                std::fs::write(&other, first).unwrap();
+                let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(log).unwrap());
+                std::os::unix::fs::chown(&other, Some(owner), Some(owner)).unwrap();
+                std::fs::rename(other, log).unwrap();
+            }),
+        ] {
+            let host = launched(user);
+            let log = host.audit_log();
+            let known = last(&log);
+            damage(&log);
+            let recovered = recovered(&host);
+            assert_eq!(recovered.len(), 1, "{cause}: {recovered:?}");
+            assert_eq!(recovered[0]["cause"], cause);
+            assert_eq!(recovered[0]["known_seq"], known.seq);
+            assert_eq!(recovered[0]["known_hash"], known.hash.to_string());
+            // Whoever reads the chain sees that something is missing.
+            let text = std::fs::read(&log).unwrap();
+            let lines = text.split_inclusive(|byte| *byte == b'\n');
+            let after = lines
+                .filter_map(Ends::of)
+                .find(|ends| ends.seq > known.seq)
+                .unwrap_or_else(|| panic!("{cause}: nothing after what is lost"));
+            assert_eq!(
+                (after.seq, after.prev),
+                (known.seq + 1, known.hash),
+                "{cause}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_copy_in_its_place_is_as_good() {
+    let host = launched(User::Root);
+    let log = host.audit_log();
+    let copy = log.with_extension("copy");
+    std::fs::copy(&log, &copy).unwrap();
+    std::fs::rename(&copy, &log).unwrap();
+    assert!(recovered(&host).is_empty());
+    assert_eq!(chain::records(&log).len(), 4);
+}
+
+#[test]
+fn the_chain_outlives_its_state() {
+    for (damage, bytes) in [("missing", None), ("nonsense", Some("x".repeat(320)))] {
+        let host = launched(User::Root);
+        let log = host.audit_log();
+        let state = log.with_file_name(".audit.log.state");
+        match bytes {
+            None => std::fs::remove_file(state).unwrap(),
+            Some(bytes) => std::fs::write(state, bytes).unwrap(),
+        }
+        let recovered = recovered(&host);
+        assert_eq!(recovered.len(), 1, "{damage}");
+        assert_eq!(recovered[0]["cause"], "state_missing");
+        assert_eq!(chain::records(&log).len(), 5, "{damage}");
+    }
+}
+
+#[test]
+fn a_state_that_is_no_plain_file_is_refused() {
+    let host = launched(User::Root);
+    let state = host.audit_log().with_file_name(".audit.log.state");
+    let target = host.write("target", "precious\n");
+    std::fs::remove_file(&state).unwrap();
+    std::os::unix::fs::symlink(&target, &state).unwrap();
+    host.launch("p")
+        .run()
+        .refused(125)
+        .says("it is a symbolic link");
+    assert_eq!(std::fs::read_to_string(target).unwrap(), "precious\n");
+}
+
+#[test]
+fn a_clock_that_was_set_back_changes_no_number() {
+    let host = launched(User::Root);
+    host.audit("{ max_age: 1 }");
+    let path = host.audit_log().with_file_name(".audit.log.state");
+    let mut state = State::parse(&std::fs::read(&path).unwrap()).unwrap();
+    // The log was begun, and its head signed, in the future.
+    state.begun += 1_000_000;
+    state.head = state.begun;
+    std::fs::write(&path, state.render()).unwrap();
+    assert!(recovered(&host).is_empty());
+    assert_eq!(chain::files(&host.audit_log()).len(), 1, "rotated");
+    assert_eq!(chain::records(&host.audit_log()).len(), 4);
+}
+
+#[test]
+fn a_writer_may_be_killed_at_any_of_its_calls() {
+    // While it rotates, appends, tells the others: each launch is killed one
+    // call later than the one before. Then one is let through.
+    let calls = [
+        "openat",
+        "renameat2",
+        "write",
+        "pwrite64",
+        "unlinkat",
+        "fcntl",
+    ];
+    // Twice in a record.
+    let long = "n".repeat(60_000);
+    let mut host = Host::new();
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    host.audit("{ max_size: 1, max_backups: 2 }");
+    let log = host.audit_log();
+    let fill = |host: &Host| {
+        while std::fs::metadata(&log).map_or(0, |log| log.len()) < 890_000 {
+            host.launch(&long).run().refused(126);
+        }
+    };
+    for call in calls {
+        let mut killed = 0;
+        loop {
+            fill(&host);
+            let when = killed + 1;
+            let inject = format!("inject={call}:signal=KILL:when={when}");
+            let words = ["strace", "-o", "/dev/null", "-e", &inject];
+            let outcome = host.launch(&long).under(words).run();
+            if outcome.status != 128 + 9 {
+                // It makes fewer calls than that.
+                outcome.refused(126);
+                break;
+            }
+            killed += 1;
+            host.launch("p").run().succeeded();
+        }
+        assert!(killed > 0, "{call} was not interrupted");
+    }
+    // What is older was removed.
+    let oldest = chain::files(&log).remove(0);
+    let text = std::fs::read(oldest).unwrap();
+    let first = text.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    let first = Ends::of(first).unwrap();
+    let before = Link {
+        seq: first.seq - 1,
+        hash: first.prev,
+    };
+    let records = chain::records_after(&log, before);
+    for recovery in chain::of_event(&records, "audit_recovered") {
+        assert_eq!(recovery["audit"]["cause"], "torn", "{recovery:?}");
+    }
+}
