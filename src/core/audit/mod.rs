@@ -9,9 +9,12 @@ pub mod chain;
 pub mod files;
 pub mod fixed;
 pub mod head;
+mod journald;
 pub mod line;
 pub mod logfmt;
+pub mod packet;
 pub mod state;
+mod syslog;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
