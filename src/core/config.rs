@@ -108,18 +108,63 @@ impl SignConfig {
 
 /// A place that records go to.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawSink")]
 pub struct SinkConfig {
     /// Which.
-    #[serde(rename = "type")]
     pub kind: SinkKind,
     /// What to do when it can't be written. The file refuses under strict
     /// and warns otherwise, the others warn.
     pub on_failure: Option<OnFailure>,
-    /// How its records are written; for the file, `log_format` says that.
+    /// How its records are written, if not as `log_format` says; the file's
+    /// never differ from that.
     pub format: Option<Format>,
-    /// Socket of journald or syslog, if not the usual one.
+    /// Absolute path of the socket of journald or syslog, if not the usual
+    /// one.
     pub socket: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSink {
+    #[serde(rename = "type")]
+    kind: SinkKind,
+    #[serde(default)]
+    on_failure: Option<OnFailure>,
+    #[serde(default)]
+    format: Option<Format>,
+    #[serde(default)]
+    socket: Option<String>,
+}
+
+/// Longest path of a socket in bytes (man 7 unix).
+const LONGEST_SOCKET: usize = 107;
+
+impl TryFrom<RawSink> for SinkConfig {
+    type Error = String;
+
+    fn try_from(raw: RawSink) -> Result<Self, String> {
+        let has_socket = matches!(raw.kind, SinkKind::Journald | SinkKind::Syslog);
+        if raw.socket.is_some() && !has_socket {
+            return Err("'socket' is for the sinks 'journald' and 'syslog'".into());
+        }
+        if let Some(socket) = &raw.socket {
+            // A relative one would be the caller's choice.
+            if !socket.starts_with('/') || socket.contains('\0') || socket.len() > LONGEST_SOCKET {
+                return Err(format!(
+                    "'socket' must be an absolute path of at most {LONGEST_SOCKET} bytes"
+                ));
+            }
+        }
+        if raw.format.is_some() && raw.kind == SinkKind::File {
+            return Err("the format of the file is 'log_format', one level above".into());
+        }
+        Ok(Self {
+            kind: raw.kind,
+            on_failure: raw.on_failure,
+            format: raw.format,
+            socket: raw.socket,
+        })
+    }
 }
 
 /// Kinds of sinks.
@@ -184,5 +229,34 @@ mod tests {
         }
         let config = Config::parse(b"policy: audit-only\naudit: { log_file: /l }\n", "c").unwrap();
         assert_eq!(config.policy, Some(Policy::AuditOnly));
+    }
+
+    #[test]
+    fn a_sink_says_nothing_that_is_not_its_own() {
+        let parse = |sink: &str| {
+            let text = format!("audit:\n  sinks:\n    - {sink}\n");
+            Config::parse(text.as_bytes(), "c")
+        };
+        for (sink, what) in [
+            ("{ type: stderr, socket: /s }", "for the sinks"),
+            ("{ type: journald, socket: s }", "absolute"),
+            ("{ type: syslog, socket: \"/a\\0b\" }", "absolute"),
+            ("{ type: file, format: json }", "log_format"),
+            ("{ type: mail }", "unknown variant"),
+            ("{ socket: /s }", "missing"),
+            ("{ type: stderr, on_failure: panic }", "unknown variant"),
+        ] {
+            let error = parse(sink).unwrap_err();
+            assert_eq!(error.line, 3, "{error}");
+            assert!(error.message.contains(what), "{error}");
+        }
+        let long = format!("{{ type: syslog, socket: /{} }}", "s".repeat(107));
+        assert!(parse(&long).is_err());
+        let config = parse("{ type: syslog, format: logfmt, socket: /s, on_failure: ignore }");
+        let sink = config.unwrap().audit.sinks.remove(0);
+        assert_eq!(
+            (sink.kind, sink.format),
+            (SinkKind::Syslog, Some(Format::Logfmt))
+        );
     }
 }

@@ -76,7 +76,7 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
         ));
     }
     process::harden().map_err(Failure::own)?;
-    process::ignore_file_size_signal().map_err(Failure::own)?;
+    process::ignore_signals_of_writes().map_err(Failure::own)?;
     let plugin = name(arguments)?;
     let settings = Settings::merge(arguments)?;
     let listed = listed::list(&settings, &plugin)?;

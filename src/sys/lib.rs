@@ -4,6 +4,7 @@
 pub mod canary;
 pub mod capabilities;
 pub mod children;
+pub mod datagram;
 pub mod error;
 pub mod exec;
 pub mod landlock;
@@ -18,6 +19,7 @@ pub mod open;
 pub mod probe;
 pub mod process;
 pub mod seccomp;
+pub mod stream;
 pub mod verity;
 
 pub use error::Error;

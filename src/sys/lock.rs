@@ -80,7 +80,7 @@ fn set(file: &impl AsFd, byte: u8, kind: libc::c_int) -> Result<(), Errno> {
 
 /// By nanosleep(2): behind nanosleep(3), C libraries make different calls. A
 /// pause that a signal ends is one more try.
-fn sleep(nanoseconds: u64) {
+pub(crate) fn sleep(nanoseconds: u64) {
     let pause = libc::timespec {
         tv_sec: 0,
         // Less than a second.

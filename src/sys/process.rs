@@ -213,13 +213,16 @@ pub fn restore_signals() {
     }
 }
 
-/// A file-size limit, of the profile or of the caller's, then shows as `EFBIG`
-/// to whoever writes a record instead of ending the launcher.
+/// From now on a write that can't be done is an error to whoever writes a
+/// record, and does not end the launcher: over a file-size limit, of the
+/// profile or of the caller's (`EFBIG`), or to somebody who is gone (`EPIPE`).
+/// Until [`restore_signals`].
 ///
 /// # Errors
 /// As signal(2).
-pub fn ignore_file_size_signal() -> Result<(), Error> {
-    ignore_signal(libc::SIGXFSZ)
+pub fn ignore_signals_of_writes() -> Result<(), Error> {
+    ignore_signal(libc::SIGXFSZ)?;
+    ignore_signal(libc::SIGPIPE)
 }
 
 /// Marks every descriptor from `first` on close-on-exec (man 2 close_range,

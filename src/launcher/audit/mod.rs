@@ -7,6 +7,7 @@ mod place;
 mod repair;
 mod rotate;
 mod sign;
+pub mod sinks;
 mod tail;
 
 use std::cell::{Cell, RefCell};

@@ -116,8 +116,8 @@ impl Confined {
         }
         process::restore_signals();
         let errno = self.prepared.call.execute();
-        // One more record, which the limit may refuse but not end.
-        let _kept = process::ignore_file_size_signal();
+        // One more record, which may fail but must not end the launcher.
+        let _kept = process::ignore_signals_of_writes();
         Err(failed(errno.desc().to_string()))
     }
 
