@@ -167,6 +167,16 @@ impl TryFrom<RawSink> for SinkConfig {
     }
 }
 
+impl SinkConfig {
+    /// The log file, as it is where no sinks are listed.
+    pub const FILE: Self = Self {
+        kind: SinkKind::File,
+        on_failure: None,
+        format: None,
+        socket: None,
+    };
+}
+
 /// Kinds of sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -91,13 +91,20 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     if listed.policy != Policy::AuditOnly {
         listed.warnings.iter().for_each(|warning| warn(warning));
     }
-    let log = AuditLog::open(&settings, &listed, &arguments.plugin_arguments)?;
+    let log = AuditLog::open(&settings, &listed, arguments)?;
 
     // The stages consume theirs, also where they fail and that is recorded.
     let record = listed.clone();
     let authorized = authorize(listed, &record, &log, &warn)?;
     speaker.tell("verified; preparing the sandbox");
-    let decided = authorized::record(&authorized, &log, &warn)?;
+    let decided = authorized::record(&authorized, &log, &warn).map_err(|failure| {
+        // One sink may say already that it is allowed.
+        if log.has_other_sinks() {
+            authorized::record_failure(&record, failure, &log, &|_| {})
+        } else {
+            failure
+        }
+    })?;
     // The log says already that it is allowed, so it says that it did not run.
     let prepared = prepared::prepare(authorized, decided, &arguments.plugin_arguments, &warn)
         .map_err(|failure| authorized::record_failure(&record, failure, &log, &warn))?;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use secure_exec_core::config::{AuditConfig, Config};
+use secure_exec_core::config::{AuditConfig, Config, SinkConfig, SinkKind};
 use secure_exec_core::digest;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
@@ -81,8 +81,16 @@ impl Settings {
         };
         let configured_log = config.audit.log_file.clone();
         let state_folder = state_folder();
-        let audit_log = path(&typed.audit_log, "SECURE_EXEC_AUDIT_LOG", &configured_log)
-            .or_else(default_audit_log);
+        let audit_log = path(&typed.audit_log, "SECURE_EXEC_AUDIT_LOG", &configured_log);
+        let mut audit = config.audit;
+        // A file that is named is written, whatever else there is.
+        if audit_log.is_some() && !audit.sinks.is_empty() {
+            let is_file = |sink: &SinkConfig| sink.kind == SinkKind::File;
+            if !audit.sinks.iter().any(is_file) {
+                audit.sinks.insert(0, SinkConfig::FILE);
+            }
+        }
+        let audit_log = audit_log.or_else(default_audit_log);
         Ok(Self {
             whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
                 .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
@@ -96,7 +104,7 @@ impl Settings {
                 .into(),
             profiles_by_caller: named.is_some() && config.profile_dir.is_some(),
             audit_log,
-            audit: config.audit,
+            audit,
             plugin_root: path(
                 &typed.plugin_root,
                 "SECURE_EXEC_PLUGIN_ROOT",

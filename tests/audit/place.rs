@@ -40,10 +40,14 @@ fn a_log_among_plugins_is_refused() {
         launch_to(&host, "innocent/audit.log")
             .refused(125)
             .says(what);
-        launch_to(&host, "state/other.log").succeeded();
+        launch_to(&host, "plugins/logs/audit.log")
+            .refused(125)
+            .says(what);
+        launch_to(&host, "audit.log").succeeded();
         let root = host.path("");
         host.set(&format!("plugin_root: {root:?}"));
-        launch_to(&host, "state/other.log").refused(125).says(what);
+        launch_to(&host, "audit.log").refused(125).says(what);
+        launch_to(&host, "state/other.log").succeeded();
     }
 }
 

@@ -53,6 +53,8 @@ pub struct FileLog {
     sync: Sync,
     signer: Option<Signer>,
     window: RefCell<Vec<u8>>,
+    /// What was written of the log itself, and not yet asked for.
+    told: RefCell<Vec<(Line, Link)>>,
     /// A new file was begun: its name is not on the disk yet.
     pub(super) unsynced: Cell<bool>,
     /// The log was rotated: there is something to compress.
@@ -158,6 +160,7 @@ impl FileLog {
             sync: config.sync,
             signer,
             window: RefCell::default(),
+            told: RefCell::default(),
             unsynced: Cell::new(false),
             uncompressed: Cell::new(false),
         })
@@ -183,6 +186,12 @@ impl FileLog {
         }
         self.compress()?;
         Ok(link)
+    }
+
+    /// The log's own records that were written since this was asked last, in
+    /// the order in which they were rendered.
+    pub fn take_own(&self) -> Vec<(Line, Link)> {
+        self.told.take()
     }
 
     /// Rotates the log now, if it has a record.
@@ -334,7 +343,8 @@ impl FileLog {
         let current = current.as_ref().ok_or(LogError::Exchanged)?;
         for report in reports {
             let mut line = render(report.event, report.audit)?;
-            self.put(&current.file, state, &mut line)?;
+            let link = self.put(&current.file, state, &mut line)?;
+            self.told.borrow_mut().push((line, link));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ pub mod file;
 mod place;
 mod repair;
 mod rotate;
+mod rules;
 mod sign;
 pub mod sinks;
 mod tail;
@@ -14,34 +15,40 @@ use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use secure_exec_core::audit::chain::Format;
+use secure_exec_core::audit::chain::{Format, Link};
 use secure_exec_core::audit::files;
 use secure_exec_core::audit::line::Line;
+use secure_exec_core::audit::packet::Packet;
 use secure_exec_core::audit::{Event, Launch, Outcome, Record};
-use secure_exec_core::config::{Include, SignConfig};
+use secure_exec_core::config::{Include, OnFailure, SignConfig};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::process;
+use secure_exec_sys::{process, stream};
 use serde_json::{Map, Value};
 
 use crate::USER_AGENT;
+use crate::cli::Arguments;
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::listed::Listed;
 use crate::settings::Settings;
 pub use error::LogError;
 use file::FileLog;
+use sinks::Sink;
 
 /// The audit log of one launch.
 #[derive(Debug)]
 pub struct AuditLog {
-    file: Result<FileLog, String>,
+    /// The log's file, unless the configuration has other sinks alone.
+    file: Option<Result<FileLog, String>>,
+    file_rule: OnFailure,
+    sinks: Vec<(Sink, OnFailure)>,
     format: Format,
     include: Include,
     arguments: Option<Vec<String>>,
     launch: Launch,
     policy: Policy,
-    /// As messages call it.
+    /// As messages call the file.
     shown: String,
     /// Once is enough: a launch has several records.
     warned: Cell<bool>,
@@ -54,32 +61,48 @@ pub struct AuditReceipt(());
 
 /// A record that was made ready before the process was confined.
 #[derive(Debug)]
-pub struct Ready(RefCell<Line>);
+pub struct Ready(RefCell<Prepared>);
+
+#[derive(Debug)]
+struct Prepared {
+    line: Line,
+    packets: Vec<Packet>,
+}
 
 impl AuditLog {
-    /// Opens the log for a launch with these arguments; a log that can't be
+    /// Opens the log for a launch that was typed so; a log that can't be
     /// opened is an error only when a record is to be written.
     ///
     /// # Errors
-    /// The kernel gives no random bytes for the launch's id.
-    pub fn open(
-        settings: &Settings,
-        listed: &Listed,
-        arguments: &[OsString],
-    ) -> Result<Self, Failure> {
+    /// The kernel gives no random bytes for the launch's id; the configured
+    /// sinks are none for this policy.
+    pub fn open(settings: &Settings, listed: &Listed, typed: &Arguments) -> Result<Self, Failure> {
         let config = &settings.audit;
+        let policy = listed.policy;
+        let file_rule = rules::of_file(config, policy)?;
         let path = settings.audit_log.as_deref();
-        let file = match path.map(|path| (path, place::flaw(path, listed, settings))) {
+        let file = file_rule.map(|_| match path {
             None => Err(NO_PLACE.into()),
-            Some((_, Some(flaw))) => Err(flaw),
-            Some((path, None)) => FileLog::open(path, config).map_err(|error| error.to_string()),
-        };
+            Some(path) => match place::flaw(path, listed, settings) {
+                Some(flaw) => Err(flaw),
+                None => FileLog::open(path, config).map_err(|error| error.to_string()),
+            },
+        });
+        let sinks = config.sinks.iter().filter_map(|sink| {
+            let opened = Sink::open(sink, config.log_format)?;
+            Some((opened, sink.on_failure.unwrap_or(OnFailure::Warn)))
+        });
         let random = process::random_bytes::<16>().map_err(Failure::own)?;
         Ok(Self {
             file,
+            file_rule: file_rule.unwrap_or(OnFailure::Ignore),
+            sinks: sinks.collect(),
             format: config.log_format,
             include: config.include.clone(),
-            arguments: config.include.arguments.then(|| shortened(arguments)),
+            arguments: config
+                .include
+                .arguments
+                .then(|| shortened(&typed.plugin_arguments)),
             launch: Launch {
                 user_agent: USER_AGENT.to_string(),
                 source_ip: "127.0.0.1".to_string(),
@@ -89,9 +112,9 @@ impl AuditLog {
                 uid: process::user(),
                 host: process::host_name(),
             },
-            policy: listed.policy,
+            policy,
             shown: shown(path),
-            warned: Cell::new(false),
+            warned: Cell::new(typed.quiet),
         })
     }
 
@@ -126,28 +149,81 @@ impl AuditLog {
     /// Writes a record.
     ///
     /// # Errors
-    /// Under strict, when it can't be written; otherwise that is a warning.
+    /// It can't be written, and what it can't be written to refuses then, as
+    /// the file does under strict; otherwise that is a warning.
     pub fn write(&self, record: &Record<'_>, warn: &dyn Fn(&str)) -> Result<AuditReceipt, Failure> {
         let decides = matches!(
             record.event_type,
             Event::PluginValidationSuccess | Event::SecurityViolation
         );
-        let written = match &self.file {
-            Ok(file) => Line::new(record, self.format)
-                .map_err(LogError::from)
-                .and_then(|mut line| file.append(&mut line, decides, &self.own_records()))
+        let unusable = |error: serde_json::Error| self.failure(&LogError::from(error).to_string());
+        let mut line = Line::new(record, self.format).map_err(unusable)?;
+        let own = OwnRecords::new(self);
+        let appended = match &self.file {
+            None => Ok(None),
+            Some(Err(why)) => Err(why.clone()),
+            Some(Ok(file)) => file
+                .append(&mut line, decides, &|event, audit| own.render(event, audit))
+                .map(Some)
                 .map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
         };
-        match written {
-            Ok(_) => Ok(AuditReceipt(())),
-            Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
-            Err(_) if self.warned.replace(true) => Ok(AuditReceipt(())),
+        let link = match appended {
+            Ok(link) => link,
             Err(why) => {
-                warn(&format!("{} can't be written: {why}", self.shown));
-                Ok(AuditReceipt(()))
+                self.failed(self.file_rule, &self.shown, &why, warn)?;
+                None
+            }
+        };
+        let sealed = link.map_or(&[][..], |_| line.sealed());
+        own.send(warn)?;
+        self.send(record, sealed, link, warn)?;
+        Ok(AuditReceipt(()))
+    }
+
+    /// Sends a record that became this line in the file to all other sinks.
+    fn send(
+        &self,
+        record: &Record<'_>,
+        line: &[u8],
+        link: Option<Link>,
+        warn: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        for (sink, rule) in &self.sinks {
+            let sent = match sink.prepare(record) {
+                Ok(mut packet) => sink
+                    .send(packet.complete(line, link))
+                    .map_err(|unsent| unsent.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(why) = sent {
+                self.failed(*rule, &sink.to_string(), &why, warn)?;
             }
         }
+        Ok(())
+    }
+
+    fn failed(
+        &self,
+        rule: OnFailure,
+        shown: &str,
+        why: &str,
+        warn: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        match rule {
+            OnFailure::Refuse => Err(unwritable(shown, why)),
+            OnFailure::Warn if !self.warned.replace(true) => {
+                warn(&format!("{shown} can't be written: {why}"));
+                Ok(())
+            }
+            OnFailure::Warn | OnFailure::Ignore => Ok(()),
+        }
+    }
+
+    /// There is a sink beside the file: what failed at one may stand in
+    /// another.
+    #[must_use]
+    pub fn has_other_sinks(&self) -> bool {
+        !self.sinks.is_empty()
     }
 
     /// Makes a record ready for [`AuditLog::write_ready`].
@@ -155,25 +231,29 @@ impl AuditLog {
     /// # Errors
     /// It is no JSON.
     pub fn ready(&self, record: &Record<'_>) -> Result<Ready, serde_json::Error> {
-        Line::new(record, self.format).map(|line| Ready(RefCell::new(line)))
+        let packets = self.sinks.iter().map(|(sink, _)| sink.prepare(record));
+        Ok(Ready(RefCell::new(Prepared {
+            line: Line::new(record, self.format)?,
+            packets: packets.collect::<Result<_, _>>()?,
+        })))
     }
 
     /// From here until the plugin runs nothing can be opened: the log's file
     /// is kept from being exchanged.
     ///
     /// # Errors
-    /// Under strict, when that can't be had.
+    /// That can't be had, and the file refuses then.
     pub fn hold(&self) -> Result<(), Failure> {
-        let held = match &self.file {
-            Ok(file) => file
-                .hold(&self.own_records())
-                .map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
+        let Some(Ok(file)) = &self.file else {
+            // The record of the decision had to do without it as well.
+            return Ok(());
         };
-        match held {
-            Err(why) if self.policy == Policy::Strict => Err(self.failure(&why)),
-            // The first record's warning said so already.
-            _ => Ok(()),
+        let own = OwnRecords::new(self);
+        match file.hold(&|event, audit| own.render(event, audit)) {
+            Err(error) if self.file_rule == OnFailure::Refuse => {
+                Err(self.failure(&error.to_string()))
+            }
+            _ => own.send(&|_| {}),
         }
     }
 
@@ -183,33 +263,91 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::write`].
     pub fn write_ready(&self, ready: &Ready) -> Result<AuditReceipt, Failure> {
-        let written = match &self.file {
-            Ok(file) => file.append_held(&mut ready.0.borrow_mut()),
-            // The first record's warning said so already.
-            Err(_) if self.policy != Policy::Strict => return Ok(AuditReceipt(())),
-            Err(why) => return Err(self.failure(why)),
+        let Prepared { line, packets } = &mut *ready.0.borrow_mut();
+        let link = match &self.file {
+            None | Some(Err(_)) => None,
+            Some(Ok(file)) => match file.append_held(line) {
+                Ok(link) => Some(link),
+                Err(errno) if self.file_rule == OnFailure::Refuse => {
+                    return Err(self.failure(&LogError::from(errno).to_string()));
+                }
+                Err(_) => {
+                    self.say_incomplete(self.file_rule);
+                    None
+                }
+            },
         };
-        match written {
-            Ok(_) => Ok(AuditReceipt(())),
-            Err(_) if self.policy != Policy::Strict => Ok(AuditReceipt(())),
-            Err(errno) => Err(self.failure(&LogError::from(errno).to_string())),
+        let sealed = link.map_or(&[][..], |_| line.sealed());
+        for ((sink, rule), packet) in self.sinks.iter().zip(packets) {
+            match sink.send_confined(packet.complete(sealed, link)) {
+                Ok(()) => {}
+                Err(unsent) if *rule == OnFailure::Refuse => {
+                    return Err(unwritable(&sink.to_string(), &unsent.to_string()));
+                }
+                Err(_) => self.say_incomplete(*rule),
+            }
         }
+        Ok(AuditReceipt(()))
     }
 
-    /// Renders records of what happened to the log itself.
-    fn own_records(&self) -> impl Fn(Event, Value) -> Result<Line, serde_json::Error> + '_ {
-        |event_type, audit| {
-            let record = Record {
-                audit: Some(audit),
-                result: Outcome::Observed,
-                ..Record::new(timestamp(), event_type, self.policy.name(), &self.launch)
-            };
-            Line::new(&record, self.format)
+    /// A warning where none can be put together any more.
+    fn say_incomplete(&self, rule: OnFailure) {
+        const TEXT: &[u8] =
+            b"WARNING: the audit record of what was enforced did not reach every sink\n";
+        if rule == OnFailure::Warn && !self.warned.replace(true) {
+            // A closed standard error has nobody to tell.
+            let _unheard = stream::write_to_stderr(TEXT);
         }
     }
 
     fn failure(&self, why: &str) -> Failure {
         unwritable(&self.shown, why)
+    }
+}
+
+/// What happened to the log itself, which the other sinks hear of as well.
+struct OwnRecords<'a> {
+    log: &'a AuditLog,
+    told: RefCell<Vec<(String, Event, Value)>>,
+}
+
+impl<'a> OwnRecords<'a> {
+    fn new(log: &'a AuditLog) -> Self {
+        Self {
+            log,
+            told: RefCell::default(),
+        }
+    }
+
+    fn record(&self, timestamp: String, event: Event, audit: Value) -> Record<'a> {
+        Record {
+            audit: Some(audit),
+            result: Outcome::Observed,
+            ..Record::new(timestamp, event, self.log.policy.name(), &self.log.launch)
+        }
+    }
+
+    fn render(&self, event: Event, audit: Value) -> Result<Line, serde_json::Error> {
+        let timestamp = timestamp();
+        if !self.log.sinks.is_empty() {
+            let mut told = self.told.borrow_mut();
+            told.push((timestamp.clone(), event, audit.clone()));
+        }
+        Line::new(&self.record(timestamp, event, audit), self.log.format)
+    }
+
+    fn send(&self, warn: &dyn Fn(&str)) -> Result<(), Failure> {
+        let Some(Ok(file)) = &self.log.file else {
+            return Ok(());
+        };
+        // One that was rendered and could not be written ended the row.
+        for ((timestamp, event, audit), (line, link)) in
+            self.told.take().into_iter().zip(file.take_own())
+        {
+            let record = self.record(timestamp, event, audit);
+            self.log.send(&record, line.sealed(), Some(link), warn)?;
+        }
+        Ok(())
     }
 }
 
@@ -233,6 +371,11 @@ const NO_PLACE: &str = "no place for it is known, without HOME";
 /// What a launch under strict fails of where the log has no place, or none
 /// that is good. Nothing is opened.
 pub(crate) fn misplaced(settings: &Settings, listed: &Listed) -> Option<Failure> {
+    match rules::of_file(&settings.audit, listed.policy) {
+        Err(failure) => return Some(failure),
+        Ok(None) => return None,
+        Ok(Some(_)) => {}
+    }
     let path = settings.audit_log.as_deref();
     let flaw = match path {
         None => NO_PLACE.to_string(),

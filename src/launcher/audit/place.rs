@@ -15,12 +15,13 @@ pub(super) fn flaw(log: &Path, listed: &Listed, settings: &Settings) -> Option<S
     let folder = really(folder);
     let plugin = listed.plugin_root.join(listed.written_path());
     let own = really(folder_of(&plugin));
+    let is_below = folder.starts_with(&own) && own != Path::new("/");
     // A whitelist's own folder is where paths begin if nobody says otherwise,
     // and may well hold the log.
     let is_named = listed.whitelist.plugin_root.is_some() || settings.plugin_root.is_some();
     let root = is_named.then(|| really(&listed.plugin_root));
-    let root = root.filter(|root| folder.starts_with(root) && *root != Path::new("/"));
-    let holder = root.or_else(|| (own == folder).then_some(own))?;
+    let root = root.filter(|root| *root == folder);
+    let holder = root.or_else(|| (is_below || own == folder).then_some(own))?;
     Some(format!(
         "it lies in the plugin folder '{}', where a log could pass for a program",
         Escaped(&holder.to_string_lossy())
