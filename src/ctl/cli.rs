@@ -1,6 +1,6 @@
 //! The command line: what was typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -9,6 +9,8 @@ use secure_exec::failure::Failure;
 use secure_exec::settings::Settings;
 use secure_exec_core::digest::Algorithm;
 use secure_exec_core::policy::Policy;
+
+use crate::audit::Audit;
 
 /// Administers secure-exec: whitelists, profiles, and what they mean.
 #[derive(Debug, Parser)]
@@ -72,6 +74,21 @@ impl Common {
         }
         Ok(settings)
     }
+
+    /// The audit log: the one that was typed, or that a launch would write.
+    pub(crate) fn audit_log(&self, typed: Option<&Path>) -> Result<PathBuf, Failure> {
+        let settings = Settings::merge(&Arguments {
+            config: self.config.clone(),
+            audit_log: typed.map(Path::to_path_buf),
+            // Not looked at, so a mistake in the environment is none here.
+            policy: Some(Policy::Strict),
+            profile: Some(String::new()),
+            ..Arguments::default()
+        })?;
+        settings.audit_log.ok_or_else(|| {
+            Failure::own("no audit log is known, without HOME\nName it on the command line.")
+        })
+    }
 }
 
 /// The commands.
@@ -85,6 +102,9 @@ pub(crate) enum Command {
     Profile(Profile),
     /// Say what would be decided on a plugin, and what it could do
     Explain(Explain),
+    /// Read the audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// Print completions for a shell
     Completions {
         /// Which shell

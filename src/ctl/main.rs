@@ -1,5 +1,6 @@
 //! `secure-execctl`: everything an administrator of secure-exec does.
 
+mod audit;
 mod cli;
 mod closure;
 mod explain;
@@ -50,6 +51,7 @@ fn run(typed: Typed) -> Result<ExitCode, Failure> {
         Command::Whitelist(command) => whitelist::run(&typed.common, command, screen),
         Command::Profile(command) => profile::run(&typed.common, command, screen),
         Command::Explain(what) => explain::run(&typed.common, what, screen),
+        Command::Audit(command) => audit::run(&typed.common, command, screen),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Typed::command();
