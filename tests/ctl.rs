@@ -26,6 +26,8 @@ mod modules;
 mod profiles;
 #[path = "ctl/refusing.rs"]
 mod refusing;
+#[path = "ctl/rotating.rs"]
+mod rotating;
 #[path = "ctl/searching.rs"]
 mod searching;
 #[path = "ctl/verifying.rs"]

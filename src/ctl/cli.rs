@@ -77,16 +77,20 @@ impl Common {
 
     /// The audit log: the one that was typed, or that a launch would write.
     pub(crate) fn audit_log(&self, typed: Option<&Path>) -> Result<PathBuf, Failure> {
-        let settings = Settings::merge(&Arguments {
+        self.audit_settings(typed)?.audit_log.ok_or_else(|| {
+            Failure::own("no audit log is known, without HOME\nName it on the command line.")
+        })
+    }
+
+    /// How a launch would write the audit log that was typed, or its own.
+    pub(crate) fn audit_settings(&self, typed: Option<&Path>) -> Result<Settings, Failure> {
+        Settings::merge(&Arguments {
             config: self.config.clone(),
             audit_log: typed.map(Path::to_path_buf),
             // Not looked at, so a mistake in the environment is none here.
             policy: Some(Policy::Strict),
             profile: Some(String::new()),
             ..Arguments::default()
-        })?;
-        settings.audit_log.ok_or_else(|| {
-            Failure::own("no audit log is known, without HOME\nName it on the command line.")
         })
     }
 }

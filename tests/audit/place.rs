@@ -63,6 +63,17 @@ fn where_paths_begin_by_default_is_no_plugin_folder() {
 }
 
 #[test]
+fn who_is_not_listed_can_not_keep_his_refusal_out_of_the_log() {
+    for user in EVERYONE {
+        let host = host(user);
+        let beside = host.audit_log().with_file_name("intruder");
+        host.launch(&beside).run().refused(126);
+        host.launch("./state/intruder").run().refused(126);
+        assert_eq!(host.records().len(), 2);
+    }
+}
+
+#[test]
 fn a_dry_run_says_it_as_well() {
     let host = host(User::Root);
     let place = host.path("plugins/audit.log");

@@ -16,25 +16,15 @@ use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::state::{self, State};
 use secure_exec_core::config::{AuditConfig, Sync};
 use secure_exec_sys::Errno;
-use secure_exec_sys::lock::{self, Patience, Share};
+use secure_exec_sys::lock::{Patience, Share};
 use secure_exec_sys::log_folder::{self, LogFile, LogFolder, Purpose};
 use secure_exec_sys::open::Stat;
 use serde_json::Value;
 
 use super::error::LogError;
+use super::locks::{APPEND, GATE, HOLD, Locks};
 use super::sign::Signer;
 use super::{create_private, tail};
-
-/// Held for one record.
-const APPEND: u8 = 0;
-/// Held by whoever wants `HOLD`: exclusively to keep others from sharing it
-/// anew, so that there is an end to waiting for them.
-const GATE: u8 = 1;
-/// Shared from right before confinement to exec; exclusive while a new file is
-/// begun.
-const HOLD: u8 = 2;
-/// Held while files are compressed.
-pub(super) const COMPRESS: u8 = 3;
 
 /// Bytes that a confined writer may have to read again, if another was killed
 /// in the middle of a record. Longer records than half of it are cut shorter
@@ -46,8 +36,8 @@ const WINDOW: usize = 256 << 10;
 pub struct FileLog {
     pub(super) folder: LogFolder,
     pub(super) name: String,
-    /// Locks and state.
-    pub(super) shared: LogFile,
+    /// Also the state.
+    pub(super) locks: Locks,
     pub(super) current: RefCell<Option<Current>>,
     pub(super) keeping: Keeping,
     sync: Sync,
@@ -104,18 +94,6 @@ pub(super) struct Report {
 /// Renders a record of the log's own.
 pub type Render<'a> = dyn Fn(Event, Value) -> Result<Line, serde_json::Error> + 'a;
 
-/// A lock that is given up when this is dropped.
-pub(super) struct Locked<'a> {
-    file: &'a LogFile,
-    byte: u8,
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        lock::unlock(self.file, self.byte);
-    }
-}
-
 impl FileLog {
     /// Opens a log, whose file may be missing. Its folder is made if needed.
     ///
@@ -147,7 +125,7 @@ impl FileLog {
         Ok(Self {
             folder,
             name,
-            shared,
+            locks: Locks(shared),
             current: RefCell::new(current),
             keeping: Keeping {
                 max_size: config.max_size.saturating_mul(1_000_000),
@@ -194,13 +172,18 @@ impl FileLog {
         self.told.take()
     }
 
-    /// Rotates the log now, if it has a record.
+    /// Rotates the log now, if it has a record; returns the name that its file
+    /// has then.
     ///
     /// # Errors
     /// As [`FileLog::append`].
-    pub fn rotate(&self, render: &Render<'_>) -> Result<(), LogError> {
+    pub fn rotate(&self, render: &Render<'_>) -> Result<Option<String>, LogError> {
+        let before = self.rotated_files()?.last().map(|newest| newest.number);
         self.append_with_care(None, Some("request"), render)?;
-        self.compress()
+        self.compress()?;
+        let newest = self.rotated_files()?.pop();
+        let newest = newest.filter(|newest| Some(newest.number) > before);
+        Ok(newest.map(|newest| newest.name))
     }
 
     /// Keeps the file from being exchanged, until the process executes
@@ -213,8 +196,8 @@ impl FileLog {
         // Once is enough, unless others rename the log again and again.
         for _ in 0..3 {
             {
-                let _gate = self.lock(GATE, Share::Shared, Patience::LONG)?;
-                lock::lock(&self.shared, HOLD, Share::Shared, Patience::LONG)?;
+                let _gate = self.locks.lock(GATE, Share::Shared, Patience::LONG)?;
+                self.locks.keep(HOLD, Share::Shared)?;
             }
             let state = self.state()?;
             let there = self.folder.stat_file(&self.name)?;
@@ -224,7 +207,7 @@ impl FileLog {
             {
                 return Ok(());
             }
-            lock::unlock(&self.shared, HOLD);
+            self.locks.give_up(HOLD);
             self.append_with_care(None, None, render)?;
         }
         Err(LogError::Exchanged)
@@ -236,7 +219,7 @@ impl FileLog {
     /// As [`FileLog::append`].
     pub fn append_held(&self, line: &mut Line) -> Result<Link, Errno> {
         let link = {
-            let _append = self.lock(APPEND, Share::Exclusive, Patience::LONG)?;
+            let _append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
             let current = self.current.borrow();
             let current = current.as_ref().ok_or(Errno::EBADF)?;
             let mut state = self.state()?.ok_or(Errno::EBADMSG)?;
@@ -274,7 +257,7 @@ impl FileLog {
         let Some(current) = current.as_ref() else {
             return Ok(None);
         };
-        let _append = self.lock(APPEND, Share::Exclusive, Patience::LONG)?;
+        let _append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
         let Some(mut state) = self.state()? else {
             return Ok(None);
         };
@@ -298,15 +281,18 @@ impl FileLog {
         requested: Option<&'static str>,
         render: &Render<'_>,
     ) -> Result<Link, LogError> {
-        let _gate = self.lock(GATE, Share::Exclusive, Patience::LONG)?;
+        let _gate = self.locks.lock(GATE, Share::Exclusive, Patience::LONG)?;
         // A launch that is stopped between confinement and exec keeps the log
         // from rotating, which it can do without for a while.
-        let mut alone = self.lock(HOLD, Share::Exclusive, Patience::SHORT).ok();
-        let mut append = self.lock(APPEND, Share::Exclusive, Patience::LONG)?;
+        let mut alone = self
+            .locks
+            .lock(HOLD, Share::Exclusive, Patience::SHORT)
+            .ok();
+        let mut append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
         if alone.is_none() && self.needs_a_file()? {
             drop(append);
-            alone = Some(self.lock(HOLD, Share::Exclusive, Patience::LONG)?);
-            append = self.lock(APPEND, Share::Exclusive, Patience::LONG)?;
+            alone = Some(self.locks.lock(HOLD, Share::Exclusive, Patience::LONG)?);
+            append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
         }
         let (mut state, reports) = self.repair()?;
         self.record(&mut state, reports, render)?;
@@ -362,7 +348,7 @@ impl FileLog {
             Some(signer) => signer.sign_if_due(state),
             None => Ok(()),
         };
-        let told = signed.and_then(|()| self.shared.overwrite(&state.render()));
+        let told = signed.and_then(|()| self.locks.0.overwrite(&state.render()));
         if let Err(errno) = told {
             // Should this fail as well, the next writer finds the record.
             let _left = file.cut(before.end);
@@ -408,21 +394,8 @@ impl FileLog {
     /// sense.
     pub(super) fn state(&self) -> Result<Option<State>, Errno> {
         let mut bytes = [0; state::SIZE];
-        let count = self.shared.read_at(&mut bytes, 0)?;
+        let count = self.locks.0.read_at(&mut bytes, 0)?;
         Ok(bytes.get(..count).and_then(State::parse))
-    }
-
-    pub(super) fn lock(
-        &self,
-        byte: u8,
-        share: Share,
-        patience: Patience,
-    ) -> Result<Locked<'_>, Errno> {
-        lock::lock(&self.shared, byte, share, patience)?;
-        Ok(Locked {
-            file: &self.shared,
-            byte,
-        })
     }
 
     fn sync(&self) -> Result<(), Errno> {

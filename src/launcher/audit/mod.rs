@@ -3,6 +3,9 @@
 
 mod error;
 pub mod file;
+mod locks;
+mod named;
+mod own;
 mod place;
 mod repair;
 mod rotate;
@@ -12,14 +15,13 @@ pub mod sinks;
 mod tail;
 
 use std::cell::{Cell, RefCell};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::audit::chain::{Format, Link};
 use secure_exec_core::audit::files;
 use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::packet::Packet;
-use secure_exec_core::audit::{Event, Launch, Outcome, Record};
+use secure_exec_core::audit::{Event, Launch, Record};
 use secure_exec_core::config::{Include, OnFailure, SignConfig};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
@@ -34,6 +36,7 @@ use crate::listed::Listed;
 use crate::settings::Settings;
 pub use error::LogError;
 use file::FileLog;
+use own::OwnRecords;
 use sinks::Sink;
 
 /// The audit log of one launch.
@@ -92,7 +95,6 @@ impl AuditLog {
             let opened = Sink::open(sink, config.log_format)?;
             Some((opened, sink.on_failure.unwrap_or(OnFailure::Warn)))
         });
-        let random = process::random_bytes::<16>().map_err(Failure::own)?;
         Ok(Self {
             file,
             file_rule: file_rule.unwrap_or(OnFailure::Ignore),
@@ -102,16 +104,8 @@ impl AuditLog {
             arguments: config
                 .include
                 .arguments
-                .then(|| shortened(&typed.plugin_arguments)),
-            launch: Launch {
-                user_agent: USER_AGENT.to_string(),
-                source_ip: "127.0.0.1".to_string(),
-                launch_id: format!("{:032x}", u128::from_ne_bytes(random)),
-                pid: process::id(),
-                ppid: process::parent_id(),
-                uid: process::user(),
-                host: process::host_name(),
-            },
+                .then(|| named::arguments(&typed.plugin_arguments)),
+            launch: facts()?,
             policy,
             shown: shown(path),
             warned: Cell::new(typed.quiet),
@@ -134,16 +128,7 @@ impl AuditLog {
     /// secret of its profile never is.
     #[must_use]
     pub fn environment(&self, examined: &Examined) -> Option<Map<String, Value>> {
-        let secrets = &examined.listed.profile.environment.secrets;
-        let mut named = Map::new();
-        for (name, value) in examined.environment.iter() {
-            let is_named = self.include.environment.iter().any(|known| known == name);
-            if is_named && !secrets.contains_key(name) {
-                let value = Escaped(&String::from_utf8_lossy(value)).to_string();
-                named.insert(name.to_string(), value.into());
-            }
-        }
-        (!self.include.environment.is_empty()).then_some(named)
+        named::variables(&self.include.environment, examined)
     }
 
     /// Writes a record.
@@ -305,50 +290,53 @@ impl AuditLog {
     }
 }
 
-/// What happened to the log itself, which the other sinks hear of as well.
-struct OwnRecords<'a> {
-    log: &'a AuditLog,
-    told: RefCell<Vec<(String, Event, Value)>>,
+/// What all records of this process share.
+fn facts() -> Result<Launch, Failure> {
+    let random = process::random_bytes::<16>().map_err(Failure::own)?;
+    Ok(Launch {
+        user_agent: USER_AGENT.to_string(),
+        source_ip: "127.0.0.1".to_string(),
+        launch_id: format!("{:032x}", u128::from_ne_bytes(random)),
+        pid: process::id(),
+        ppid: process::parent_id(),
+        uid: process::user(),
+        host: process::host_name(),
+    })
 }
 
-impl<'a> OwnRecords<'a> {
-    fn new(log: &'a AuditLog) -> Self {
-        Self {
-            log,
-            told: RefCell::default(),
-        }
-    }
-
-    fn record(&self, timestamp: String, event: Event, audit: Value) -> Record<'a> {
-        Record {
+/// Rotates the log that the settings name, as an administrator asks; returns
+/// what its file is called now.
+///
+/// # Errors
+/// There is no such log, or none with a record, or it can't be rotated.
+pub fn rotate(settings: &Settings) -> Result<String, Failure> {
+    let path = settings.audit_log.as_deref();
+    let failed = |error: LogError| {
+        Failure::own(format!(
+            "{} can't be rotated: {error}\n\
+             Make it and its folder writable for this user, or name another.",
+            shown(path)
+        ))
+    };
+    let path = path.ok_or_else(|| unwritable(&shown(None), NO_PLACE))?;
+    secure_exec_sys::open::stat_path(path, false)
+        .map_err(LogError::from)
+        .map_err(failed)?;
+    let file = FileLog::open(path, &settings.audit).map_err(failed)?;
+    let launch = facts()?;
+    let rotated = file.rotate(&|event, audit| {
+        let record = Record {
             audit: Some(audit),
-            result: Outcome::Observed,
-            ..Record::new(timestamp, event, self.log.policy.name(), &self.log.launch)
-        }
-    }
-
-    fn render(&self, event: Event, audit: Value) -> Result<Line, serde_json::Error> {
-        let timestamp = timestamp();
-        if !self.log.sinks.is_empty() {
-            let mut told = self.told.borrow_mut();
-            told.push((timestamp.clone(), event, audit.clone()));
-        }
-        Line::new(&self.record(timestamp, event, audit), self.log.format)
-    }
-
-    fn send(&self, warn: &dyn Fn(&str)) -> Result<(), Failure> {
-        let Some(Ok(file)) = &self.log.file else {
-            return Ok(());
+            ..Record::new(timestamp(), event, settings.policy.name(), &launch)
         };
-        // One that was rendered and could not be written ended the row.
-        for ((timestamp, event, audit), (line, link)) in
-            self.told.take().into_iter().zip(file.take_own())
-        {
-            let record = self.record(timestamp, event, audit);
-            self.log.send(&record, line.sealed(), Some(link), warn)?;
-        }
-        Ok(())
-    }
+        Line::new(&record, settings.audit.log_format)
+    });
+    rotated.map_err(failed)?.ok_or_else(|| {
+        Failure::own(format!(
+            "{} has no record, so there is nothing to rotate",
+            shown(Some(path))
+        ))
+    })
 }
 
 /// The files beside a log that writers go by and readers believe.
@@ -396,25 +384,6 @@ fn unwritable(shown: &str, why: &str) -> Failure {
         "{shown} can't be written: {why}\n\
          Under strict nothing runs unrecorded: make the log writable, or name another with --audit-log or SECURE_EXEC_AUDIT_LOG."
     ))
-}
-
-/// So many arguments are recorded, each up to [`Escaped::LIMIT`].
-const ARGUMENTS: usize = 64;
-
-fn shortened(arguments: &[OsString]) -> Vec<String> {
-    let texts = arguments.iter().map(|text| text.to_string_lossy());
-    let mut kept: Vec<String> = texts
-        .take(ARGUMENTS)
-        .map(|text| Escaped(&text).to_string())
-        .collect();
-    if let Some(more) = arguments
-        .len()
-        .checked_sub(ARGUMENTS)
-        .filter(|more| *more > 0)
-    {
-        kept.push(format!("… ({more} more)"));
-    }
-    kept
 }
 
 /// Seconds since 1970.

@@ -13,8 +13,10 @@ use crate::settings::Settings;
 pub(super) fn flaw(log: &Path, listed: &Listed, settings: &Settings) -> Option<String> {
     let (folder, _) = log_folder::split(log)?;
     let folder = really(folder);
-    let plugin = listed.plugin_root.join(listed.written_path());
-    let own = really(folder_of(&plugin));
+    // An unlisted plugin's path is the caller's choice: it must not keep its
+    // own refusal out of the log.
+    let entry = listed.entry.as_ref()?;
+    let own = really(folder_of(&listed.plugin_root.join(&entry.path)));
     let is_below = folder.starts_with(&own) && own != Path::new("/");
     // A whitelist's own folder is where paths begin if nobody says otherwise,
     // and may well hold the log.

@@ -14,7 +14,8 @@ use secure_exec_sys::open::Stat;
 use serde_json::json;
 
 use super::error::LogError;
-use super::file::{COMPRESS, Current, FileLog, Report};
+use super::file::{Current, FileLog, Report};
+use super::locks::COMPRESS;
 
 impl FileLog {
     /// Renames the log's file and begins another. The caller is alone.
@@ -135,7 +136,7 @@ impl FileLog {
         if !self.keeping.compress || !self.uncompressed.take() {
             return Ok(());
         }
-        let Ok(_compress) = self.lock(COMPRESS, Share::Exclusive, Patience::NONE) else {
+        let Ok(_compress) = self.locks.lock(COMPRESS, Share::Exclusive, Patience::NONE) else {
             return Ok(());
         };
         for file in self.rotated_files()? {
