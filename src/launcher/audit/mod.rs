@@ -1,5 +1,5 @@
 //! Writing the audit log: what a launch says of itself, and what its failure
-//! leads to. How the file is written is [`file`]'s.
+//! leads to. How the file is written is [`mod@file`]'s.
 
 mod error;
 pub mod file;

@@ -3,10 +3,12 @@
 //!
 //! - [`house`]: the packages and what each may do.
 //! - [`launch`]: one launch as types.
+//! - [`audit`]: how many writers share a log.
 //! - [`images`]: how bytes are fixed, and what that is worth.
 //! - [`namespaces`]: who waits where, and what a root folder is made of.
 //! - [`exec_ticket`]: how the filter knows the launch's own exec.
 
+pub mod audit;
 pub mod exec_ticket;
 pub mod house;
 pub mod images;
