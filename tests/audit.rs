@@ -1,6 +1,7 @@
 //! The audit log as a launch writes it.
 
 mod chain;
+mod failure;
 mod faults;
 mod format;
 mod held;

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use secure_exec_core::audit::{Event, Outcome, Record};
 use secure_exec_core::decide::Judgement;
 use secure_exec_core::escape::{Lines, Whole};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::process;
 
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, timestamp};
 use crate::authorized::{self, Authorized};
 use crate::cli::{self, Arguments, Command};
 use crate::confined;
@@ -79,8 +80,9 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     process::ignore_signals_of_writes().map_err(Failure::own)?;
     let plugin = name(arguments)?;
     let settings = Settings::merge(arguments)?;
-    let listed = listed::list(&settings, &plugin)?;
-    listed.remember(&settings)?;
+    let listed = listed::list(&settings, &plugin)
+        .and_then(|listed| listed.remember(&settings).map(|()| listed))
+        .inspect_err(|failure| record_unlisted(&plugin, failure, &settings, arguments))?;
     let speaker = Speaker::new(arguments);
     let warn = |message: &str| speaker.warn(message);
     speaker.tell(&format!(
@@ -91,7 +93,7 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     if listed.policy != Policy::AuditOnly {
         listed.warnings.iter().for_each(|warning| warn(warning));
     }
-    let log = AuditLog::open(&settings, &listed, arguments)?;
+    let log = AuditLog::open(&settings, Some(&listed), arguments)?;
 
     // The stages consume theirs, also where they fail and that is recorded.
     let record = listed.clone();
@@ -112,6 +114,28 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     let confined = confined::confine(prepared, &record, &log)?;
     let recorded = confined.record(&log)?;
     confined.exec(recorded, &log)
+}
+
+/// Records a launch that ends before anything is known of the plugin: there is
+/// no whitelist, or something is wrong with it, or with the profile. That is
+/// the failure to report, whatever becomes of the record.
+fn record_unlisted(plugin: &str, failure: &Failure, settings: &Settings, arguments: &Arguments) {
+    let Ok(log) = AuditLog::open(settings, None, arguments) else {
+        return;
+    };
+    let record = Record {
+        plugin_name: Some(plugin),
+        result: Outcome::Blocked,
+        reason: Some(failure.reason()),
+        arguments: log.arguments(),
+        ..Record::new(
+            timestamp(),
+            Event::PluginExited,
+            settings.policy.name(),
+            log.launch(),
+        )
+    };
+    let _unrecorded = log.write(&record, &|_| {});
 }
 
 /// From the entry to the judgement; a refusal is recorded here.

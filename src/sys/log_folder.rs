@@ -20,6 +20,8 @@ use crate::process;
 pub struct LogFolder {
     folder: OwnedFd,
     path: PathBuf,
+    /// Owner of the folder.
+    owner: u32,
 }
 
 /// What opening a file of the log is for.
@@ -60,6 +62,7 @@ impl LogFolder {
         Ok(Self {
             folder,
             path: path.to_path_buf(),
+            owner: stat.uid,
         })
     }
 
@@ -72,9 +75,9 @@ impl LogFolder {
     }
 
     /// Opens a file of the folder. New ones have mode 0600. The file must be a
-    /// regular one with a single name, which belongs to root or this user,
-    /// and neither can be executed nor written by others: anything else is
-    /// not a log but a trap.
+    /// regular one with a single name, which belongs to root, this user
+    /// or the folder's owner, and neither can be executed nor written by
+    /// others: anything else is not a log but a trap.
     ///
     /// # Errors
     /// As open(2); the file is not a plain one.
@@ -105,7 +108,7 @@ impl LogFolder {
                 },
             )?;
         let stat = open::stat(file.as_fd())?;
-        if let Some(what) = flaw(&stat) {
+        if let Some(what) = flaw(&stat, self.owner) {
             return Err(trap(&path, what));
         }
         Ok((LogFile(file), stat))
@@ -189,13 +192,13 @@ impl LogFolder {
     }
 }
 
-fn flaw(stat: &Stat) -> Option<String> {
-    let user = process::effective_user();
+fn flaw(stat: &Stat, owner: u32) -> Option<String> {
+    let owners = [0, process::effective_user(), owner];
     if stat.kind != Kind::Regular {
         Some(format!("it is {}, not a plain file", stat.kind))
     } else if stat.nlink != 1 {
         Some(format!("it has {} names, not one", stat.nlink))
-    } else if stat.uid != 0 && stat.uid != user {
+    } else if !owners.contains(&stat.uid) {
         Some(format!("it belongs to another user ({})", stat.uid))
     } else if stat.mode & 0o022 != 0 {
         Some(format!(

@@ -1,7 +1,6 @@
 //! Many launchers, one log.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use crate::kit::{EVERYONE, Host};
@@ -89,36 +88,13 @@ fn a_record_is_one_write_to_a_file_opened_for_appending() {
     }
 }
 
-/// The lock that a writer takes for a record: the first byte of the state.
-fn lock(host: &Host) -> std::fs::File {
-    let path = host.audit_log().with_file_name(".audit.log.state");
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    host.own(&path);
-    let region = nix::libc::flock {
-        l_type: i16::try_from(nix::libc::F_WRLCK).unwrap(),
-        l_whence: 0,
-        l_start: 0,
-        l_len: 1,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&region)).unwrap();
-    file
-}
-
 #[test]
 fn a_holder_of_the_lock_that_goes_away_is_waited_for() {
     for user in EVERYONE {
         let mut host = Host::of(user);
         host.install_sh("p", "echo ran");
         host.list("p", &[]);
-        let lock = lock(&host);
+        let lock = host.lock_audit_log();
         let mut command = host.launch("p").command();
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let open = format!("/proc/{}/fd", child.id());
@@ -144,7 +120,7 @@ fn one_who_never_lets_go_of_the_lock_stops_strict_launches_alone() {
     let mut host = Host::new();
     host.install_sh("p", "echo ran");
     host.list("p", &[]);
-    let _lock = lock(&host);
+    let _lock = host.lock_audit_log();
     let refused = host.launch("p").run().refused(125);
     refused.says("can't be written").says("lslocks");
     assert!(!host.audit_log().exists());

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::kit::{EVERYONE, Host, User};
+use crate::kit::{EVERYONE, Host, User, digest};
 
 fn host(user: User) -> Host {
     let mut host = Host::of(user);
@@ -40,14 +40,17 @@ fn a_log_among_plugins_is_refused() {
         launch_to(&host, "innocent/audit.log")
             .refused(125)
             .says(what);
-        launch_to(&host, "plugins/logs/audit.log")
-            .refused(125)
-            .says(what);
+        launch_to(&host, "plugins-logs/audit.log").succeeded();
         launch_to(&host, "audit.log").succeeded();
-        let root = host.path("");
+        // Below a folder that is for plugins.
+        let root = host.path("plugins");
         host.set(&format!("plugin_root: {root:?}"));
-        launch_to(&host, "audit.log").refused(125).says(what);
-        launch_to(&host, "state/other.log").succeeded();
+        host.list_path("q", "./p", &digest(&root.join("p")), &[]);
+        let launch = host.launch("q").option("--audit-log");
+        let launch = launch.option(host.path("plugins/logs/audit.log")).run();
+        launch.refused(125).says(what);
+        let launch = host.launch("q").option("--audit-log");
+        launch.option(host.path("audit.log")).run().succeeded();
     }
 }
 

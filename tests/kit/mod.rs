@@ -274,6 +274,30 @@ impl Host {
         run(command, b"")
     }
 
+    /// Takes the lock that a writer of the audit log takes for a record: the
+    /// first byte of the writers' state.
+    pub(crate) fn lock_audit_log(&self) -> std::fs::File {
+        let path = self.audit_log().with_file_name(".audit.log.state");
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        self.own(&path);
+        let region = nix::libc::flock {
+            l_type: i16::try_from(nix::libc::F_WRLCK).unwrap(),
+            l_whence: 0,
+            l_start: 0,
+            l_len: 1,
+            l_pid: 0,
+        };
+        nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&region)).unwrap();
+        file
+    }
+
     /// The audit log's records.
     pub(crate) fn records(&self) -> Vec<Value> {
         let Ok(text) = std::fs::read_to_string(self.audit_log()) else {

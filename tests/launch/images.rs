@@ -151,8 +151,7 @@ fn whoever_opens_a_leased_file_for_writing_during_the_launch_ends_it() {
         host.list("script", &[&pin]);
         for (name, target) in [("plugin", host.path("plugins/plugin")), ("script", shell)] {
             host.launch(name).run().succeeded();
-            let log = File::open(host.audit_log()).unwrap();
-            let held = nix::fcntl::Flock::lock(log, nix::fcntl::FlockArg::LockExclusive).unwrap();
+            let held = host.lock_audit_log();
             let mut command = host.launch(name).command();
             command.stdin(Stdio::null()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();

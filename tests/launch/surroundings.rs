@@ -91,13 +91,13 @@ fn without_a_place_for_the_log_only_strict_refuses() {
     }
     // Nor is there one for a serial, which no policy does without.
     host.set("serial: 1");
-    let log = host.audit_log();
     let mut command = host.launch("p").command();
     command.env_remove("HOME").env_remove("XDG_STATE_HOME");
     run(command, b"")
         .refused(125)
         .says("no place to keep the highest is known\nSet HOME or XDG_STATE_HOME");
-    assert!(!log.exists());
+    assert_eq!(host.record("plugin_exited")["result"], "blocked");
+    assert_eq!(host.records().len(), 1);
     host.launch("p").run().succeeded();
 }
 

@@ -130,7 +130,8 @@ impl Script<'_> {
         for (option, value) in [
             ("--config", at("config")),
             ("--whitelist", at("whitelist")),
-            ("--audit-log", at("audit.log")),
+            // Not beside the plugin, where a log could pass for one.
+            ("--audit-log", at("log/audit.log")),
             ("--policy", "strict".into()),
         ] {
             command.arg(option).arg(value);

@@ -73,20 +73,25 @@ struct Prepared {
 }
 
 impl AuditLog {
-    /// Opens the log for a launch that was typed so; a log that can't be
-    /// opened is an error only when a record is to be written.
+    /// Opens the log for a launch that was typed so, of a plugin that was looked
+    /// up unless that failed; a log that can't be opened is an error only when
+    /// a record is to be written.
     ///
     /// # Errors
     /// The kernel gives no random bytes for the launch's id; the configured
     /// sinks are none for this policy.
-    pub fn open(settings: &Settings, listed: &Listed, typed: &Arguments) -> Result<Self, Failure> {
+    pub fn open(
+        settings: &Settings,
+        listed: Option<&Listed>,
+        typed: &Arguments,
+    ) -> Result<Self, Failure> {
         let config = &settings.audit;
-        let policy = listed.policy;
+        let policy = listed.map_or(settings.policy, |listed| listed.policy);
         let file_rule = rules::of_file(config, policy)?;
         let path = settings.audit_log.as_deref();
         let file = file_rule.map(|_| match path {
             None => Err(NO_PLACE.into()),
-            Some(path) => match place::flaw(path, listed, settings) {
+            Some(path) => match listed.and_then(|listed| place::flaw(path, listed)) {
                 Some(flaw) => Err(flaw),
                 None => FileLog::open(path, config).map_err(|error| error.to_string()),
             },
@@ -367,7 +372,7 @@ pub(crate) fn misplaced(settings: &Settings, listed: &Listed) -> Option<Failure>
     let path = settings.audit_log.as_deref();
     let flaw = match path {
         None => NO_PLACE.to_string(),
-        Some(path) => place::flaw(path, listed, settings)?,
+        Some(path) => place::flaw(path, listed)?,
     };
     Some(unwritable(&shown(path), &flaw))
 }

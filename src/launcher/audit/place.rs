@@ -7,23 +7,21 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_sys::log_folder;
 
 use crate::listed::{Listed, folder_of};
-use crate::settings::Settings;
 
 /// Why the log may not lie there, as a phrase; `None` where it may.
-pub(super) fn flaw(log: &Path, listed: &Listed, settings: &Settings) -> Option<String> {
+pub(super) fn flaw(log: &Path, listed: &Listed) -> Option<String> {
     let (folder, _) = log_folder::split(log)?;
     let folder = really(folder);
     // An unlisted plugin's path is the caller's choice: it must not keep its
     // own refusal out of the log.
     let entry = listed.entry.as_ref()?;
     let own = really(folder_of(&listed.plugin_root.join(&entry.path)));
-    let is_below = folder.starts_with(&own) && own != Path::new("/");
-    // A whitelist's own folder is where paths begin if nobody says otherwise,
-    // and may well hold the log.
-    let is_named = listed.whitelist.plugin_root.is_some() || settings.plugin_root.is_some();
-    let root = is_named.then(|| really(&listed.plugin_root));
-    let root = root.filter(|root| *root == folder);
-    let holder = root.or_else(|| (is_below || own == folder).then_some(own))?;
+    // A root that holds the whitelist as well is where paths begin, not a
+    // folder for plugins.
+    let root = really(&listed.plugin_root);
+    let is_for_plugins = !really(folder_of(&listed.whitelist_path)).starts_with(&root);
+    let root = (is_for_plugins && folder.starts_with(&root)).then_some(root);
+    let holder = root.or_else(|| (own == folder).then_some(own))?;
     Some(format!(
         "it lies in the plugin folder '{}', where a log could pass for a program",
         Escaped(&holder.to_string_lossy())
