@@ -2,9 +2,11 @@
 
 mod chain;
 mod failure;
+mod collectors;
 mod faults;
 mod format;
 mod held;
+mod journal;
 mod many;
 mod place;
 mod plugin;
@@ -12,4 +14,6 @@ mod record;
 mod repair;
 mod rotation;
 mod signing;
+mod sinks;
 mod stress;
+mod syslog;

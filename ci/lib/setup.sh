@@ -31,6 +31,25 @@ need_command() {
     command -v "$1" >/dev/null || need_packages "$2"
 }
 
+# unpack_package PACKAGE: unpacks a Debian package, and those it needs that are
+# missing here, where the tests find it. For services: installing one starts
+# it, and removes another of its kind.
+unpack_package() {
+    local folder="${CARGO_TARGET_DIR:-target}/tmp/packages/$1" new file
+    [ -d "$folder" ] && return
+    say "unpacking $1"
+    new=$(mktemp -d)
+    mkdir -p "$new/archives/partial" "$new/root" "$(dirname "$folder")"
+    apt-get update -q
+    apt-get install -q -y --no-install-recommends --reinstall --download-only \
+        -o APT::Sandbox::User=root -o Dir::Cache::archives="$new/archives" "$1"
+    for file in "$new"/archives/*.deb; do
+        dpkg-deb --extract "$file" "$new/root"
+    done
+    mv "$new/root" "$folder"
+    rm -r "$new"
+}
+
 need_rust() {
     command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (https://rustup.rs)"
     # The toolchain and its targets are named in rust-toolchain.toml.

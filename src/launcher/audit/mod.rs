@@ -157,17 +157,18 @@ impl AuditLog {
                 .map(Some)
                 .map_err(|error| error.to_string()),
         };
-        let link = match appended {
-            Ok(link) => link,
+        let (link, kept) = match appended {
+            Ok(link) => (link, Ok(())),
             Err(why) => {
-                self.failed(self.file_rule, &self.shown, &why, warn)?;
-                None
+                let kept = self.failed(self.file_rule, &self.shown, &why, unwritable, warn);
+                (None, kept)
             }
         };
         let sealed = link.map_or(&[][..], |_| line.sealed());
-        own.send(warn)?;
-        self.send(record, sealed, link, warn)?;
-        Ok(AuditReceipt(()))
+        // What the file lacks is looked for elsewhere, so a failure waits.
+        let told = own.send(warn);
+        let sent = self.send(record, sealed, link, warn);
+        kept.and(told).and(sent).map(|()| AuditReceipt(()))
     }
 
     /// Sends a record that became this line in the file to all other sinks.
@@ -178,6 +179,7 @@ impl AuditLog {
         link: Option<Link>,
         warn: &dyn Fn(&str),
     ) -> Result<(), Failure> {
+        let mut all = Ok(());
         for (sink, rule) in &self.sinks {
             let sent = match sink.prepare(record) {
                 Ok(mut packet) => sink
@@ -186,10 +188,10 @@ impl AuditLog {
                 Err(error) => Err(error.to_string()),
             };
             if let Err(why) = sent {
-                self.failed(*rule, &sink.to_string(), &why, warn)?;
+                all = all.and(self.failed(*rule, &sink.to_string(), &why, unsent, warn));
             }
         }
-        Ok(())
+        all
     }
 
     fn failed(
@@ -197,10 +199,11 @@ impl AuditLog {
         rule: OnFailure,
         shown: &str,
         why: &str,
+        refusal: fn(&str, &str) -> Failure,
         warn: &dyn Fn(&str),
     ) -> Result<(), Failure> {
         match rule {
-            OnFailure::Refuse => Err(unwritable(shown, why)),
+            OnFailure::Refuse => Err(refusal(shown, why)),
             OnFailure::Warn if !self.warned.replace(true) => {
                 warn(&format!("{shown} can't be written: {why}"));
                 Ok(())
@@ -254,12 +257,14 @@ impl AuditLog {
     /// As [`AuditLog::write`].
     pub fn write_ready(&self, ready: &Ready) -> Result<AuditReceipt, Failure> {
         let Prepared { line, packets } = &mut *ready.0.borrow_mut();
+        let mut all = Ok(());
         let link = match &self.file {
             None | Some(Err(_)) => None,
             Some(Ok(file)) => match file.append_held(line) {
                 Ok(link) => Some(link),
                 Err(errno) if self.file_rule == OnFailure::Refuse => {
-                    return Err(self.failure(&LogError::from(errno).to_string()));
+                    all = Err(self.failure(&LogError::from(errno).to_string()));
+                    None
                 }
                 Err(_) => {
                     self.say_incomplete(self.file_rule);
@@ -271,13 +276,13 @@ impl AuditLog {
         for ((sink, rule), packet) in self.sinks.iter().zip(packets) {
             match sink.send_confined(packet.complete(sealed, link)) {
                 Ok(()) => {}
-                Err(unsent) if *rule == OnFailure::Refuse => {
-                    return Err(unwritable(&sink.to_string(), &unsent.to_string()));
+                Err(why) if *rule == OnFailure::Refuse => {
+                    all = all.and_then(|()| Err(unsent(&sink.to_string(), &why.to_string())));
                 }
                 Err(_) => self.say_incomplete(*rule),
             }
         }
-        Ok(AuditReceipt(()))
+        all.map(|()| AuditReceipt(()))
     }
 
     /// A warning where none can be put together any more.
@@ -388,6 +393,14 @@ fn unwritable(shown: &str, why: &str) -> Failure {
     Failure::own(format!(
         "{shown} can't be written: {why}\n\
          Under strict nothing runs unrecorded: make the log writable, or name another with --audit-log or SECURE_EXEC_AUDIT_LOG."
+    ))
+}
+
+/// As [`unwritable`], of another sink.
+fn unsent(shown: &str, why: &str) -> Failure {
+    Failure::own(format!(
+        "{shown} can't be written: {why}\n\
+         It is a sink with 'on_failure: refuse', so that nothing runs unrecorded there: start what reads it, or change 'audit.sinks' in the configuration."
     ))
 }
 
