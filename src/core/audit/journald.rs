@@ -102,7 +102,7 @@ fn message(record: &Record<'_>) -> String {
 }
 
 /// The identifier of all entries of an event (`journalctl MESSAGE_ID=…`, man 7
-/// systemd.journal-fields). They stand in secure-exec-config(5) and never
+/// systemd.journal-fields). They stand in secure-exec-audit(5) and never
 /// change.
 const fn message_id(event: Event) -> &'static str {
     match event {
