@@ -1,8 +1,8 @@
 //! The audit log as a launch writes it.
 
 mod chain;
-mod failure;
 mod collectors;
+mod failure;
 mod faults;
 mod format;
 mod held;
