@@ -185,6 +185,41 @@ fn a_full_file_system() {
     });
 }
 
+#[test]
+fn a_file_system_that_became_read_only() {
+    each(|host, _| {
+        let folder = host.folder("disk");
+        let user = if host.user() == User::Root {
+            "0"
+        } else {
+            "58231"
+        };
+        // Two launches on one disk, which is remounted between them.
+        let script = r#"mount -t tmpfs -o mode=0755,uid=USER none "$0" &&
+            setpriv --reuid=USER --regid=USER --clear-groups -- "$@" &&
+            mount -o remount,ro "$0" &&
+            exec setpriv --reuid=USER --regid=USER --clear-groups -- "$@""#;
+        let script = script.replace("USER", user);
+        let words = ["unshare", "--mount", "sh", "-c", &script];
+        let words = words.into_iter().map(std::ffi::OsStr::new);
+        let place = folder.join("audit.log");
+        let launch = |policy: &str| {
+            let launch = host.launch("p").policy(policy);
+            let launch = launch.under(words.clone().chain([folder.as_os_str()]));
+            let command = launch.option("--audit-log").option(&place).command();
+            crate::kit::run(as_root(command), b"")
+        };
+        let strict = launch("strict");
+        assert_eq!(strict.status, 125, "{strict:?}");
+        strict
+            .prints("ran\n")
+            .says("can't be written")
+            .says("EROFS");
+        let permissive = launch("permissive").succeeded().prints("ran\nran\n");
+        permissive.says("WARNING: the audit log").says("EROFS");
+    });
+}
+
 /// Only root mounts; the script becomes the host's user after it.
 fn as_root(mut command: std::process::Command) -> std::process::Command {
     use std::os::unix::process::CommandExt as _;
