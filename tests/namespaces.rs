@@ -1,7 +1,10 @@
 //! `isolation: namespaces`: what a plugin still sees, who waits for it, and
 //! what happens where namespaces can't be made.
 
+mod apart;
+mod counted;
 mod launch;
+mod memory;
 mod mounts;
 mod processes;
 mod refused;

@@ -7,3 +7,6 @@ mod jvm;
 mod mcp;
 pub(crate) mod network;
 mod sockets;
+
+/// What the shipped profiles are tried with.
+const ISOLATIONS: [&str; 2] = ["process", "namespaces"];

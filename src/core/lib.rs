@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod audit;
+pub mod cgroups;
 pub mod config;
 pub mod decide;
 pub mod digest;
@@ -13,6 +14,7 @@ pub mod elf;
 pub mod escape;
 pub mod filter;
 pub mod located;
+pub mod mounts;
 pub mod name;
 pub mod plan;
 pub mod policy;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use secure_exec_core::decide::Judgement;
 use secure_exec_core::escape::{self, Escaped, Whole};
 use secure_exec_core::filter::ExecTicket;
-use secure_exec_core::plan::namespaces::NamespacePlan;
+use secure_exec_core::plan::namespaces::{NamespacePlan, SHARED_MEMORY, SharedMemory};
 use secure_exec_core::plan::{LandlockPlan, Step};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
@@ -264,9 +264,10 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
             "proc": plan.proc.words(),
             "mounts": plan.mounts.iter().map(|mount| json!({
                 "path": mount.path,
-                "attributes": mount.attributes.words(),
+                "attributes": mount.words(),
                 "optional": mount.optional,
             })).collect::<Vec<_>>(),
+            "shared_memory": plan.shared_memory.map(SharedMemory::words),
         }),
         Step::WorkingDirectory(path) => json!({ "step": step.name(), "path": path }),
         Step::NewSession => json!({ "step": step.name() }),
@@ -360,10 +361,10 @@ fn spaces(plan: &NamespacePlan) -> String {
     };
     for mount in &plan.mounts {
         let optional = if mount.optional { "-" } else { "" };
-        line(
-            &mount.attributes.words(),
-            &format!("{optional}{}", mount.path),
-        );
+        line(&mount.words(), &format!("{optional}{}", mount.path));
+    }
+    if let Some(memory) = plan.shared_memory {
+        line(&memory.words(), SHARED_MEMORY);
     }
     line(&plan.proc.words(), "/proc");
     line(

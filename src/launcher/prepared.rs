@@ -73,14 +73,12 @@ pub fn prepare(
     let keep = kept(&examined)?;
     make_runtime_folder(&examined, account.as_ref())?;
     let mut absent = Vec::new();
+    let user = account
+        .as_ref()
+        .map_or_else(process::effective_user, Account::uid);
     let rules = match examined.plan.landlock() {
         None => Vec::new(),
-        Some(plan) => {
-            let user = account
-                .as_ref()
-                .map_or_else(process::effective_user, Account::uid);
-            rules::open(plan, &examined, user, &mut absent, warn)?
-        }
+        Some(plan) => rules::open(plan, &examined, user, &mut absent, warn)?,
     };
     let filter = match examined.plan.seccomp() {
         None => None,
@@ -101,7 +99,7 @@ pub fn prepare(
     )?;
     let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
     let domain = domain.transpose()?;
-    let namespaces = namespaces::prepare(&examined, &absent)?;
+    let namespaces = namespaces::prepare(&examined, user, &absent)?;
     // The kernel has their rules. They may be more than the plugin may open.
     let pinned = std::mem::take(&mut examined.libraries).len();
     Ok(Prepared {
@@ -198,6 +196,7 @@ pub fn compile(
         descriptor_metadata: plan.descriptor_metadata,
         writes: plan.writes,
         write_execute: plan.write_execute,
+        memory_files: plan.memory_files,
         stand_in: plan.stand_in,
         own_pid: plan.own_pid.unwrap_or_else(process::id),
         // Without Landlock nothing would narrow an open exec.

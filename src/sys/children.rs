@@ -2,7 +2,7 @@
 //! parent to child, and the child's end. The loops that use it run under a
 //! filter of a few calls ([`secure_exec_core::filter::waiting`]).
 
-use std::os::fd::{AsRawFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
@@ -178,12 +178,16 @@ impl Speaking {
         unsafe { libc::close(number) };
     }
 
-    /// Closes all descriptors but this one.
+    /// Closes all descriptors but this one and, if there is one, that of a
+    /// folder.
     ///
     /// # Errors
     /// As close_range(2).
-    pub fn close_others(&self) -> Result<(), Errno> {
-        close_all_but([self.0.as_raw_fd()])
+    pub fn close_others(&self, folder: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+        let own = self.0.as_raw_fd();
+        let mut kept = [own, folder.map_or(own, |folder| folder.as_raw_fd())];
+        kept.sort_unstable();
+        close_all_but(kept)
     }
 }
 
@@ -344,7 +348,8 @@ pub fn end(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Closes every descriptor but these, which are in order.
+/// Closes every descriptor but these, which are in order; one may be there
+/// twice.
 fn close_all_but<const N: usize>(kept: [RawFd; N]) -> Result<(), Errno> {
     let mut from = 0;
     for one in kept.map(RawFd::unsigned_abs) {

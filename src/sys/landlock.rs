@@ -233,7 +233,7 @@ fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     match kind {
         GrantKind::List => BitFlags::from_flag(AccessFs::ReadDir),
-        GrantKind::Read => read,
+        GrantKind::Read | GrantKind::Apart => read,
         GrantKind::Write => {
             read | (AccessFs::from_write(abi)
                 & !(AccessFs::MakeChar

@@ -3,6 +3,7 @@
 
 pub mod canary;
 pub mod capabilities;
+pub mod cgroup;
 pub mod children;
 pub mod datagram;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod memfd;
 pub mod mount;
 pub mod namespaces;
 pub mod open;
+pub mod overlay;
 pub mod probe;
 pub mod process;
 pub mod seccomp;

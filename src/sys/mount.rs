@@ -192,9 +192,7 @@ impl Tree {
         // SAFETY: both paths are NUL-terminated literals.
         let answer = unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) };
         Errno::result(answer).map_err(&failed)?;
-        // SAFETY: the path is a NUL-terminated literal.
-        let answer = unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) };
-        Errno::result(answer).map_err(&failed)?;
+        detach_here()?;
         nix::unistd::chdir(c"/").map_err(failed)
     }
 
@@ -222,15 +220,40 @@ impl AsFd for Tree {
     }
 }
 
+/// Detaches what is mounted at this process's working folder, with all that is
+/// mounted below it.
+///
+/// # Errors
+/// As umount2(2).
+pub(crate) fn detach_here() -> Result<(), Error> {
+    // SAFETY: the path is a NUL-terminated literal.
+    let answer = unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) };
+    Errno::result(answer)
+        .map(drop)
+        .map_err(Error::call("detach a mount"))
+}
+
 /// Opens a path as a mere reference within a tree, as a process would see it
 /// whose root folder the tree is.
 ///
 /// # Errors
 /// As openat2(2).
 pub fn open_in(root: &Tree, path: &str) -> Result<OwnedFd, Error> {
+    resolve_in(root, path, ResolveFlag::RESOLVE_NO_MAGICLINKS)
+}
+
+/// The same, without symbolic links.
+///
+/// # Errors
+/// As openat2(2).
+pub fn open_plain_in(root: &Tree, path: &str) -> Result<OwnedFd, Error> {
+    resolve_in(root, path, ResolveFlag::RESOLVE_NO_SYMLINKS)
+}
+
+fn resolve_in(root: &Tree, path: &str, extra: ResolveFlag) -> Result<OwnedFd, Error> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | extra);
     openat2(&root.0, path, how).map_err(Error::at("open", Path::new(path)))
 }
 

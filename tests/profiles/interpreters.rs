@@ -1,5 +1,6 @@
 //! `python` and `node`.
 
+use super::ISOLATIONS;
 use crate::kit::{EVERYONE, Host};
 
 const PYTHON: &str = r#"#!/usr/bin/python3
@@ -81,11 +82,14 @@ fn python_gives_a_script_its_standard_library() {
     for user in EVERYONE {
         let mut host = Host::of(user);
         host.install("p", PYTHON);
-        host.list("p", &["profile: python"]);
+        host.list("p", &[]);
         let bare = host.bare(host.path("plugins/p"), &[]).succeeded();
-        let confined = host.launch("p").run().succeeded();
-        assert_eq!(confined.stdout, bare.stdout);
-        assert_eq!(confined.stderr, "");
+        for isolation in ISOLATIONS {
+            host.profile("p", &format!("extends: python\nisolation: {isolation}"));
+            let confined = host.launch("p").profile("p").run().succeeded();
+            assert_eq!(confined.stdout, bare.stdout, "{isolation}");
+            assert_eq!(confined.stderr, "", "{isolation}");
+        }
     }
 }
 
@@ -183,17 +187,21 @@ server.listen(0, '127.0.0.1', () => { console.log('listen works'); server.close(
 fn node_gives_a_script_its_compiler_threads_and_library() {
     for user in EVERYONE {
         let mut host = Host::of(user);
-        let folders = ["bare", "confined"].map(|name| host.folder(name));
+        let folder = host.folder("bare");
         host.install("p", NODE);
-        let profile = format!(
-            "profile:\n  extends: node\n  filesystem: {{ write: [{:?}] }}",
-            folders[1]
-        );
-        host.list("p", &[&profile]);
-        let bare = host.bare(host.path("plugins/p"), &[folders[0].to_str().unwrap()]);
-        let confined = host.launch("p").arg(&folders[1]).run().succeeded();
-        assert_eq!(confined.stdout, bare.succeeded().stdout);
-        assert_eq!(confined.stderr, "");
+        host.list("p", &[]);
+        let bare = host.bare(host.path("plugins/p"), &[folder.to_str().unwrap()]);
+        let bare = bare.succeeded();
+        for isolation in ISOLATIONS {
+            let folder = host.folder(isolation);
+            let grants = format!("filesystem: {{ write: [{folder:?}] }}");
+            let profile = format!("extends: node\nisolation: {isolation}\n{grants}");
+            host.profile("p", &profile);
+            let confined = host.launch("p").profile("p").arg(&folder);
+            let confined = confined.run().succeeded();
+            assert_eq!(confined.stdout, bare.stdout, "{isolation}");
+            assert_eq!(confined.stderr, "", "{isolation}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::ISOLATIONS;
 use crate::kit::{EVERYONE, Host, User, digest, run};
 
 const JAVA: &str = "/usr/lib/jvm/java-17-openjdk-amd64/bin/java";
@@ -44,7 +45,7 @@ public class Main {
             try {
                 java.nio.file.Files.readAllBytes(java.nio.file.Path.of(path));
                 System.out.println(path + " works");
-            } catch (java.nio.file.AccessDeniedException refused) {
+            } catch (java.nio.file.AccessDeniedException | java.nio.file.NoSuchFileException refused) {
                 System.out.println(path + " refused");
             }
         }
@@ -114,10 +115,14 @@ fn jvm_runs_a_verified_archive_with_its_compiler_threads_and_collector() {
     for user in EVERYONE {
         let mut host = Host::of(user);
         host.install("p", &bytes);
-        host.list("p", &["profile: jvm"]);
-        let confined = host.launch("p").args(["a b", "-c"]).stdin("in").run();
-        assert_eq!(confined.status, 4, "{confined:#?}");
-        compare(&bare.stdout, &confined.stdout);
+        host.list("p", &[]);
+        for isolation in ISOLATIONS {
+            host.profile("p", &format!("extends: jvm\nisolation: {isolation}"));
+            let launch = host.launch("p").profile("p").args(["a b", "-c"]);
+            let confined = launch.stdin("in").run();
+            assert_eq!(confined.status, 4, "{isolation}: {confined:#?}");
+            compare(&bare.stdout, &confined.stdout);
+        }
     }
 }
 

@@ -187,13 +187,13 @@ def attackers(abi):
     return found[:-1] + [IOCTL] + found[-1:] if abi < 5 else found
 
 
-def programs(files):
+def programs(files, *more):
     hello, attack = files["/guest/hello"], files["/guest/attack"]
     entries = [entry("hello", hello), entry("attack", attack, ATTACKER)]
     for name, grant in NETWORKS.items():
         profile = f"profile: {{ network: {{ {grant} }} }}"
         entries.append(entry(name, attack, profile, path="/guest/attack"))
-    return whitelist(*entries)
+    return whitelist(*entries, *more)
 
 
 def enforced(files, kernel):
@@ -281,7 +281,7 @@ def memory_files(files):
 
 
 def surroundings(files):
-    """No user namespaces; a cgroup with limits."""
+    """No user namespaces; a cgroup with limits; cgroups of the launcher's own."""
     cgroup = "/sys/fs/cgroup"
     plugins = f"{cgroup}/plugins"
     enable = f"echo +$c > {cgroup}/cgroup.subtree_control || exit 1"
@@ -303,7 +303,27 @@ def surroundings(files):
         # Only root may move a process into the group.
         step.user, step.command = "root", f"{join} {step.command}"
         steps.append(step)
-    return Scenario("surroundings", "6.12", steps, files={"/whitelist": programs(files)})
+    # Root's processes, counted in the uppermost group and beside others.
+    counted = {"sandbox.processes_limited_by": "pids cgroup (v2)", "sandbox.limits_not_enforced": []}
+    enter = f"echo $$ > {plugins}/cgroup.procs && exec"
+    for before, place in [("", cgroup), (enter, plugins)]:
+        step = launch("root", "many", before="/guest/switch_root", prints="5\n", record=counted)
+        step.command = f"{before} {step.command}"
+        steps += [step, shell(f"! find {place} -path '*/secure-exec/*' -type d | grep .")]
+    profile = "profile: { isolation: namespaces, limits: { processes: 5 } }"
+    more = {
+        "/whitelist": programs(files, entry("many", files["/guest/many"], profile)),
+        "/guest/switch_root": SWITCH_ROOT,
+    }
+    return Scenario("surroundings", "6.12", steps, files=more)
+
+
+# The first root folder can't be exchanged (man 2 pivot_root).
+SWITCH_ROOT = b"""#!/bin/sh
+[ "$1" = inside ] || exec unshare -m "$0" inside "$@"
+shift
+mkdir -p /new && mount -o rbind / /new && cd /new && mount --move . / && exec chroot . "$@"
+"""
 
 
 # Numbers of system calls on x86_64.

@@ -49,7 +49,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     (
         violation,
         sockets,
-        any::<[bool; 8]>(),
+        any::<[bool; 9]>(),
         any::<bool>(),
         arch,
         more,

@@ -201,6 +201,9 @@ pub struct Request<'a> {
     pub writes: bool,
     /// Memory may be writable and executable.
     pub write_execute: bool,
+    /// Files in memory may be made: they can be mapped executable, and no mount
+    /// of theirs could refuse that.
+    pub memory_files: bool,
     /// What Landlock leaves to the filter.
     pub stand_in: StandIn,
     /// The plugin's process id.

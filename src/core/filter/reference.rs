@@ -22,7 +22,7 @@ pub struct Wanted {
     /// As [`Request::sockets`].
     pub sockets: Sockets,
     /// The grants and stand-ins, in the order of [`Wanted::request`].
-    pub switches: [bool; 8],
+    pub switches: [bool; 9],
     /// exec is Landlock's to decide.
     pub landlock_exec: bool,
     /// As [`Request::arch`].
@@ -49,6 +49,7 @@ impl Wanted {
             owner,
             writes,
             write_execute,
+            memory_files,
             truncate,
             device_ioctls,
             signals,
@@ -63,6 +64,7 @@ impl Wanted {
             descriptor_metadata: metadata || (writes && owner),
             writes,
             write_execute,
+            memory_files,
             stand_in: StandIn {
                 truncate,
                 device_ioctls,
@@ -141,7 +143,9 @@ pub fn action(reference: &Reference<'_>, name: &str, number: u32, args: [u64; 6]
         return Action::KillProcess;
     }
     let openat2 = name == "openat2" && (request.writes || request.stand_in.truncate);
-    if rank == Rank::Absent || openat2 {
+    let in_memory = ["memfd_create", "memfd_secret"].contains(&name);
+    let in_memory = in_memory && !request.memory_files && !by_name;
+    if rank == Rank::Absent || openat2 || in_memory {
         return Action::Errno(38);
     }
     if let ("execve" | "execveat", ExecRule::Landlock) = (name, request.exec) {

@@ -75,7 +75,9 @@ fn verdict_of(
     }
     // Its flags and mode lie in memory.
     let openat2 = name == "openat2" && (request.writes || request.stand_in.truncate);
-    if rank == Rank::Absent || openat2 {
+    // Programs turn to files of /dev/shm then (shm_open(3)).
+    let in_memory = MEMORY_FILES.contains(&name) && !request.memory_files && !by_name;
+    if rank == Rank::Absent || openat2 || in_memory {
         return Ok(Verdict::Return(ENOSYS));
     }
     match (name, request.exec) {
@@ -128,6 +130,9 @@ fn stands_in(request: &Request<'_>, name: &str) -> bool {
         name => signals && SIGNALS.contains(&name),
     }
 }
+
+/// Make files that lie in no folder.
+const MEMORY_FILES: &[&str] = &["memfd_create", "memfd_secret"];
 
 /// Read extended attributes by path: content, which no Landlock right covers.
 const ATTRIBUTES_BY_PATH: &[&str] = &[

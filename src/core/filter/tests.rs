@@ -31,6 +31,7 @@ fn request(arch: Arch, layers: &[(Vec<String>, Vec<String>)]) -> Request<'_> {
         descriptor_metadata: false,
         writes: false,
         write_execute: false,
+        memory_files: true,
         stand_in: StandIn::default(),
         own_pid: 42,
         exec: ExecRule::Ticket(TICKET),
@@ -537,4 +538,43 @@ fn an_unknown_name_is_an_error() {
             Err(FilterError::UnknownName(name.into()))
         );
     }
+}
+
+#[test]
+fn files_in_memory_are_absent_unless_a_layer_names_the_call() {
+    each(|_, request| {
+        let names = ["memfd_create", "memfd_secret"];
+        let answers = |request: &Request<'_>| {
+            let probe = Probe::new(request);
+            names.map(|name| probe.call(name, &[]))
+        };
+        assert_eq!(answers(request), [Action::Allow; 2]);
+        let none = Request {
+            memory_files: false,
+            ..*request
+        };
+        assert_eq!(answers(&none), [ENOSYS; 2]);
+        // A plugin that learns what it needs turns to /dev/shm like any other.
+        for on_violation in [OnViolation::Kill, OnViolation::Log] {
+            let other = Request {
+                on_violation,
+                ..none
+            };
+            assert_eq!(answers(&other), [ENOSYS; 2]);
+        }
+        let mut layers = none.layers.to_vec();
+        layers.push((vec!["@file-system".into()], vec![]));
+        layers.push((vec!["memfd_create".into()], vec![]));
+        let named = Request {
+            layers: &layers,
+            ..none
+        };
+        assert_eq!(answers(&named), [Action::Allow, ENOSYS]);
+        layers.push((vec![], vec!["memfd_create".into()]));
+        let denied = Request {
+            layers: &layers,
+            ..none
+        };
+        assert_eq!(answers(&denied), [ENOSYS; 2]);
+    });
 }

@@ -1,21 +1,22 @@
 //! Filters for processes of the launcher's own that only wait: a handful of
 //! calls, and any other ends the process.
 
-use seccompiler::{SeccompCmpArgLen, SeccompCmpOp};
-
+use super::arguments::equals;
 use super::assemble::{ALLOW, KILL_PROCESS, Verdict, assemble};
 use super::checks::{Checks, Condition};
 use super::{FilterError, Instruction};
 use crate::arch::Arch;
 use crate::syscall;
 
-/// A call that is admitted, and the one value of its first argument.
+/// A call that is admitted, and the values of its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted {
     /// Its name. One that the architecture lacks is passed over.
     pub name: &'static str,
     /// Its first argument, where only one value will do.
     pub first: Option<u32>,
+    /// Its third.
+    pub third: Option<u32>,
 }
 
 /// Compiles a filter of these calls.
@@ -33,17 +34,14 @@ pub fn waiting(arch: Arch, calls: &[Admitted]) -> Result<Vec<Instruction>, Filte
         let number = syscall::number(arch, call.name);
         let slot = number.and_then(|number| verdicts.get_mut(number as usize));
         let Some(slot) = slot else { continue };
-        *slot = match call.first {
-            None => Verdict::Return(ALLOW),
-            Some(value) => {
-                let rule = Condition {
-                    argument: 0,
-                    length: SeccompCmpArgLen::Dword,
-                    operator: SeccompCmpOp::Eq,
-                    value: value.into(),
-                };
-                Verdict::Check(checks.block(vec![vec![rule]], KILL_PROCESS)?)
-            }
+        let rules: Vec<Condition> = [(0, call.first), (2, call.third)]
+            .into_iter()
+            .filter_map(|(argument, value)| Some(equals(argument, value?.into())))
+            .collect();
+        *slot = if rules.is_empty() {
+            Verdict::Return(ALLOW)
+        } else {
+            Verdict::Check(checks.block(vec![rules], KILL_PROCESS)?)
         };
     }
     assemble(arch, &verdicts)
@@ -61,23 +59,32 @@ mod tests {
                 Admitted {
                     name: "write",
                     first: None,
+                    third: None,
                 },
                 Admitted {
                     name: "kill",
                     first: Some(7),
+                    third: None,
+                },
+                Admitted {
+                    name: "unlinkat",
+                    first: Some(7),
+                    third: Some(0x200),
                 },
             ];
             let program = waiting(arch, &calls).unwrap();
-            let verdict = |name: &str, first: u64| {
+            let answer = |name: &str, first: u64, third: u64| {
                 let number = syscall::number(arch, name).unwrap();
-                run(
-                    &program,
-                    &Call::native(arch, number, [first, 0, 0, 0, 0, 0]),
-                )
+                let call = Call::native(arch, number, [first, 0, third, 0, 0, 0]);
+                run(&program, &call)
             };
+            let verdict = |name: &str, first: u64| answer(name, first, 0);
             assert_eq!(verdict("write", 1), Action::Allow);
             assert_eq!(verdict("kill", 7), Action::Allow);
             assert_eq!(verdict("kill", 8), Action::KillProcess);
+            assert_eq!(answer("unlinkat", 7, 0x200), Action::Allow);
+            assert_eq!(answer("unlinkat", 7, 0), Action::KillProcess);
+            assert_eq!(answer("unlinkat", 8, 0x200), Action::KillProcess);
             assert_eq!(verdict("openat", 7), Action::KillProcess);
             assert_eq!(verdict("execveat", 7), Action::KillProcess);
         }

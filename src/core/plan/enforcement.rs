@@ -188,6 +188,7 @@ impl Wanted<'_> {
         let is_device = |grant: &PathGrant| grant.path == "/" || grant.path.starts_with("/dev");
         let mut named = files.devices.iter();
         let read = files.code.iter().chain(&files.read);
+        let read = read.chain(&files.apart);
         let mut folders = read.chain(&files.write).chain(&files.execute);
         named.any(|name| !harmless.contains(&name.as_str())) || folders.any(is_device)
     }

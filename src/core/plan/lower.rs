@@ -46,13 +46,13 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
         Isolation::None => None,
         Isolation::Process | Isolation::Namespaces => Some(landlock(profile, inputs)?),
     };
-    let mut own_pid = None;
+    let mut spaces = None;
     if let (Isolation::Namespaces, Some(landlock), Ok(means)) =
         (profile.isolation, &landlock, inputs.kernel.namespaces)
     {
         let plan = namespaces::lower(profile, means, &landlock.grants)?;
-        steps.push(Step::Namespaces(plan));
-        own_pid = Some(namespaces::PLUGIN_PID);
+        steps.push(Step::Namespaces(plan.clone()));
+        spaces = Some(plan);
     }
     if let Some(path) = &profile.working_directory {
         steps.push(Step::WorkingDirectory((inputs.expand)(path)?));
@@ -68,7 +68,7 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     steps.push(Step::Descriptors);
     steps.push(Step::Capabilities(profile.capabilities.clone()));
     steps.push(Step::NoNewPrivileges);
-    let Some(landlock) = landlock else {
+    let Some(mut landlock) = landlock else {
         return Ok(SandboxPlan {
             steps,
             enforcement: Enforcement::None,
@@ -77,7 +77,20 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     };
     let shares = share(profile, inputs.kernel);
     let mut seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
-    seccomp.own_pid = own_pid;
+    if let Some(spaces) = spaces {
+        seccomp.own_pid = Some(namespaces::PLUGIN_PID);
+        // Elsewhere than in memory nothing that it writes can be mapped
+        // executable: the mounts refuse that.
+        seccomp.memory_files = profile.write_execute;
+        if spaces.shared_memory.is_some() {
+            seccomp.writes = true;
+            landlock.grants.push(Grant {
+                path: namespaces::SHARED_MEMORY.into(),
+                optional: true,
+                kind: GrantKind::Write,
+            });
+        }
+    }
     if inputs.kernel.landlock_abi > 0 {
         steps.push(Step::Landlock(landlock));
     }
@@ -99,7 +112,9 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
             // A folder of code is one, also where a profile grants it twice.
             let is_code = files.code.iter().any(|code| code.path == grant.path);
             let kind = match kind {
-                GrantKind::Read if is_code && inputs.libraries_pinned => GrantKind::List,
+                GrantKind::Read | GrantKind::Apart if is_code && inputs.libraries_pinned => {
+                    GrantKind::List
+                }
                 other => other,
             };
             let path = match (inputs.expand)(&grant.path) {
@@ -128,6 +143,12 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
     };
     add(&files.code, GrantKind::Read)?;
     add(&files.read, GrantKind::Read)?;
+    // Without namespaces, which are missing then, it is read like the rest.
+    let apart = match inputs.kernel.namespaces {
+        Ok(_) => GrantKind::Apart,
+        Err(_) => GrantKind::Read,
+    };
+    add(&files.apart, apart)?;
     add(&files.write, GrantKind::Write)?;
     add(&files.execute, GrantKind::Execute)?;
     add(&profile.network.unix_bind, GrantKind::BindSocket)?;
@@ -204,6 +225,7 @@ fn seccomp(
         descriptor_metadata: profile.filesystem.metadata || (writes && !superuser),
         writes,
         write_execute: profile.write_execute,
+        memory_files: true,
         stand_in,
         execute,
         own_pid: None,

@@ -209,6 +209,8 @@ pub enum GrantKind {
     List,
     /// Read files, list folders.
     Read,
+    /// The same, through inodes of the plugin's own.
+    Apart,
     /// Read, and create, change, rename and remove files, folders, symbolic
     /// links and FIFOs; no device nodes, no sockets.
     Write,
@@ -229,6 +231,7 @@ impl GrantKind {
         match self {
             Self::List => "list",
             Self::Read => "read",
+            Self::Apart => "apart",
             Self::Write => "write",
             Self::Execute => "execute",
             Self::Device => "device",
@@ -258,6 +261,8 @@ pub struct SeccompPlan {
     pub writes: bool,
     /// Memory may be writable and executable.
     pub write_execute: bool,
+    /// Files in memory may be made also where no profile names that call.
+    pub memory_files: bool,
     /// What Landlock leaves to the filter.
     pub stand_in: StandIn,
     /// exec is left to Landlock's execute right, since the profile grants it.

@@ -1,11 +1,12 @@
 //! `isolation: namespaces`, lowered: which namespaces a plugin gets and what
 //! its root folder is made of.
 
-use std::collections::BTreeMap;
+mod mounts;
 
 use super::enforcement::Missing;
 use super::{Grant, GrantKind};
 use crate::profile::Profile;
+use mounts::{check_apart, is_above, mounts, parts};
 
 /// The plugin's process id in its namespace; the first is its reaper's.
 pub const PLUGIN_PID: u32 = 2;
@@ -38,11 +39,13 @@ pub enum Obstacle {
     NoProc,
     /// The root folder can't be exchanged for another.
     NoRoot,
+    /// The kernel shows no folder through another file system.
+    NoOverlay,
 }
 
 impl Obstacle {
     /// All, for a trial that can only answer with a number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Untried,
         Self::NoRoom,
         Self::Forbidden,
@@ -51,6 +54,7 @@ impl Obstacle {
         Self::NoMountCalls,
         Self::NoProc,
         Self::NoRoot,
+        Self::NoOverlay,
     ];
 
     /// What is missing, and what would bring it.
@@ -83,6 +87,10 @@ impl Obstacle {
                 "a root folder that can be exchanged",
                 "a launcher that runs neither in a chroot nor from the initial RAM disk",
             ),
+            Self::NoOverlay => (
+                "overlays for 'filesystem.apart'",
+                "a kernel with CONFIG_OVERLAY_FS, built in or as the module overlay, loaded",
+            ),
         };
         Missing { protection, since }
     }
@@ -98,6 +106,10 @@ pub struct NamespacePlan {
     pub own_network: bool,
     /// What its `/proc` shows.
     pub proc: Proc,
+    /// Its own `/dev/shm`, unless the profile grants something of the host's.
+    pub shared_memory: Option<SharedMemory>,
+    /// Some folder is shown through an overlay.
+    pub overlays: bool,
     /// What its root folder is made of: parents stand before their children.
     pub mounts: Vec<Mount>,
 }
@@ -109,6 +121,17 @@ pub struct Proc {
     pub only_processes: bool,
     /// Files in it may be written, as far as Landlock admits.
     pub writable: bool,
+}
+
+/// Where programs make memory that processes share (shm_open(3)).
+pub const SHARED_MEMORY: &str = "/dev/shm";
+
+/// A `/dev/shm` that nobody else sees, in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedMemory {
+    /// The most that it holds, in bytes; `None`: what the kernel gives, half
+    /// of the machine's memory.
+    pub size: Option<u64>,
 }
 
 /// A granted path and how it is mounted. Set-ID bits count nowhere.
@@ -123,6 +146,11 @@ pub struct Mount {
     /// What lies above is mounted in the same way, so there is nothing to do
     /// unless a symbolic link leads elsewhere.
     pub covered: bool,
+    /// A folder that is shown through an overlay: its inodes are the plugin's
+    /// own.
+    pub apart: bool,
+    /// What lies above is.
+    pub is_in_apart: bool,
 }
 
 /// Attributes of a mount, and of all that is mounted below it.
@@ -148,6 +176,13 @@ impl NamespacePlan {
 }
 
 impl NamespacePlan {
+    /// Whether a granted path is one at which the plugin has something of its
+    /// own, and nothing of the host's.
+    #[must_use]
+    pub fn has_own(&self, path: &str) -> bool {
+        is_in_proc(path) || (self.shared_memory.is_some() && path == SHARED_MEMORY)
+    }
+
     /// Whose network the plugin has: `own` or `host`.
     #[must_use]
     pub const fn network_name(&self) -> &'static str {
@@ -167,6 +202,34 @@ impl Attributes {
             words.push("noexec");
         }
         words.join(",")
+    }
+}
+
+impl Mount {
+    /// As mount(8) writes its attributes and, of an overlay, its kind.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let kind = if self.apart { ",overlay" } else { "" };
+        format!("{}{kind}", self.attributes.words())
+    }
+}
+
+impl SharedMemory {
+    /// What is written there can't be executed.
+    pub const ATTRIBUTES: Attributes = Attributes {
+        writable: true,
+        executable: false,
+        devices: false,
+    };
+    /// Files and folders that it holds, each of which takes a kilobyte of the
+    /// kernel's memory.
+    pub const FILES: &str = "16384";
+
+    /// As mount(8) writes its options.
+    #[must_use]
+    pub fn words(self) -> String {
+        let size = self.size.map(|size| format!(",size={size}"));
+        format!("{}{}", Self::ATTRIBUTES.words(), size.unwrap_or_default())
     }
 }
 
@@ -225,67 +288,22 @@ pub(super) fn lower(
             ));
         }
     }
+    check_apart(grants)?;
+    let mounts = mounts(grants);
+    let is_shared = |grant: &Grant| {
+        let place: Vec<&str> = parts(&grant.path).collect();
+        is_above(SHARED_MEMORY, &place)
+    };
     Ok(NamespacePlan {
         means,
         own_network: has_own_network(profile),
         proc: proc(grants),
-        mounts: mounts(grants),
+        shared_memory: (!grants.iter().any(is_shared)).then_some(SharedMemory {
+            size: profile.limits.memory,
+        }),
+        overlays: mounts.iter().any(|mount| mount.apart),
+        mounts,
     })
-}
-
-/// Under these lies nothing that is mapped to be executed (File System
-/// Hierarchy Standard).
-const DATA: &[&str] = &[
-    "/etc",
-    "/sys",
-    "/usr/lib/locale",
-    "/usr/local/share",
-    "/usr/share",
-];
-
-fn mounts(grants: &[Grant]) -> Vec<Mount> {
-    let mut wanted: BTreeMap<Vec<&str>, bool> = BTreeMap::new();
-    for grant in grants.iter().filter(|grant| !is_in_proc(&grant.path)) {
-        let optional = wanted.entry(parts(&grant.path).collect()).or_insert(true);
-        *optional &= grant.optional;
-    }
-    let attributes = |place: &[&str]| {
-        let above = |grant: &&Grant| is_above(&grant.path, place);
-        attributes(&joined(place), grants.iter().filter(above))
-    };
-    let places: Vec<_> = wanted.keys().cloned().collect();
-    wanted
-        .into_iter()
-        .map(|(place, optional)| {
-            let own = attributes(&place);
-            let parent = places
-                .iter()
-                .rev()
-                .find(|other| other.len() < place.len() && place.starts_with(other));
-            Mount {
-                path: joined(&place),
-                optional,
-                attributes: own,
-                covered: parent.is_some_and(|parent| attributes(parent) == own),
-            }
-        })
-        .collect()
-}
-
-/// What all grants of a path and of the folders above it come to.
-fn attributes<'a>(path: &str, grants: impl Iterator<Item = &'a Grant>) -> Attributes {
-    let kinds: Vec<GrantKind> = grants.map(|grant| grant.kind).collect();
-    let has = |kind: GrantKind| kinds.contains(&kind);
-    let writable = has(GrantKind::Write) || has(GrantKind::BindSocket);
-    let place: Vec<&str> = parts(path).collect();
-    let is_data = DATA.iter().any(|data| is_above(data, &place));
-    // Of a folder that is listed, files that are pinned are read and mapped.
-    let reads = has(GrantKind::Read) || has(GrantKind::List);
-    Attributes {
-        writable,
-        executable: has(GrantKind::Execute) || (reads && !writable && !is_data),
-        devices: has(GrantKind::Device),
-    }
 }
 
 fn proc(grants: &[Grant]) -> Proc {
@@ -299,21 +317,6 @@ fn proc(grants: &[Grant]) -> Proc {
         only_processes: touching.clone().all(|grant| is_of_process(&grant.path)),
         writable: touching.any(|grant| grant.kind == GrantKind::Write),
     }
-}
-
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-}
-
-fn joined(place: &[&str]) -> String {
-    format!("/{}", place.join("/"))
-}
-
-/// Whether a path is this place or a folder above it.
-fn is_above(path: &str, place: &[&str]) -> bool {
-    let mut place = place.iter();
-    parts(path).all(|part| place.next() == Some(&part))
 }
 
 #[cfg(test)]

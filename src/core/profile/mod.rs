@@ -57,6 +57,8 @@ pub struct Filesystem {
     pub code: Vec<PathGrant>,
     /// May be read.
     pub read: Vec<PathGrant>,
+    /// Folders that may be read through inodes of the plugin's own.
+    pub apart: Vec<PathGrant>,
     /// May be read and changed.
     pub write: Vec<PathGrant>,
     /// May be executed.

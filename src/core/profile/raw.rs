@@ -55,6 +55,7 @@ impl RawProfile {
 pub(super) struct RawFilesystem {
     pub(super) code: Vec<String>,
     pub(super) read: Vec<String>,
+    pub(super) apart: Vec<String>,
     pub(super) write: Vec<String>,
     pub(super) execute: Vec<String>,
     pub(super) metadata: Option<bool>,

@@ -71,6 +71,10 @@ pub fn resolve(
         apply(&mut profile, raw).map_err(|why| ProfileError::Invalid(name.clone(), why))?;
         profile.chain.push(name.clone());
     }
+    if !profile.filesystem.apart.is_empty() && profile.isolation != Isolation::Namespaces {
+        let why = "'filesystem.apart' needs 'isolation: namespaces': elsewhere files have no other inodes";
+        return Err(ProfileError::Invalid(name.to_string(), why.into()));
+    }
     Ok(profile)
 }
 
@@ -168,6 +172,7 @@ fn add<T: PartialEq>(to: &mut Vec<T>, value: T) {
 fn filesystem(to: &mut Filesystem, raw: &RawProfile) -> Result<(), String> {
     paths(&mut to.code, &raw.filesystem.code)?;
     paths(&mut to.read, &raw.filesystem.read)?;
+    paths(&mut to.apart, &raw.filesystem.apart)?;
     paths(&mut to.write, &raw.filesystem.write)?;
     paths(&mut to.execute, &raw.filesystem.execute)?;
     set(&mut to.metadata, raw.filesystem.metadata);

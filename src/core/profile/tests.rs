@@ -171,3 +171,21 @@ fn globs() {
         assert_eq!(glob_matches(pattern, name), matches, "{pattern} {name}");
     }
 }
+
+#[test]
+fn what_is_shown_apart_needs_namespaces() {
+    let apart = "filesystem: { apart: [/srv, -/opt] }";
+    let refused = resolved(apart).unwrap_err().to_string();
+    assert!(
+        refused.contains("'filesystem.apart' needs 'isolation: namespaces'"),
+        "{refused}"
+    );
+    let profile = resolved(&format!("{apart}\nisolation: namespaces")).unwrap();
+    let paths: Vec<(&str, bool)> = profile
+        .filesystem
+        .apart
+        .iter()
+        .map(|grant| (&*grant.path, grant.optional))
+        .collect();
+    assert_eq!(paths, [("/srv", false), ("/opt", true)]);
+}

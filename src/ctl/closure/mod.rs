@@ -177,7 +177,8 @@ impl Grounds {
             (name.clone(), value.replace("{plugin_dir}", &folder))
         });
         let files = &profile.filesystem;
-        let granted = files.code.iter().chain(&files.read).chain(&files.execute);
+        let granted = files.code.iter().chain(&files.read).chain(&files.apart);
+        let granted = granted.chain(&files.execute);
         Self {
             environment: set.collect(),
             granted: granted
@@ -226,7 +227,8 @@ pub(crate) fn holes(opened: &Opened, closure: &Closure) -> Vec<String> {
     let runtime = runtime_folder(&opened.listed.name);
     let (folder, runtime) = (folder.to_string_lossy(), runtime.to_string_lossy());
     let files = &profile.filesystem;
-    let grants = files.read.iter().chain(&files.write).chain(&files.execute);
+    let grants = files.read.iter().chain(&files.apart);
+    let grants = grants.chain(&files.write).chain(&files.execute);
     grants
         .filter(|grant| !files.code.iter().any(|code| code.path == grant.path))
         .filter_map(|grant| place(grant, &folder, &runtime))

@@ -5,6 +5,7 @@ use secure_exec::failure::Failure;
 use secure_exec_core::arch::Arch;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::{Action, Filter};
+use secure_exec_core::plan::namespaces::SHARED_MEMORY;
 use secure_exec_core::plan::{GrantKind, Resource, SandboxPlan, Step};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{OnViolation, Ports, Signals};
@@ -28,9 +29,11 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             UNCONFINED,
         )],
         Some(landlock) => {
+            let memory = plan.namespaces().and_then(|plan| plan.shared_memory);
             let of = |kind: GrantKind| -> Vec<String> {
                 let grants = landlock.grants.iter().filter(|grant| grant.kind == kind);
                 grants
+                    .filter(|grant| grant.path != SHARED_MEMORY || memory.is_none())
                     .filter(|grant| !grant.optional || std::fs::metadata(&grant.path).is_ok())
                     .map(|grant| grant.path.clone())
                     .collect()
@@ -68,6 +71,24 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             ];
             if !pinned.is_empty() {
                 facts.extend(locked);
+            }
+            let apart = of(GrantKind::Apart);
+            if !apart.is_empty() {
+                facts.push(Fact::list("apart", "read apart", &apart, "nothing"));
+            }
+            if let Some(memory) = memory {
+                let text = match memory.size {
+                    Some(most) => {
+                        format!("in a {SHARED_MEMORY} of its own, {} at most", size(most))
+                    }
+                    None => format!("in a {SHARED_MEMORY} of its own"),
+                };
+                facts.push(Fact::new(
+                    "shared_memory",
+                    "shared memory",
+                    json!(memory.size),
+                    text,
+                ));
             }
             facts
         }

@@ -23,6 +23,7 @@ pub(crate) fn json(profile: &Profile) -> Value {
         "filesystem": {
             "code": paths(&files.code),
             "read": paths(&files.read),
+            "apart": paths(&files.apart),
             "write": paths(&files.write),
             "execute": paths(&files.execute),
             "metadata": files.metadata,

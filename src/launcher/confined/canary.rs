@@ -157,7 +157,7 @@ fn is_granted(rules: &[Rule], path: &str) -> bool {
             rules.iter().any(|rule| {
                 let reads = matches!(
                     rule.kind,
-                    GrantKind::Read | GrantKind::Write | GrantKind::Execute
+                    GrantKind::Read | GrantKind::Apart | GrantKind::Write | GrantKind::Execute
                 );
                 reads && (rule.stat.dev, rule.stat.ino) == (above.dev, above.ino)
             })

@@ -110,8 +110,9 @@ fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> 
         .iter()
         .map(|(name, value)| ((*name).to_string(), json!(value)))
         .collect();
-    // Root's processes are not counted against a limit (man 2 setrlimit).
-    let uncounted = secure_exec_sys::process::user() == 0 && limits.contains_key("processes");
+    let processes = limits
+        .contains_key("processes")
+        .then(|| processes_limit(prepared));
     let mut proven = prepared.canaries.proves();
     proven.extend(prepared.entered.iter().flat_map(|entered| &entered.proves));
     if signals_are_proven {
@@ -128,7 +129,14 @@ fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> 
         "landlock": landlock,
         "seccomp": seccomp,
         "limits": limits,
-        "limits_not_enforced": if uncounted { vec!["processes"] } else { vec![] },
+        "limits_not_enforced": match processes {
+            Some(Err(_)) => vec!["processes"],
+            _ => vec![],
+        },
+        "processes_limited_by": processes.map(|by| match by {
+            Ok(by) => by,
+            Err(why) => format!("nothing: {why}"),
+        }),
         "no_new_privs": true,
         "capabilities": {
             "kept": examined.listed.profile.capabilities,
@@ -140,6 +148,20 @@ fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> 
         "interpreter": examined.interpreter.as_ref().map(|found| found.path.to_string_lossy()),
         "pinned_libraries": prepared.pinned,
     })
+}
+
+/// What holds the plugin to its limit on processes, or why nothing does.
+fn processes_limit(prepared: &Prepared) -> Result<String, String> {
+    let counted = prepared.entered.as_ref();
+    match counted.and_then(|entered| entered.counted.as_ref()) {
+        Some(Ok(version)) => Ok(format!("pids cgroup ({})", version.name())),
+        Some(Err(why)) => Err(why.clone()),
+        // Root's processes are not counted by the kernel (man 2 setrlimit).
+        None if secure_exec_sys::process::user() == 0 => {
+            Err("root is exempt from RLIMIT_NPROC, and only namespaces come with a cgroup".into())
+        }
+        None => Ok("RLIMIT_NPROC".into()),
+    }
 }
 
 /// For each control: whether the profile requires it, whether it is in force,

@@ -39,7 +39,9 @@
 //! **Launcher.** It keeps one descriptor, the pipe on which it passes signals on; it
 //! closes the standard streams too, since a copy of them would keep a reader waiting
 //! after the plugin closed its own. Its filter has seven calls, of which `kill` is
-//! for itself alone. It gives up both before the first process begins.
+//! for itself alone. It gives up both before the first process begins. Where there is
+//! a cgroup to be removed it keeps the folder above that one, and an eighth call,
+//! which removes empty folders.
 //! The pipe also tells the first process that the launcher is gone; the kernel's
 //! parent-death signal does so where it can't read.
 //!
@@ -56,6 +58,30 @@
 //! so those made outside hold inside; rules for `/proc` are made when the plugin's own
 //! is there. What lies behind a symbolic link is mounted at the path as
 //! written, or, where the link itself is to be seen, at the path behind it.
+//!
+//! **Files in memory.** Their mount can't be restricted: it is the kernel's own. So the
+//! filter says that there are none, as for a kernel that lacks the call, and the plugin
+//! turns to the file system in memory that it has at `/dev/shm`. libffi makes
+//! its closures in such a file and has nothing in its place; a profile for it names the
+//! call.
+//!
+//! **Apart.** A lock belongs to an inode, and whoever may read a file may lock it; no
+//! filter sees which file a descriptor is for. An overlay has inodes of its own, so the
+//! plugin's locks are its own too. It is made of the restricted copy of the
+//! folder, on a workbench beside the root folder, and Landlock's rule for it is made
+//! when it is there. It is not how every folder is read: an overlay takes what it has
+//! seen for granted (Documentation/filesystems/overlayfs, "Changes to underlying
+//! filesystems"), so that a file which is replaced stays the old one, and within a user
+//! namespace it can't be made of a folder in which something is mounted.
+//!
+//! **Count.** `RLIMIT_NPROC` does not count root's processes. A pids cgroup does: it is
+//! made before the launch divides, entered by the plugin's process before anything else
+//! there, and removed by the launcher at the end. It lies in a group `secure-exec`
+//! below the launcher's own: the uppermost one can't be changed without a capability,
+//! and the launcher has none left by then. What a killed launcher left there the next
+//! one removes; a lock on the folder tells it from one that is just being made.
+//! In version 2 groups beside processes are for threads, which the pids controller does
+//! not mind.
 //!
 //! **Network.** A network namespace is made exactly where the profile grants neither TCP,
 //! UDP nor netlink, nor abstract sockets, which belong to one too. Otherwise the

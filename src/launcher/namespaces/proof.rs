@@ -7,7 +7,7 @@ use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_sys::{namespaces, open};
 
 use super::is_plugin;
-use super::root::Place;
+use super::places::Place;
 use crate::failure::Failure;
 
 /// How things are outside.
@@ -35,7 +35,7 @@ impl Outside {
     pub(super) fn look(plan: &NamespacePlan, places: &[Place]) -> Result<Self, Failure> {
         let is_apart = |path: &&&str| {
             places.iter().all(|place| {
-                let mounted = Path::new(&place.path);
+                let mounted = Path::new(place.path());
                 !mounted.starts_with(path) && !Path::new(path).starts_with(mounted)
             })
         };

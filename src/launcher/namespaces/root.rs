@@ -1,31 +1,19 @@
 //! The plugin's root folder: an empty one with what is granted mounted in it,
 //! a fresh `/proc`, and nothing else.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
 
 use secure_exec_core::plan::namespaces::{
-    Attributes, Means, Mount, NamespacePlan, Obstacle, Proc, is_in_proc,
+    Attributes, Means, NamespacePlan, Obstacle, Proc, SHARED_MEMORY, SharedMemory,
 };
 use secure_exec_sys::mount::{self, Tree};
 use secure_exec_sys::namespaces::{self, Identity};
-use secure_exec_sys::open::{self, Kind};
+use secure_exec_sys::overlay::Workbench;
 use secure_exec_sys::{Errno, Error};
 
-use crate::examined::Examined;
+use super::places::Place;
 use crate::failure::Failure;
-
-/// One mount, of something that was looked at before.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) path: String,
-    /// Where it really is, behind symbolic links.
-    real: String,
-    identity: (u64, u64),
-    is_folder: bool,
-    attributes: Attributes,
-    covered: bool,
-}
 
 /// Making the root folder ended here.
 pub(super) struct Halted {
@@ -39,109 +27,6 @@ impl Halted {
             "the plugin's root folder can't be made: {}",
             self.why
         ))
-    }
-}
-
-/// Programs and libraries are read and mapped.
-const OWN: Attributes = Attributes {
-    writable: false,
-    executable: true,
-    devices: false,
-};
-
-/// Looks at the plan's mounts and the plugin's own files. What is absent and
-/// may not be was complained of when its rule was made.
-pub(super) fn places(
-    plan: &NamespacePlan,
-    examined: &Examined,
-    absent: &[String],
-) -> Result<Vec<Place>, Failure> {
-    let mut places = Vec::with_capacity(plan.mounts.len());
-    let is_there = |mount: &&Mount| {
-        absent
-            .iter()
-            .all(|path| Path::new(path) != Path::new(&mount.path))
-    };
-    for mount in plan.mounts.iter().filter(is_there) {
-        if let Ok(file) = open::open_path(Path::new(&mount.path)) {
-            places.extend(Place::of(&file, mount)?);
-        }
-    }
-    for (path, file) in own_files(examined) {
-        let mount = Mount {
-            path,
-            optional: false,
-            attributes: OWN,
-            covered: false,
-        };
-        places.extend(Place::of(file, &mount)?);
-    }
-    Ok(places)
-}
-
-/// The program and what it needs to start, by the paths at which it is looked
-/// for.
-fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
-    let mut files = Vec::new();
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let program = match &examined.interpreter {
-        Some(interpreter) => {
-            if interpreter.file.has_path() {
-                files.push((text(&interpreter.path), interpreter.file.file()));
-            }
-            Some(interpreter.program.clone())
-        }
-        None => {
-            if examined.image.has_path() {
-                files.push((text(&examined.path), examined.image.file()));
-            }
-            examined.image.program().ok()
-        }
-    };
-    if let Some(loader) = &examined.loader
-        && let Some(path) = program.and_then(|program| program.interpreter)
-    {
-        files.push((path, loader));
-    }
-    let taken: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
-    let libraries = examined.libraries.iter();
-    let libraries = libraries.filter(|(path, _)| !taken.contains(path));
-    files.extend(libraries.map(|(path, file)| (path.clone(), file)));
-    files
-}
-
-impl Place {
-    /// `None` for what lies in `/proc`: the plugin has one of its own.
-    fn of(file: &OwnedFd, mount: &Mount) -> Result<Option<Self>, Failure> {
-        let real = open::real_path(file.as_fd()).map_err(Failure::own)?;
-        let real = real.to_string_lossy().into_owned();
-        if is_in_proc(&real) {
-            return Ok(None);
-        }
-        let stat = open::stat(file.as_fd()).map_err(Failure::own)?;
-        Ok(Some(Self {
-            path: mount.path.clone(),
-            real,
-            identity: (stat.dev, stat.ino),
-            is_folder: stat.kind == Kind::Directory,
-            attributes: mount.attributes,
-            covered: mount.covered,
-        }))
-    }
-
-    fn copy(&self) -> Result<Tree, String> {
-        let tree = Tree::copy(Path::new(&self.path)).map_err(|error| self.failed(error))?;
-        let found = mount::identity(&tree).map_err(|error| self.failed(error))?;
-        if found != self.identity {
-            return Err(self.failed("it was exchanged during the launch"));
-        }
-        tree.restrict(self.attributes)
-            .map_err(|error| self.failed(error))?;
-        Ok(tree)
-    }
-
-    fn failed(&self, why: impl std::fmt::Display) -> String {
-        format!("'{}': {why}", self.path)
     }
 }
 
@@ -162,14 +47,26 @@ pub(super) fn build(
         trees.push((place, place.copy().map_err(halted)?));
     }
     let mut trees = trees.into_iter().peekable();
-    let (root, mut made) = match trees.next_if(|(place, _)| place.path == "/") {
+    let (root, mut made) = match trees.next_if(|(place, _)| place.path() == "/") {
         // A profile that grants all of the file system has it as its root.
         Some((place, tree)) => (Root { tree, own: None }, vec![shown(place)]),
         None => (Root::empty().map_err(mounting)?, Vec::new()),
     };
     root.tree.attach_on_root().map_err(mounting)?;
-    for (place, tree) in trees {
-        made.extend(put(&root, place, &tree).map_err(halted)?);
+    let mut workbench = plan.overlays.then(begin_overlays).transpose()?;
+    for (place, mut tree) in trees {
+        let mut identity = place.identity;
+        if let Some(workbench) = workbench.as_mut().filter(|_| place.mount.apart) {
+            tree = place.overlay(&tree, workbench).map_err(halted)?;
+            identity = mount::identity(&tree).map_err(mounting)?;
+        }
+        made.extend(put(&root, place, &tree, identity).map_err(halted)?);
+    }
+    if let Some(workbench) = workbench {
+        workbench.end().map_err(mounting)?;
+    }
+    if let Some(memory) = plan.shared_memory {
+        made.extend(put_shared_memory(&root, memory).map_err(mounting)?);
     }
     made.push(put_proc(&root, plan.proc)?);
     root.tree.become_root().map_err(|error| Halted {
@@ -252,29 +149,61 @@ fn put_proc(root: &Root, proc: Proc) -> Result<String, Halted> {
     Ok(format!("/proc {}", proc.words()))
 }
 
-/// Attaches a tree at its path; `None` where it is to be seen already.
-fn put(root: &Root, place: &Place, tree: &Tree) -> Result<Option<String>, String> {
+/// Where there is none of the host's either it is left out: `/dev` is the
+/// host's then.
+fn put_shared_memory(root: &Root, memory: SharedMemory) -> Result<Option<String>, Error> {
+    let Ok(place) = find_or_make(root, SHARED_MEMORY, true) else {
+        return Ok(None);
+    };
+    // NUL-free: digits.
+    let size = memory.size.map(|size| CString::new(size.to_string()));
+    let size = size.transpose().unwrap_or_default();
+    let files = CString::new(SharedMemory::FILES).unwrap_or_default();
+    let mut options = vec![(c"mode", c"1777"), (c"nr_inodes", files.as_c_str())];
+    options.extend(size.as_deref().map(|size| (c"size", size)));
+    let tree = Tree::new(c"tmpfs", &options, SharedMemory::ATTRIBUTES)?;
+    tree.attach(place.as_fd())?;
+    Ok(Some(format!("{SHARED_MEMORY} {}", memory.words())))
+}
+
+fn begin_overlays() -> Result<Workbench, Halted> {
+    let halted = |error: Error| Halted {
+        obstacle: Obstacle::NoOverlay,
+        why: error.to_string(),
+    };
+    let mut workbench = Workbench::begin().map_err(mounting)?;
+    workbench.try_one().map_err(halted)?;
+    Ok(workbench)
+}
+
+/// Attaches a tree at its path, where this is to be seen then; `None` where it
+/// is already.
+fn put(root: &Root, place: &Place, tree: &Tree, top: (u64, u64)) -> Result<Option<String>, String> {
     let failed = |error: Error| place.failed(error);
-    match mount::open_in(&root.tree, &place.path) {
+    match mount::open_in(&root.tree, place.path()) {
         Ok(found) => {
             let identity = mount::identity(&found).map_err(failed)?;
-            if identity == place.identity && place.covered {
+            if identity == place.identity && place.mount.covered {
                 return Ok(None);
             }
-            if identity != place.identity && !root.owns(&found).map_err(failed)? {
+            // Of an overlay's inodes the identity says nothing. Without links
+            // on the way it is the one that stands for what is at that path.
+            let stands_for_it =
+                place.mount.is_in_apart && mount::open_plain_in(&root.tree, place.path()).is_ok();
+            if identity != place.identity && !stands_for_it && !root.owns(&found).map_err(failed)? {
                 return Err(place.failed("the plugin would see another file there"));
             }
             tree.attach(found.as_fd()).map_err(failed)?;
         }
         Err(error) if error.is_not_found() => {
-            let target = find_or_make(root, &place.path, place.is_folder)
+            let target = find_or_make(root, place.path(), place.is_folder)
                 // A symbolic link in what is mounted leads to where there is
                 // nothing yet.
                 .or_else(|_| find_or_make(root, &place.real, place.is_folder))
                 .map_err(failed)?;
             tree.attach(target.as_fd()).map_err(failed)?;
-            let seen = mount::open_in(&root.tree, &place.path).map_err(failed)?;
-            if mount::identity(&seen).map_err(failed)? != place.identity {
+            let seen = mount::open_in(&root.tree, place.path()).map_err(failed)?;
+            if mount::identity(&seen).map_err(failed)? != top {
                 return Err(place.failed("the plugin would see another file there"));
             }
         }
@@ -305,7 +234,7 @@ fn find_or_make(root: &Root, path: &str, is_folder: bool) -> Result<OwnedFd, Err
 }
 
 fn shown(place: &Place) -> String {
-    format!("{} {}", place.path, place.attributes.words())
+    format!("{} {}", place.path(), place.mount.words())
 }
 
 fn mounting(error: Error) -> Halted {

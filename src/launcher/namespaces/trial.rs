@@ -30,6 +30,8 @@ fn trial(profile: &Profile) -> Result<Means, Obstacle> {
             only_processes: true,
             writable: false,
         },
+        shared_memory: None,
+        overlays: !profile.filesystem.apart.is_empty(),
         mounts: Vec::new(),
     };
     let identity = Identity::own();

@@ -2,6 +2,7 @@
 //! capability, no descriptor beside, a filter of a few calls.
 
 use std::convert::Infallible;
+use std::os::fd::AsFd;
 
 use secure_exec_core::arch::Arch;
 use secure_exec_core::filter::{self, WaitingCall};
@@ -10,22 +11,25 @@ use secure_exec_sys::children::{self, Hearing, Held, News, Speaking, Watch};
 use secure_exec_sys::process::{self, Account};
 use secure_exec_sys::{capabilities, seccomp};
 
+use super::counted::Remains;
 use crate::failure::Failure;
 
 /// What the first process hears when it may begin.
 const BEGIN: u8 = 0;
 
-/// The launcher: passes signals on and ends as the plugin did.
+/// The launcher: passes signals on, ends as the plugin did, and removes then
+/// what is left of a group of processes.
 pub(super) fn outside(
     held: &Held,
     line: &Speaking,
     first: i32,
     same_session: bool,
     filtered: bool,
+    remains: Option<&Remains>,
 ) -> Result<Infallible, Failure> {
     let own = process::id();
     let own_id = i32::try_from(own).map_err(Failure::own)?;
-    let calls = [
+    let mut calls = vec![
         any("rt_sigtimedwait"),
         any("wait4"),
         any("write"),
@@ -34,10 +38,14 @@ pub(super) fn outside(
         only("kill", own),
         any("exit_group"),
     ];
+    if let Some(remains) = remains {
+        calls.push(removing(remains.folder())?);
+    }
     give_up(filtered.then_some(&calls))?;
     // From here on nothing can be said: the standard streams are the plugin's,
     // and a copy of them would keep their ends open.
-    if line.close_others().is_err() {
+    let folder = remains.map(|remains| remains.folder().as_fd());
+    if line.close_others(folder).is_err() {
         children::end(125);
     }
     line.say(BEGIN);
@@ -45,6 +53,9 @@ pub(super) fn outside(
         let arrived = held.next();
         if arrived.is_of_child() {
             if let Some(status) = children::ended(first) {
+                if let Some(remains) = remains {
+                    remains.remove();
+                }
                 children::end(status);
             }
             continue;
@@ -123,12 +134,29 @@ fn give_up(calls: Option<&[WaitingCall]>) -> Result<(), Failure> {
 }
 
 const fn any(name: &'static str) -> WaitingCall {
-    WaitingCall { name, first: None }
+    WaitingCall {
+        name,
+        first: None,
+        third: None,
+    }
 }
 
 const fn only(name: &'static str, first: u32) -> WaitingCall {
     WaitingCall {
         name,
         first: Some(first),
+        third: None,
     }
 }
+
+/// Removes folders, which must be empty, and no files.
+fn removing(folder: &impl AsFd) -> Result<WaitingCall, Failure> {
+    let number = u32::try_from(process::number(folder)).map_err(Failure::own)?;
+    Ok(WaitingCall {
+        third: Some(REMOVE_FOLDER),
+        ..only("unlinkat", number)
+    })
+}
+
+/// `AT_REMOVEDIR` (`linux/fcntl.h`).
+const REMOVE_FOLDER: u32 = 0x200;

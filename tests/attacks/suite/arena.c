@@ -222,7 +222,7 @@ static void host(char **command, int output, int report) {
 }
 
 // Whoever listens on TCP, or where a plugin might, gets a visit.
-static void visit(void) {
+void visit_listeners(void) {
     char line[512];
     const char *tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
     for (int i = 0; i < 2; i++) {
@@ -255,11 +255,11 @@ static int listen_to(int output, char *text, size_t size) {
     size_t length = 0;
     struct pollfd polled = {output, POLLIN};
     for (int waited = 0; waited < LIMIT_MS;) {
-        int tick = scene.visits ? 10 : LIMIT_MS - waited;
+        int tick = scene.visit ? 10 : LIMIT_MS - waited;
         int found = poll(&polled, 1, tick);
         if (found == 0) {
             waited += tick;
-            if (scene.visits) visit();
+            if (scene.visit) scene.visit();
             continue;
         }
         ssize_t count = read(output, text + length, size - 1 - length);

@@ -193,6 +193,11 @@ ATTACK(code_shared_memory, BOTH, "map memory twice, to write and to execute") {
     void *code = mmap(NULL, 4096, CODE, MAP_SHARED, fd, 0);
     return filled(data) == MAP_FAILED ? -1 : runs(code);
 }
+ATTACK(code_shared_folder, BOTH, "map a file of /dev/shm as executable") {
+    int fd = open("/dev/shm/code", O_RDWR | O_CREAT, 0700);
+    if (fd < 0 || write(fd, returns_42, sizeof returns_42) < 0) return -1;
+    return runs(mmap(NULL, 4096, CODE, MAP_SHARED, fd, 0));
+}
 ATTACK(code_file, BOTH, "map a file that it wrote as executable") {
     int fd = open(writable("code"), O_RDWR | O_CREAT, 0700);
     if (fd < 0 || write(fd, returns_42, sizeof returns_42) < 0) return -1;

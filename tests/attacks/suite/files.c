@@ -1,6 +1,7 @@
 //! Files outside of the plugin's two folders, and what it may only read.
 #define GROUP "files"
 #include "suite.h"
+#include <sys/file.h>
 #include <dirent.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -146,7 +147,28 @@ ATTACK(watch_signal, BOTH, "watch what it may read by signals (F_NOTIFY)") {
 ATTACK(lease, BOTH, "keep others from writing what it may read (F_SETLEASE)") {
     return fcntl(open(readable("data"), O_RDONLY), F_SETLEASE, F_RDLCK);
 }
-ATTACK(lock, BOTH, "lock what it may read") {
-    struct flock lock = {.l_type = F_RDLCK};
-    return fcntl(open(readable("data"), O_RDONLY), F_SETLK, &lock);
+// Held until somebody outside has looked.
+ATTACK(lock, BOTH, "lock what it may read, so that others feel it") {
+    struct flock whole = {.l_type = F_RDLCK}, part = {.l_type = F_RDLCK, .l_len = 1};
+    int locks = !fcntl(open(readable("data"), O_RDONLY), F_SETLK, &whole);
+    locks += !fcntl(open(readable("data"), O_RDONLY), F_OFD_SETLK, &part);
+    locks += !flock(open(readable("data"), O_RDONLY), LOCK_EX | LOCK_NB);
+    put(writable("locked"), "", 0644);
+    for (int waited = 0; waited < 300 && !exists(writable("looked")); waited++) poll(NULL, 0, 10);
+    return locks ? 0 : -1;
 }
+static int felt;
+static void feel_locks(void) {
+    struct flock lock = {.l_type = F_WRLCK};
+    int file = open(readable("data"), O_RDWR | O_CLOEXEC);
+    if (exists(writable("locked")) && !exists(writable("looked"))) {
+        felt = fcntl(file, F_GETLK, &lock) || lock.l_type != F_UNLCK || flock(file, LOCK_EX | LOCK_NB);
+        put(writable("looked"), "", 0644);
+    }
+    close(file);
+}
+PREPARE(lock) {
+    scene.visit = feel_locks;
+    return 0;
+}
+WITNESS(lock) { return felt; }

@@ -74,7 +74,7 @@ static long serve_unix(const char *name) {
     return chmod(name, 0666) && *name == '/' && errno != EPERM ? -1 : visited(fd);
 }
 static long with_visits(void) {
-    scene.visits = 1;
+    scene.visit = visit_listeners;
     return 0;
 }
 

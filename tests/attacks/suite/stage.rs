@@ -74,8 +74,8 @@ fn case(line: &str) -> Case {
 }
 
 /// A host of one user's with the plugin `suite`, its profiles `boxed` and
-/// `children`, the same with namespaces (`boxed-apart`, `children-apart`), and
-/// folders that are laid out anew for each attempt.
+/// `children`, the same with namespaces and the folder to read shown apart
+/// (`boxed-apart`, `children-apart`) or as it is (`boxed-read`), and folders that are laid out anew for each attempt.
 pub(crate) struct Stage {
     pub(crate) host: Host,
     /// What a damaged file is restored from.
@@ -97,10 +97,12 @@ impl Stage {
         let files = format!("filesystem: {{ read: [{read:?}], write: [{write:?}] }}");
         host.profile("boxed", &files);
         let fork = "processes: { fork: true }";
-        let apart = "isolation: namespaces";
         host.profile("children", &format!("{files}\n{fork}"));
-        host.profile("boxed-apart", &format!("{files}\n{apart}"));
-        host.profile("children-apart", &format!("{files}\n{fork}\n{apart}"));
+        host.profile("boxed-read", &format!("{files}\nisolation: namespaces"));
+        let files = format!("filesystem: {{ apart: [{read:?}], write: [{write:?}] }}");
+        let apart = format!("{files}\nisolation: namespaces");
+        host.profile("boxed-apart", &apart);
+        host.profile("children-apart", &format!("{apart}\n{fork}"));
         let kept = host.path("kept");
         std::fs::create_dir(&kept).unwrap();
         std::fs::set_permissions(&kept, PermissionsExt::from_mode(0o700)).unwrap();

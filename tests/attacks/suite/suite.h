@@ -81,7 +81,7 @@ struct scene {
     int input;           // the plugin's standard input, if not empty
     int terminal;        // it is a terminal
     int udp;             // the socket at the port for datagrams
-    int visits;          // somebody connects to whoever listens
+    void (*visit)(void); // what somebody outside does, again and again
     int mask;            // the host's umask, if not the usual
     const char *folder;  // the plugin's working folder, if not the base
     // How each ended: as of waitpid(2); of the host, a signal that it got.
@@ -107,6 +107,8 @@ extern const unsigned char returns_42[6];
 // Opens and closes a file.
 long opens(const char *path, int flags);
 long fails_with(int error);
+// Whoever listens gets a visitor.
+void visit_listeners(void);
 // For witnesses: whether a path exists, and a datagram arrived.
 int exists(const char *path);
 int received(void);

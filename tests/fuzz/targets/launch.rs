@@ -119,6 +119,7 @@ fn filtered(plan: &SandboxPlan) {
             descriptor_metadata: seccomp.descriptor_metadata,
             writes: seccomp.writes,
             write_execute: seccomp.write_execute,
+            memory_files: seccomp.memory_files,
             stand_in: seccomp.stand_in,
             own_pid: 77,
             exec: if is_open {

@@ -60,6 +60,101 @@ fn a_grant_below_another_takes_nothing_from_it() {
 }
 
 #[test]
+fn what_is_apart_is_data_whatever_lies_around_it() {
+    let grants = [
+        grant(GrantKind::Write, "/srv"),
+        grant(GrantKind::Apart, "/srv/in"),
+        grant(GrantKind::Read, "/srv/in"),
+        grant(GrantKind::Apart, "/srv/in/deeper"),
+        grant(GrantKind::Read, "/srv/in/more"),
+        grant(GrantKind::Read, "/srv/in/more/and"),
+    ];
+    let show = |mount: Mount| {
+        let within = if mount.is_in_apart { " within" } else { "" };
+        let covered = if mount.covered { " covered" } else { "" };
+        format!("{} {}{within}{covered}", mount.path, mount.words())
+    };
+    let shown: Vec<String> = mounts(&grants).into_iter().map(show).collect();
+    assert_eq!(
+        shown,
+        [
+            "/srv rw,nosuid,nodev,noexec",
+            "/srv/in ro,nosuid,nodev,noexec,overlay",
+            "/srv/in/deeper ro,nosuid,nodev,noexec,overlay within",
+            "/srv/in/more rw,nosuid,nodev,noexec within",
+            "/srv/in/more/and rw,nosuid,nodev,noexec covered",
+        ]
+    );
+}
+
+#[test]
+fn a_folder_is_apart_or_more_than_read_and_not_both() {
+    for kind in [
+        GrantKind::Write,
+        GrantKind::Execute,
+        GrantKind::BindSocket,
+        GrantKind::ConnectSocket,
+    ] {
+        let grants = [grant(GrantKind::Apart, "/srv"), grant(kind, "/srv/")];
+        let refused = check_apart(&grants).unwrap_err();
+        assert!(refused.contains(kind.name()), "{refused}");
+    }
+    let grants = [
+        grant(GrantKind::Apart, "/srv"),
+        grant(GrantKind::Read, "/srv"),
+        grant(GrantKind::Write, "/srv/out"),
+    ];
+    assert_eq!(check_apart(&grants), Ok(()));
+    for path in ["/", "/proc", "/proc/self"] {
+        assert!(check_apart(&[grant(GrantKind::Apart, path)]).is_err());
+    }
+}
+
+#[test]
+fn memory_files_are_replaced_by_shared_memory_of_the_plugins_own() {
+    let shared = |yaml: &str| {
+        let yaml = format!("isolation: namespaces\n{yaml}");
+        let plan = plan(&yaml, Ok(Means::UserNamespace)).unwrap();
+        let grants = &plan.landlock().unwrap().grants;
+        let is_granted = grants
+            .iter()
+            .any(|grant| grant.path == SHARED_MEMORY && grant.kind == GrantKind::Write);
+        let seccomp = plan.seccomp().unwrap();
+        let memory = plan.namespaces().unwrap().shared_memory;
+        let size = memory.map(|memory| memory.size);
+        (size, is_granted, seccomp.memory_files, seccomp.writes)
+    };
+    let all = 4 << 30;
+    assert_eq!(shared("name: p"), (Some(Some(all)), true, false, true));
+    let compiles = "memory: { write_execute: true }";
+    assert_eq!(shared(compiles), (Some(Some(all)), true, true, true));
+    assert_eq!(
+        shared("limits: { memory: null }"),
+        (Some(None), true, false, true)
+    );
+    for granted in [
+        "filesystem: { read: [/dev/shm] }",
+        "filesystem: { read: [-/dev/shm/one] }",
+    ] {
+        assert_eq!(shared(granted), (None, false, false, false), "{granted}");
+    }
+    let process = plan("name: p", Err(Obstacle::Untried)).unwrap();
+    assert!(process.seccomp().unwrap().memory_files);
+}
+
+#[test]
+fn without_namespaces_what_is_apart_is_read() {
+    let yaml = "isolation: namespaces\nfilesystem: { apart: [/srv] }";
+    let kind = |namespaces| {
+        let plan = plan(yaml, namespaces).unwrap();
+        let mut grants = plan.landlock().unwrap().grants.iter();
+        grants.find(|grant| grant.path == "/srv").unwrap().kind
+    };
+    assert_eq!(kind(Ok(Means::Privilege)), GrantKind::Apart);
+    assert_eq!(kind(Err(Obstacle::NoOverlay)), GrantKind::Read);
+}
+
+#[test]
 fn proc_shows_the_system_only_where_a_grant_asks() {
     let only = |grants: &[Grant]| proc(grants).only_processes;
     assert!(only(&[]));
