@@ -156,7 +156,12 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
 }
 
 const WRITING: &[GrantKind] = &[GrantKind::Write];
-const READING: &[GrantKind] = &[GrantKind::Read, GrantKind::Write, GrantKind::Execute];
+const READING: &[GrantKind] = &[
+    GrantKind::Read,
+    GrantKind::Apart,
+    GrantKind::Write,
+    GrantKind::Execute,
+];
 
 /// The folders and files that the plugin has such a right to, by the paths
 /// that they really have.

@@ -146,15 +146,18 @@ fn a_plugin_does_not_get_at_the_key() {
         host.install_sh("reader", "read line < \"$1\" && echo \"$line\"");
         host.list("reader", &[]);
         let home = host.path("home");
-        host.profile("home", &format!("filesystem: {{ read: [{home:?}] }}"));
         let launch = |policy: &str| {
             let launch = host.launch("reader").policy(policy).profile("home");
             launch.arg(&key).run()
         };
-        let what = "which signs the audit log";
-        launch("strict").refused(125).says(what);
-        // It could read it indeed.
-        let read = launch("permissive").succeeded().says(what);
-        assert!(read.stdout.starts_with("-----BEGIN"), "{read:?}");
+        for (isolation, grant) in [("process", "read"), ("namespaces", "apart")] {
+            let files = format!("filesystem: {{ {grant}: [{home:?}] }}");
+            host.profile("home", &format!("isolation: {isolation}\n{files}"));
+            let what = "which signs the audit log";
+            launch("strict").refused(125).says(what);
+            // It could read it indeed.
+            let read = launch("permissive").succeeded().says(what);
+            assert!(read.stdout.starts_with("-----BEGIN"), "{read:?}");
+        }
     }
 }
