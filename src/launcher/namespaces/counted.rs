@@ -11,13 +11,6 @@ use secure_exec_sys::{Errno, Error, process};
 
 use super::table;
 
-/// A group that was made, which nobody is in yet.
-#[derive(Debug)]
-pub(super) struct Counted {
-    remains: Remains,
-    way_in: WayIn,
-}
-
 /// What the launcher removes when the plugin has ended.
 #[derive(Debug)]
 pub(super) struct Remains {
@@ -44,58 +37,29 @@ const LIMIT: &CStr = c"pids.max";
 /// How often one is made anew.
 const TRIES: u32 = 8;
 
-impl Counted {
-    /// Makes one that admits so many processes and threads, below the group
-    /// that this process is in, and removes what launchers that were killed
-    /// left there.
-    ///
-    /// # Errors
-    /// A phrase: why there is none.
-    pub(super) fn make(limit: u64) -> Result<Self, String> {
-        let mounts = mounts::parse(&table("/proc/self/mountinfo")?);
-        let own = cgroups::with_pids(&table("/proc/self/cgroup")?, &mounts);
-        let mut why = String::from("no pids controller is mounted");
-        for group in own {
-            let above = match Group::open(Path::new(&group.folder)) {
-                Ok(above) => above,
-                Err(error) => {
-                    why = error.to_string();
-                    continue;
-                }
-            };
-            if group.version == Version::Two && !lists_pids(&above, c"cgroup.controllers") {
+/// Makes a group that admits so many processes and threads, below the one that
+/// this process is in, and removes what launchers that were killed left there.
+///
+/// # Errors
+/// A phrase: why there is none.
+pub(super) fn make(limit: u64) -> Result<(Remains, WayIn), String> {
+    let mounts = mounts::parse(&table("/proc/self/mountinfo")?);
+    let own = cgroups::with_pids(&table("/proc/self/cgroup")?, &mounts);
+    let mut why = String::from("no pids controller is mounted");
+    for group in own {
+        let above = match Group::open(Path::new(&group.folder)) {
+            Ok(above) => above,
+            Err(error) => {
+                why = error.to_string();
                 continue;
             }
-            return Self::below(above, group.version, limit);
+        };
+        if group.version == Version::Two && !lists_pids(&above, c"cgroup.controllers") {
+            continue;
         }
-        Err(why)
+        return below(above, group.version, limit).map_err(|error| error.to_string());
     }
-
-    /// What each side keeps of it.
-    pub(super) fn parts(self) -> (Remains, WayIn) {
-        (self.remains, self.way_in)
-    }
-
-    fn below(above: Group, version: Version, limit: u64) -> Result<Self, String> {
-        let mut why = String::new();
-        // Another launch may be removing what this one needs or makes.
-        for _ in 0..TRIES {
-            match attempt(&above, version, limit) {
-                Ok((name, group, entrance)) => {
-                    return Ok(Self {
-                        remains: Remains { above, name },
-                        way_in: WayIn {
-                            version,
-                            entrance,
-                            _claimed: group,
-                        },
-                    });
-                }
-                Err(error) => why = error.to_string(),
-            }
-        }
-        Err(why)
-    }
+    Err(why)
 }
 
 impl Remains {
@@ -126,11 +90,20 @@ fn lists_pids(group: &Group, file: &CStr) -> bool {
     list.split_whitespace().any(|name| name == "pids")
 }
 
-fn attempt(
-    above: &Group,
-    version: Version,
-    limit: u64,
-) -> Result<(String, Group, Entrance), Error> {
+fn below(above: Group, version: Version, limit: u64) -> Result<(Remains, WayIn), Error> {
+    let mut tries = 0;
+    // Another launch may be removing what this one needs or makes.
+    loop {
+        tries += 1;
+        match attempt(&above, version, limit) {
+            Err(_) if tries < TRIES => {}
+            Err(error) => return Err(error),
+            Ok((name, way_in)) => return Ok((Remains { above, name }, way_in)),
+        }
+    }
+}
+
+fn attempt(above: &Group, version: Version, limit: u64) -> Result<(String, WayIn), Error> {
     admit_groups(above, version)?;
     match above.make(HALL) {
         Err(error) if error.errno() != Some(Errno::EEXIST) => return Err(error),
@@ -146,8 +119,12 @@ fn attempt(
     let made = claimed(&hall, &name).and_then(|group| {
         settle(&group, version)?;
         group.write(LIMIT, &limit.min(MOST).to_string())?;
-        let entrance = group.entrance()?;
-        Ok((format!("{HALL}/{name}"), group, entrance))
+        let way_in = WayIn {
+            version,
+            entrance: group.entrance()?,
+            _claimed: group,
+        };
+        Ok((format!("{HALL}/{name}"), way_in))
     });
     if made.is_err() {
         hall.remove(&name);

@@ -23,7 +23,7 @@ use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::mutation::leaves_out;
 use crate::prepared::Prepared;
-use counted::{Counted, Remains, WayIn};
+use counted::{Remains, WayIn};
 use places::Place;
 use proof::Outside;
 
@@ -110,11 +110,10 @@ pub(crate) fn enter(mut prepared: Prepared) -> Result<Prepared, Failure> {
     let filtered = prepared.filter.is_some();
     let held = Held::hold().map_err(Failure::own)?;
     let line = Line::new().map_err(Failure::own)?;
-    let counted = ready.uncounted.map(Counted::make);
-    let (remains, way_in) = match counted.map(|made| made.map(Counted::parts)) {
+    let (remains, way_in) = match ready.uncounted.map(counted::make) {
         None => (None, None),
-        Some(Err(why)) => (None, Some(Err(why))),
         Some(Ok((remains, way_in))) => (Some(remains), Some(Ok(way_in))),
+        Some(Err(why)) => (None, Some(Err(why))),
     };
     let (means, own_network) = (ready.plan.means, ready.plan.own_network);
     let remove = || remains.iter().for_each(Remains::remove);
