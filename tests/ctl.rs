@@ -20,16 +20,22 @@ mod changing;
 mod explaining;
 #[path = "ctl/locking.rs"]
 mod locking;
+#[path = "ctl/logs.rs"]
+mod logs;
 #[path = "ctl/modules.rs"]
 mod modules;
 #[path = "ctl/profiles.rs"]
 mod profiles;
+#[path = "ctl/querying.rs"]
+mod querying;
 #[path = "ctl/refusing.rs"]
 mod refusing;
 #[path = "ctl/rotating.rs"]
 mod rotating;
 #[path = "ctl/searching.rs"]
 mod searching;
+#[path = "ctl/tailing.rs"]
+mod tailing;
 #[path = "ctl/verifying.rs"]
 mod verifying;
 

@@ -59,6 +59,26 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// All violation types.
+    pub const CODES: [&str; 16] = [
+        "plugin_not_whitelisted",
+        "plugin_disabled",
+        "hash_mismatch",
+        "malformed_hash",
+        "signature_missing",
+        "signature_invalid",
+        "signature_untrusted",
+        "path_traversal",
+        "not_a_regular_file",
+        "file_size_exceeded",
+        "insecure_permissions",
+        "interpreter_untrusted",
+        "library_mismatch",
+        "whitelist_expired",
+        "whitelist_rollback",
+        "sandbox_unavailable",
+    ];
+
     /// The contract's `violation_type`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -134,5 +154,49 @@ impl Violation {
             | Self::SandboxUnavailable(why)
             | Self::ImageUnavailable(why) => why.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Algorithm;
+
+    #[test]
+    fn the_list_of_codes_is_whole() {
+        let why = || String::from("x");
+        let digest = Digest::parse(&"0".repeat(64), Algorithm::Sha256).unwrap();
+        let malformed = Digest::parse("0", Algorithm::Sha256).unwrap_err();
+        let all = [
+            Violation::NotWhitelisted,
+            Violation::Disabled,
+            Violation::HashMismatch {
+                expected: digest.clone(),
+                actual: digest,
+            },
+            Violation::MalformedHash(malformed),
+            Violation::MissingHash,
+            Violation::SignatureMissing,
+            Violation::SignatureInvalid(why()),
+            Violation::SignatureUntrusted(why()),
+            Violation::PathTraversal(why()),
+            Violation::NotARegularFile(why()),
+            Violation::FileSizeExceeded {
+                limit: 0,
+                found: why(),
+            },
+            Violation::InsecurePermissions(why()),
+            Violation::NotExecutable(why()),
+            Violation::InterpreterUntrusted(why()),
+            Violation::FirstLine(why()),
+            Violation::LibraryMismatch(why()),
+            Violation::WhitelistExpired(why()),
+            Violation::WhitelistRollback(why()),
+            Violation::SandboxUnavailable(why()),
+            Violation::ImageUnavailable(why()),
+        ];
+        let mut codes: Vec<&str> = all.iter().map(Violation::code).collect();
+        codes.dedup();
+        assert_eq!(codes, Violation::CODES);
     }
 }

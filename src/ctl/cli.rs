@@ -12,7 +12,7 @@ use secure_exec_core::policy::Policy;
 
 use crate::audit::Audit;
 
-/// Administers secure-exec: whitelists, profiles, and what they mean.
+/// Administers secure-exec: whitelists, profiles, what they mean, and what was recorded.
 #[derive(Debug, Parser)]
 #[command(
     name = "secure-execctl",

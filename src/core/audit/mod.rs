@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize))]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The plugin may run.
@@ -39,8 +40,22 @@ pub enum Event {
     AuditRecovered,
 }
 
+impl Event {
+    /// All events, as records have them.
+    pub const NAMES: [&str; 7] = [
+        "plugin_validation_success",
+        "security_violation",
+        "sandbox_applied",
+        "sandbox_degraded",
+        "plugin_exited",
+        "audit_rotated",
+        "audit_recovered",
+    ];
+}
+
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The plugin runs or may run.
@@ -49,6 +64,11 @@ pub enum Outcome {
     Blocked,
     /// Recorded only.
     Observed,
+}
+
+impl Outcome {
+    /// All outcomes, as records have them.
+    pub const NAMES: [&str; 3] = ["allowed", "blocked", "observed"];
 }
 
 /// One audit record.
@@ -165,7 +185,24 @@ impl<'a> Record<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+    use serde::de::value::{Error, StrDeserializer};
+
     use super::*;
+
+    /// The names of an enumeration's values, as its derived reader lists them.
+    fn names<T: for<'de> Deserialize<'de>>() -> Vec<String> {
+        let error = T::deserialize(StrDeserializer::<Error>::new("?")).err();
+        let message = error.unwrap().to_string();
+        let names = message.split('`').skip(3).step_by(2);
+        names.map(String::from).collect()
+    }
+
+    #[test]
+    fn the_lists_of_names_are_whole() {
+        assert_eq!(names::<Event>(), Event::NAMES);
+        assert_eq!(names::<Outcome>(), Outcome::NAMES);
+    }
 
     #[test]
     fn a_hostile_name_stays_on_its_line() {
