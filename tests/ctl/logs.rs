@@ -161,9 +161,8 @@ impl Log {
             audit: said.audit.clone(),
         };
         let mut line = Line::new(&record, self.format).unwrap();
-        let (bytes, link) = line.seal(self.last);
-        self.last = link;
-        bytes.to_vec()
+        self.last = line.seal(self.last);
+        line.sealed().to_vec()
     }
 
     /// Lets time go by.
