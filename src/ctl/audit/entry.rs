@@ -13,7 +13,6 @@ use serde_json::Value;
 /// A record. What a later version adds is passed over.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Entry {
-    pub(crate) seq: Option<u64>,
     #[serde(rename = "timestamp", deserialize_with = "time")]
     pub(crate) time: Timestamp,
     pub(crate) event_type: String,
@@ -87,6 +86,13 @@ impl Entry {
     /// Whether the plugin did not run, or would not have.
     pub(crate) fn is_blocked(&self) -> bool {
         self.result.as_deref() == Some("blocked")
+    }
+
+    /// Whether its plugin is one of a whitelist's. Any other is named by what
+    /// the caller typed, which is a path if it ran.
+    pub(crate) fn is_listed(&self) -> bool {
+        let name = self.plugin_name.as_deref().unwrap_or_default();
+        !name.contains('/') && self.violation_type.as_deref() != Some("plugin_not_whitelisted")
     }
 
     /// Why, or what there is to say.

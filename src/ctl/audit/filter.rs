@@ -37,6 +37,20 @@ pub(crate) struct Chosen {
     range: Range,
 }
 
+impl Chosen {
+    /// All records of a time.
+    pub(crate) const fn all(range: Range) -> Self {
+        Self {
+            plugins: Vec::new(),
+            events: Vec::new(),
+            results: Vec::new(),
+            violations: Vec::new(),
+            launches: Vec::new(),
+            range,
+        }
+    }
+}
+
 fn launch_id(text: &str) -> Result<String, String> {
     let is_hex = text
         .bytes()

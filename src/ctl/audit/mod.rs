@@ -1,17 +1,26 @@
 //! `audit`: the audit log, read. What is read is never changed.
 
+mod chain;
 mod entry;
+mod export;
 mod filter;
 mod follow;
+mod history;
+mod install;
 mod keygen;
 mod log;
 mod output;
 mod piece;
+mod prometheus;
 mod query;
+mod report;
 mod rotate;
 mod scan;
+mod stats;
 mod tail;
+mod tally;
 mod time;
+mod timeline;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -27,12 +36,18 @@ use log::Log;
 /// Commands on the audit log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
+    /// Write figures for Prometheus
+    Export(export::Export),
     /// Make a key that signs the log's head
     Keygen(keygen::Keygen),
     /// Print records
     Query(query::Query),
+    /// Write a page on launches, refusals and sandboxes
+    Report(report::Report),
     /// Give the log's file a number, and begin a new one
     Rotate(rotate::Rotate),
+    /// Count launches, refusals and sandboxes
+    Stats(stats::Stats),
     /// Print the last records, and go on with those to come
     Tail(tail::Tail),
 }
@@ -40,9 +55,12 @@ pub(crate) enum Audit {
 /// Carries out a command.
 pub(crate) fn run(common: &Common, command: Audit, screen: Screen) -> Result<ExitCode, Failure> {
     match command {
+        Audit::Export(export) => export::run(common, export, screen),
         Audit::Keygen(keygen) => keygen::run(&keygen, screen),
         Audit::Query(query) => query::run(common, query, screen),
+        Audit::Report(report) => report::run(common, report, screen),
         Audit::Rotate(rotate) => rotate::run(common, &rotate, screen),
+        Audit::Stats(stats) => stats::run(common, stats, screen),
         Audit::Tail(tail) => tail::run(common, tail, screen),
     }
 }
