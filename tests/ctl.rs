@@ -14,10 +14,18 @@ mod kit;
 
 #[path = "ctl/adding.rs"]
 mod adding;
+#[path = "ctl/browser.rs"]
+mod browser;
 #[path = "ctl/changing.rs"]
 mod changing;
+#[path = "ctl/collecting.rs"]
+mod collecting;
+#[path = "ctl/counting.rs"]
+mod counting;
 #[path = "ctl/explaining.rs"]
 mod explaining;
+#[path = "ctl/exporting.rs"]
+mod exporting;
 #[path = "ctl/locking.rs"]
 mod locking;
 #[path = "ctl/logs.rs"]
@@ -30,6 +38,8 @@ mod profiles;
 mod querying;
 #[path = "ctl/refusing.rs"]
 mod refusing;
+#[path = "ctl/reporting.rs"]
+mod reporting;
 #[path = "ctl/rotating.rs"]
 mod rotating;
 #[path = "ctl/searching.rs"]

@@ -216,7 +216,8 @@ impl Counter {
             self.count_launch(entry, end);
         }
         let violation = entry.violation_type.as_deref().unwrap_or("unknown");
-        let violation = &[("violation", violation)];
+        let violation = Escaped(violation).to_string();
+        let violation = &[("violation", violation.as_str())];
         match (entry.event_type.as_str(), entry.is_blocked()) {
             ("security_violation", true) => self.metrics.add(Name::Refusals, violation, 1),
             ("security_violation", false) => self.metrics.add(Name::Overlooked, violation, 1),
