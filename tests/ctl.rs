@@ -30,6 +30,8 @@ mod exporting;
 mod locking;
 #[path = "ctl/logs.rs"]
 mod logs;
+#[path = "ctl/looking.rs"]
+mod looking;
 #[path = "ctl/modules.rs"]
 mod modules;
 #[path = "ctl/profiles.rs"]

@@ -17,7 +17,7 @@ fn stats(host: &Host, log: &Log, more: &[&str]) -> Value {
 /// Launches of every kind, by the real launcher.
 pub(crate) fn launches_of_every_kind(host: &mut Host) {
     host.set("allow_dev_plugins: false");
-    for name in ["good", "bad", "off", "gone"] {
+    for name in ["good", "bad", "off", "gone", "odd"] {
         host.install_sh(name, "exit 0");
     }
     host.list("good", &[]).list("bad", &[]).list("gone", &[]);
@@ -38,6 +38,9 @@ pub(crate) fn launches_of_every_kind(host: &mut Host) {
     host.launch("off").run().refused(126);
     host.launch("nobody").run().refused(126);
     host.launch("gone").run().refused(127);
+    // A launch that ends before anything is known of its plugin.
+    host.list("odd", &["profile: none-such"]);
+    host.launch("odd").run().refused(125);
 }
 
 #[test]
@@ -49,7 +52,7 @@ fn the_numbers_are_those_of_the_launches() {
         let found = stats(&host, &log, &[]);
         assert_eq!(
             found["launches"],
-            json!({ "total": 9, "allowed": 4, "observed": 1, "refused": 3, "not_started": 1 })
+            json!({ "total": 10, "allowed": 4, "observed": 1, "refused": 3, "not_started": 2 })
         );
         assert_eq!(
             found["refusals"],
@@ -71,7 +74,7 @@ fn the_numbers_are_those_of_the_launches() {
         };
         assert_eq!(names("plugins"), ["bad", "gone", "good", "off"]);
         let typed = host.path("plugins/loose").to_str().unwrap().to_string();
-        assert_eq!(names("not_listed"), [typed, "nobody".into()]);
+        assert_eq!(names("not_listed"), [typed, "nobody".into(), "odd".into()]);
         // Another program counts the same.
         let counted = |filter: &str| {
             let mut jq = Command::new("jq");
@@ -85,7 +88,7 @@ fn the_numbers_are_those_of_the_launches() {
             counted("map(.launch_id) | unique | length")
         );
         let blocked = "map(select(.result == \"blocked\") | .launch_id) | unique | length";
-        assert_eq!(counted(blocked), 4);
+        assert_eq!(counted(blocked), 5);
         let records = host.records();
         assert_eq!(found["first_record"], records[0]["timestamp"]);
         assert_eq!(found["last_decision"], records.last().unwrap()["timestamp"]);
@@ -94,7 +97,7 @@ fn the_numbers_are_those_of_the_launches() {
             .succeeded()
             .stdout;
         assert!(
-            text.contains("9: 4 allowed, 1 observed, 3 refused, 1 not started"),
+            text.contains("10: 4 allowed, 1 observed, 3 refused, 2 not started"),
             "{text}"
         );
     }

@@ -22,6 +22,7 @@ pub(crate) struct Entry {
     pub(crate) severity: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) launch_id: Option<String>,
+    whitelist_digest: Option<String>,
     pub(crate) policy: Option<String>,
     pub(crate) profile: Option<String>,
     pub(crate) image: Option<String>,
@@ -89,10 +90,14 @@ impl Entry {
     }
 
     /// Whether its plugin is one of a whitelist's. Any other is named by what
-    /// the caller typed, which is a path if it ran.
+    /// the caller typed: a path if it ran, and anything where no whitelist
+    /// could be read.
     pub(crate) fn is_listed(&self) -> bool {
         let name = self.plugin_name.as_deref().unwrap_or_default();
-        !name.contains('/') && self.violation_type.as_deref() != Some("plugin_not_whitelisted")
+        let has_no_whitelist =
+            self.event_type == "plugin_exited" && self.whitelist_digest.is_none();
+        let is_unknown = self.violation_type.as_deref() == Some("plugin_not_whitelisted");
+        !name.contains('/') && !is_unknown && !has_no_whitelist
     }
 
     /// Why, or what there is to say.

@@ -20,10 +20,10 @@ use serde_json::json;
 
 use super::chain::{self, Verdict};
 use super::entry::Entry;
+use super::launches::End;
 use super::log::{Log, Pieces};
 use super::prometheus::{Gauge, Metrics, Name};
 use super::scan::{self, Unread};
-use super::tally::End;
 use super::{install, piece};
 use crate::cli::Common;
 use crate::screen::Screen;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secure_exec_core::escape::Escaped;
 
 use super::entry::{Control, Entry};
-use super::tally::End;
+use super::launches::End;
 
 /// Launches of one plugin that are kept.
 pub(crate) const KEPT: usize = 10;

@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 
 use super::counted;
 use super::filter::{Chosen, Filter};
+use super::launches::Launches;
 use super::log::Log;
 use super::scan::{self, Unread};
-use super::tally::{Counts, Launches, Plugin, Plugins, Tally};
+use super::tally::{Counts, Plugin, Plugins, Tally};
 use super::time::Range;
 use crate::cli::Common;
 use crate::screen::{Screen, Tone};

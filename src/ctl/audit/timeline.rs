@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::tally::{End, Launches};
+use super::launches::{End, Launches};
 
 /// Lengths of a step in seconds. Each is a multiple of the one before.
 const STEPS: &[i64] = &[

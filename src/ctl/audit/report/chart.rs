@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::parts;
-use crate::audit::tally::{End, Launches};
+use crate::audit::launches::{End, Launches};
 use crate::audit::timeline::Steps;
 
 const ENDS: [(End, &str); 4] = [

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::audit::tally::End;
+use crate::audit::launches::End;
 
 /// How a thing is: shown by a sign and a word, never by colour alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use super::parts::{self, Tone};
 use crate::audit::entry::Control;
 use crate::audit::history::{Confined, KEPT, Launched, TROUBLED};
-use crate::audit::tally::{End, Plugin, Plugins, Tally};
+use crate::audit::launches::End;
+use crate::audit::tally::{Plugin, Plugins, Tally};
 
 /// Plugins that have a place on the page.
 const SHOWN: usize = 100;
@@ -37,7 +38,7 @@ pub(super) fn sections(tally: &Tally) -> Markup {
         @if !unlisted.is_empty() {
             section aria-labelledby="unlisted" {
                 h2 id="unlisted" { "Not in the whitelist" }
-                p class="soft" { "What callers asked for and no whitelist lists, by the name or path that they typed." }
+                p class="soft" { "What callers asked for and no whitelist lists, or where none could be read; by the name or path that they typed." }
                 (overview("Not in the whitelist", &unlisted, &tally.unlisted))
             }
         }
