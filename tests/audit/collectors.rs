@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::kit::{Host, run};
+use crate::kit::{Host, package, run};
 
 /// A program that runs until this is dropped.
 pub(super) struct Daemon(Child);
@@ -243,19 +243,6 @@ impl Busybox {
     pub(super) fn lines(&mut self, count: usize) -> Vec<String> {
         self.daemon.lines(&self.file, 1 + count).split_off(1)
     }
-}
-
-/// Where `ci/test` unpacks a package that is not to be installed.
-fn package(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("packages")
-        .join(name);
-    assert!(
-        folder.exists(),
-        "{} is needed: ci/test makes it",
-        folder.display()
-    );
-    folder
 }
 
 fn multiarch(folder: &Path) -> PathBuf {

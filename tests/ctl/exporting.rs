@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::counting::launches_of_every_kind;
-use crate::kit::{EVERYONE, Host, Outcome, run};
+use crate::kit::{EVERYONE, Host, Outcome, package, run};
 use crate::logs::{Log, refusal, sandbox, success};
 use crate::{ctl, json};
 
@@ -49,6 +49,15 @@ print(json.dumps(samples))
     samples
 }
 
+/// Prometheus' own tool finds nothing to complain of.
+fn check(file: &Path) {
+    let promtool = package("prometheus").join("usr/bin/promtool");
+    let mut command = std::process::Command::new(promtool);
+    command.args(["check", "metrics"]);
+    let said = run(command, &std::fs::read(file).unwrap()).succeeded();
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("", ""));
+}
+
 fn value(host: &Host, name: &str) -> f64 {
     let samples = read(&figures(host));
     samples
@@ -64,6 +73,7 @@ fn the_figures_are_those_of_the_launches() {
         launches_of_every_kind(&mut host);
         let log = Log::of(&host);
         export(&host, &log).succeeded().prints("");
+        check(&figures(&host));
         let samples = read(&figures(&host));
         let stats = json(&host, ["audit", "stats", log.path().to_str().unwrap()]);
         let of = |name: &str| samples.get(name).map(|(_, value)| *value);
@@ -247,6 +257,7 @@ fn hostile_names_are_labels_and_nothing_else() {
     log.write(&refusal("p", unknown, 9_999));
     for _ in 0..2 {
         export(&host, &log).succeeded();
+        check(&figures(&host));
         let samples = read(&figures(&host));
         for name in [
             "\"} 9\\u{a}secure_exec_refusals_total{violation=\"x",

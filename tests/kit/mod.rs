@@ -519,3 +519,16 @@ pub(crate) fn digest(path: &Path) -> String {
     let hex = hex.trim_start_matches('\\');
     format!("sha256:{}", &hex[..64])
 }
+
+/// Where `ci/test` unpacks a Debian package that is not to be installed.
+pub(crate) fn package(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("packages")
+        .join(name);
+    assert!(
+        folder.exists(),
+        "{} is needed: ci/test makes it",
+        folder.display()
+    );
+    folder
+}
