@@ -161,6 +161,8 @@ pub struct Ends {
     pub prev: Hash,
     /// Hash that it names as its own.
     pub record_hash: Hash,
+    /// Where the record's other fields begin.
+    pub body: usize,
     /// Bytes that `record_hash` is the hash of, from the start of the line.
     pub hashed: usize,
 }
@@ -178,6 +180,7 @@ impl Ends {
         let rest = rest.strip_prefix(marks.prev)?;
         let (prev, rest) = rest.split_at_checked(DIGITS)?;
         let rest = rest.strip_prefix(marks.body)?;
+        let body = line.len().checked_sub(rest.len())?;
         let rest = rest.strip_suffix(marks.end.strip_suffix(b"\n")?)?;
         let (rest, own) = rest.split_at_checked(rest.len().checked_sub(DIGITS)?)?;
         rest.strip_suffix(marks.hash)?;
@@ -186,6 +189,7 @@ impl Ends {
             seq: seq(number)?,
             prev: Hash::parse(prev)?,
             record_hash: Hash::parse(own)?,
+            body,
             hashed: line.len().checked_sub(tail)?,
         })
     }
@@ -241,6 +245,7 @@ mod tests {
         let line = format!(r#"{{"seq":7,"prev":"{zeros}","a":1,"record_hash":"{zeros}"}}"#);
         let ends = Ends::of(line.as_bytes()).unwrap();
         assert_eq!((ends.seq, ends.prev), (7, Hash::NONE));
+        assert_eq!(&line[ends.body..ends.hashed], "\"a\":1");
         assert!(!ends.is_genuine(line.as_bytes()));
         for broken in [
             "",

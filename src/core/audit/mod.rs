@@ -15,6 +15,7 @@ pub mod logfmt;
 pub mod packet;
 pub mod state;
 mod syslog;
+pub mod verify;
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,0 +1,450 @@
+//! Where files begin and end, and where records are missing.
+
+use super::super::files::Rotated;
+use super::arrange::{Kept, Part, Role};
+use super::finding::{Found, Why};
+use super::item::{Item, Place, Record, What};
+use super::verifier::Verifier;
+
+/// Records after a gap that are asked whether a writer noticed it.
+const NOTICED_WITHIN: usize = 4;
+
+impl Verifier<'_> {
+    /// The first line that is not record 1.
+    pub(super) fn begin(&mut self, item: Item) {
+        let part = item.place.part;
+        if item.place.line == 1 && self.is_file_too_much(&item) {
+            return;
+        }
+        match item.genuine().cloned() {
+            Some(first) if first.link.seq > 1 && !self.is_first_behind() => {
+                if let Some(first) = self.first_of_file(part) {
+                    let before = first.link.seq.saturating_sub(1);
+                    self.set_last(before, Some(first.prev), item.place);
+                } else {
+                    self.gap_at_start(&item, &first);
+                    self.skip_to(first.link.seq.saturating_sub(1), item.place);
+                }
+            }
+            Some(_) => self.last.is_begun = true,
+            None if self.begin_torn(&item) || self.begin_damaged(&item) => return,
+            None => {}
+        }
+        self.ahead.push_front(item);
+    }
+
+    /// The first line has no end, and what was before it is not known. Returns
+    /// whether that is so.
+    fn begin_torn(&mut self, item: &Item) -> bool {
+        let part = item.place.part;
+        let mut behind = self.ahead.iter().filter_map(Item::genuine);
+        let behind = behind
+            .next()
+            .map(|record| record.link.seq.saturating_sub(1));
+        let is_whole = match &item.what {
+            What::Other { is_whole } => *is_whole,
+            _ => true,
+        };
+        let is_known = matches!(self.layout.kept(part), Kept::All | Kept::Since(1));
+        let (Some(last), false, false) = (behind, is_whole, is_known) else {
+            return false;
+        };
+        self.report_found(Found {
+            why: Why::CutLine,
+            place: Some(item.place),
+            file: None,
+            first: None,
+            last: Some(last),
+            at: last,
+        });
+        self.skip_to(last, item.place);
+        true
+    }
+
+    /// The first line is no genuine record: its number is known by the first
+    /// that is. Returns whether it is done with.
+    fn begin_damaged(&mut self, item: &Item) -> bool {
+        let part = item.place.part;
+        self.last.is_begun = true;
+        let unknown = self
+            .ahead
+            .iter()
+            .take_while(|item| item.genuine().is_none());
+        let lines = unknown.count();
+        let Some(behind) = self.ahead.get(lines) else {
+            return false;
+        };
+        let (place, Some(first)) = (behind.place, behind.genuine().cloned()) else {
+            return false;
+        };
+        let seq = first.link.seq;
+        let is_same_file = place.part == part;
+        if is_same_file && first.event.is_some() && self.layout.may_begin(part, Some(&first)) {
+            // The line was put before the one that the file began with.
+            self.set_last(seq.saturating_sub(1), Some(first.prev), item.place);
+            return false;
+        }
+        if matches!(self.layout.kept(part), Kept::All | Kept::Since(1))
+            || !self.layout.may_begin(part, None)
+        {
+            return false;
+        }
+        // Each line is taken for one record.
+        let lines = u64::try_from(lines).unwrap_or(u64::MAX);
+        let before = seq.saturating_sub(lines.saturating_add(2));
+        let counted = before.saturating_add(1);
+        if item.seq().is_some_and(|seq| seq != counted) {
+            // Another number, or several records in one line.
+            self.report_found(Found {
+                why: Why::Edited,
+                place: Some(item.place),
+                file: None,
+                first: None,
+                last: Some(counted),
+                at: counted,
+            });
+            self.skip_to(counted, item.place);
+            return true;
+        }
+        if before > 0 {
+            self.skip_to(before, item.place);
+        }
+        false
+    }
+
+    fn is_first_behind(&self) -> bool {
+        let mut ahead = self.ahead.iter().filter_map(Item::genuine);
+        ahead.any(|record| self.follows(record))
+    }
+
+    /// The record that the log's oldest file begins with, where it may, even
+    /// if another was put before it.
+    fn first_of_file(&self, part: usize) -> Option<Record> {
+        let opening = self.layout.parts.get(part)?.first.as_ref()?;
+        let may_begin = self.layout.may_begin(part, Some(&opening.record));
+        may_begin.then(|| opening.record.clone())
+    }
+
+    /// Nothing explains why the log does not begin with record 1.
+    fn gap_at_start(&mut self, item: &Item, first: &Record) {
+        let part = item.place.part;
+        let last = first.link.seq.saturating_sub(1);
+        let oldest = match self.layout.kept(part) {
+            Kept::Since(oldest) => oldest,
+            Kept::All | Kept::Unknown => 1,
+        };
+        // What was removed by the log's own rules is not missed.
+        let begins = (oldest == 1).then_some(1);
+        let mut found = Found {
+            why: Why::Deleted,
+            place: Some(item.place),
+            file: None,
+            first: begins,
+            last: Some(last),
+            at: begins.unwrap_or(last),
+        };
+        let name = first.rotation().and_then(|rotation| rotation.file.clone());
+        let number = self.layout.parts.get(part).and_then(Part::number);
+        let known = name
+            .as_ref()
+            .and_then(|name| Rotated::of(&self.layout.log, name))
+            .map(|rotated| rotated.number)
+            .or_else(|| number?.checked_sub(1));
+        if let Some((name, like)) = self.take_apart(part) {
+            found.why = Why::FileSwapped(like);
+            (found.place, found.file) = (None, Some(name));
+        } else if let Some((seq, cause)) = self.noticed(item, last) {
+            found.why = Why::Lost(seq, cause);
+        } else if let Some(empty) = part.checked_sub(1) {
+            found.why = Why::CutFile;
+            found.place = Some(Place {
+                part: empty,
+                line: 1,
+            });
+        } else if let Some(known) = known.filter(|known| *known >= oldest && !self.is_there(*known))
+        {
+            found.why = self.files_missing(oldest, known);
+        } else if let Some(name) = name.filter(|_| known.is_none()) {
+            found.why = Why::FileMissing(name, None);
+        } else if begins.is_none() {
+            found.why = Why::BeginningDeleted;
+        }
+        if let Some(name) = missing_name(&found.why) {
+            (found.place, found.file) = (None, Some(name));
+        }
+        let id = self.report_found(found);
+        self.missing.add(begins.unwrap_or(last), last, id);
+    }
+
+    /// Records are missing before an item of this number, or stand elsewhere.
+    /// Afterwards the item is looked at as if they were there.
+    pub(super) fn gap(&mut self, item: Item, seq: u64) {
+        let first = self.last.seq.saturating_add(1);
+        let last = seq.saturating_sub(1);
+        let is_at_start = item.place.line == 1;
+        let mut hash = None;
+        if let Some(id) = self.open.take() {
+            // They went with what was wrong there.
+            self.amend(id, |found| found.last = Some(last));
+            self.missing.add(first, last, id);
+        } else if let Some(id) = self.strays.of(first, last) {
+            self.amend(id, |found| {
+                if matches!(found.why, Why::Copied(None)) {
+                    found.why = Why::MovedHere;
+                }
+            });
+        } else if let Some((seq, cause)) = self.noticed(&item, first) {
+            self.report(Why::Lost(seq, cause), Some(item.place), first, last);
+        } else if is_at_start && self.is_outlived(item.place.part) {
+            let text = format!("records {first} to {last} were removed by the log's own rules");
+            self.note(
+                Place {
+                    line: 0,
+                    ..item.place
+                },
+                None,
+                text,
+            );
+            hash = item.genuine().map(|record| record.prev);
+        } else if is_at_start {
+            let id = self.gap_between_files(&item, first, last);
+            self.missing.add(first, last, id);
+        } else {
+            let id = self.report(Why::Deleted, Some(item.place), first, last);
+            self.missing.add(first, last, id);
+        }
+        self.set_last(last, hash, item.place);
+        self.ahead.push_front(item);
+    }
+
+    fn gap_between_files(&mut self, item: &Item, first: u64, last: u64) -> u64 {
+        let part = item.place.part;
+        let mut found = Found {
+            why: Why::Deleted,
+            place: Some(item.place),
+            file: None,
+            first: Some(first),
+            last: Some(last),
+            at: first,
+        };
+        let before = self.layout.parts.get(self.last.place.part);
+        let before = before.and_then(Part::number);
+        let rotation = item.genuine().and_then(Record::rotation).cloned();
+        if let Some((name, like)) = self.take_apart(part) {
+            found.why = Why::FileSwapped(like);
+            (found.place, found.file) = (None, Some(name));
+        } else if let Some(name) = rotation.and_then(|rotation| rotation.file) {
+            let parts = &self.layout.parts;
+            match parts.iter().position(|part| part.plain_name() == name) {
+                // It is there: its end is not.
+                Some(part) => {
+                    found.why = Why::CutFile;
+                    let lines = self.file(part).map_or(0, |file| file.lines);
+                    let line = lines.saturating_add(1);
+                    found.place = Some(Place { part, line });
+                }
+                None => {
+                    found.why = match (before, Rotated::of(&self.layout.log, &name)) {
+                        (Some(before), Some(rotated)) if rotated.number > before => {
+                            self.files_missing(before.saturating_add(1), rotated.number)
+                        }
+                        _ => Why::FileMissing(name, None),
+                    };
+                }
+            }
+        } else if item.genuine().is_none() {
+            // Its own first record says nothing that counts.
+            let number = self.layout.parts.get(part).and_then(Part::number);
+            if let (Some(before), Some(number)) = (before, number)
+                && number > before.saturating_add(1)
+            {
+                found.why = self.files_missing(before.saturating_add(1), number.saturating_sub(1));
+            }
+        }
+        if let Some(name) = missing_name(&found.why) {
+            (found.place, found.file) = (None, Some(name));
+        }
+        self.report_found(found)
+    }
+
+    /// A file older than the oldest that is kept is still there, but not what
+    /// came after it.
+    fn is_outlived(&self, part: usize) -> bool {
+        let number = |part: usize| self.layout.parts.get(part).and_then(Part::number);
+        let before = number(self.last.place.part);
+        match (before, number(part), self.layout.kept(part)) {
+            (Some(before), Some(number), Kept::Since(oldest)) => {
+                number <= oldest && number > before.saturating_add(1)
+            }
+            _ => false,
+        }
+    }
+
+    /// The writer's own word for a gap: the number of its record, and what it
+    /// says. It stands right after the gap.
+    fn noticed(&self, item: &Item, first: u64) -> Option<(u64, String)> {
+        let next = self.ahead.iter().take(NOTICED_WITHIN);
+        let mut records = std::iter::once(item).chain(next).filter_map(Item::genuine);
+        records.find_map(|record| {
+            let recovery = record.recovery()?;
+            (recovery.known? >= first).then(|| (record.link.seq, recovery.cause.clone()))
+        })
+    }
+
+    /// A file that does not go with what was before it, while the next one
+    /// does.
+    pub(super) fn is_file_too_much(&mut self, item: &Item) -> bool {
+        let part = item.place.part;
+        let Some(role) = self.layout.parts.get(part).map(|part| part.role) else {
+            return false;
+        };
+        let next = self.layout.parts.get(part.saturating_add(1));
+        let next = next.and_then(|next| next.first.as_ref());
+        let is_followed = next.is_some_and(|next| {
+            let own = self.ahead.iter().take_while(|item| item.place.part == part);
+            let mut own = own.filter_map(Item::genuine);
+            next.is_continued
+                && self.follows(&next.record)
+                // What goes on from there is not in this file.
+                && own.all(|record| record.prev != next.link().hash)
+        });
+        let is_old = role == Role::Other && item.seq().is_some_and(|seq| seq <= self.last.seq);
+        if !is_followed && !is_old {
+            return false;
+        }
+        if role == Role::Other {
+            let text = "not read: its records are none of the log's, or are in another file too";
+            self.note(
+                Place {
+                    line: 0,
+                    ..item.place
+                },
+                None,
+                text.into(),
+            );
+        } else {
+            self.report_stray(Why::FileAdded(None), item.place, item.seq());
+        }
+        self.skipped = Some(part);
+        true
+    }
+
+    /// The first record of a file is about to be accepted.
+    pub(super) fn enter(&mut self, part: usize, first: &Record) {
+        let seq = first.link.seq;
+        while let Some((name, like)) = self.take_apart(part) {
+            self.report_found(Found {
+                why: Why::FileAdded(like),
+                place: None,
+                file: Some(name),
+                first: None,
+                last: None,
+                at: seq,
+            });
+        }
+        // After a gap the file before is not the one that is meant, nor by a
+        // record that was put first.
+        let new = self.layout.parts.get(part);
+        let opening = new.and_then(|new| new.first.as_ref());
+        if self.last.hash.is_none() || opening.is_none_or(|opening| opening.link() != first.link) {
+            return;
+        }
+        let parts = self.layout.parts.iter().enumerate().take(part).rev();
+        let mut read = parts.filter(|(index, part)| !part.is_empty && self.skipped != Some(*index));
+        let Some((before, old)) = read.next() else {
+            return;
+        };
+        let recorded = first.rotation().and_then(|rotation| rotation.file.clone());
+        let name = match recorded {
+            // What other programs renamed, they may rename again.
+            Some(name) if Rotated::of(&self.layout.log, &name).is_none() => return,
+            Some(name) if name == old.plain_name() => return,
+            Some(name) => Some(name),
+            None => {
+                let rank = |role| match role {
+                    Role::Rotated(number) => Some(number),
+                    Role::Active => Some(u64::MAX),
+                    Role::Other => None,
+                };
+                match (rank(old.role), new.and_then(|new| rank(new.role))) {
+                    (Some(old), Some(new)) if old > new => None,
+                    _ => return,
+                }
+            }
+        };
+        let (from, to) = self
+            .file(before)
+            .map_or((None, None), |file| (file.first, file.last));
+        self.report_found(Found {
+            why: Why::FileRenamed(name),
+            place: Some(Place {
+                part: before,
+                line: 1,
+            }),
+            file: None,
+            first: from,
+            last: to,
+            at: from.unwrap_or(seq),
+        });
+    }
+
+    /// The files whose places are behind the last one.
+    pub(super) fn finish_files(&mut self) {
+        let next = self.last.seq.saturating_add(1);
+        for apart in std::mem::take(&mut self.layout.apart) {
+            let like = Some(apart.like).filter(|like| !like.is_empty());
+            let why = match apart.role {
+                Role::Active => Why::FileSwapped(like),
+                _ => Why::FileAdded(like),
+            };
+            self.report_found(Found {
+                why,
+                place: None,
+                file: Some(apart.name),
+                first: None,
+                last: None,
+                at: next,
+            });
+        }
+    }
+
+    /// What was missed nowhere was not moved, unless it came from the end.
+    pub(super) fn finish_strays(&mut self) {
+        let next = self.last.seq.saturating_add(1);
+        if let Some((first, _, id)) = self.strays.newest()
+            && first == next
+        {
+            self.amend(id, |found| {
+                if matches!(found.why, Why::Copied(None)) {
+                    found.why = Why::MovedHere;
+                }
+            });
+        }
+    }
+
+    /// A file that is not read, and by its name comes before this one; and the
+    /// file that has its records.
+    fn take_apart(&mut self, part: usize) -> Option<(String, Option<String>)> {
+        let mut apart = self.layout.apart.iter();
+        let place = apart.position(|apart| apart.before == part)?;
+        let apart = self.layout.apart.remove(place);
+        Some((apart.name, Some(apart.like).filter(|like| !like.is_empty())))
+    }
+
+    fn is_there(&self, number: u64) -> bool {
+        let mut parts = self.layout.parts.iter();
+        parts.any(|part| part.number() == Some(number))
+    }
+
+    fn files_missing(&self, first: u64, last: u64) -> Why {
+        let name = self.layout.rotated(first);
+        Why::FileMissing(name, (last > first).then(|| self.layout.rotated(last)))
+    }
+}
+
+fn missing_name(why: &Why) -> Option<String> {
+    match why {
+        Why::FileMissing(name, _) => Some(name.clone()),
+        _ => None,
+    }
+}
