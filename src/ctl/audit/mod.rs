@@ -23,6 +23,7 @@ mod tail;
 mod tally;
 mod time;
 mod timeline;
+mod verify;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -52,6 +53,8 @@ pub(crate) enum Audit {
     Stats(stats::Stats),
     /// Print the last records, and go on with those to come
     Tail(tail::Tail),
+    /// Check that no record was changed, taken out or put in
+    Verify(verify::Verify),
 }
 
 /// Carries out a command.
@@ -64,6 +67,7 @@ pub(crate) fn run(common: &Common, command: Audit, screen: Screen) -> Result<Exi
         Audit::Rotate(rotate) => rotate::run(common, &rotate, screen),
         Audit::Stats(stats) => stats::run(common, stats, screen),
         Audit::Tail(tail) => tail::run(common, tail, screen),
+        Audit::Verify(verify) => verify::run(common, &verify, screen),
     }
 }
 

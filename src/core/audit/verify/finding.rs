@@ -96,6 +96,7 @@ pub(super) enum Why {
     Rewritten(String, Hash, Option<u64>),
     HeadMissing(String),
     HeadInvalid(String),
+    HeadOld,
 }
 
 impl Why {
@@ -116,7 +117,7 @@ impl Why {
             Self::TailCut(_) => "tail_cut",
             Self::Rewritten(..) => "rewritten",
             Self::HeadMissing(_) => "head_missing",
-            Self::HeadInvalid(_) => "head_invalid",
+            Self::HeadInvalid(_) | Self::HeadOld => "head_invalid",
         }
     }
 
@@ -126,7 +127,7 @@ impl Why {
         match self {
             Self::FileRenamed(_) | Self::FileAdded(_) => 1,
             Self::TailCut(_) | Self::Rewritten(..) => 2,
-            Self::HeadMissing(_) | Self::HeadInvalid(_) => 3,
+            Self::HeadMissing(_) | Self::HeadInvalid(_) | Self::HeadOld => 3,
             _ => 0,
         }
     }
@@ -203,6 +204,7 @@ impl Found {
             Why::Rewritten(witness, hash, None) => format!("{records} is not the one that {witness} knows (hash {hash}): the log was written anew from it or from a record before"),
             Why::Rewritten(witness, hash, Some(same)) => format!("{records} is not the one that {witness} knows (hash {hash}), while record {same} still is: the log was written anew between them"),
             Why::HeadMissing(why) => format!("the signed head is missing: {why}"),
+            Why::HeadOld => "the signed head proves nothing: it is for a record before those that were verified".to_string(),
             Why::HeadInvalid(why) => format!("the signed head proves nothing: {why}"),
         }
     }
@@ -224,6 +226,7 @@ impl Found {
                 after(self.last)
             ),
             Why::HeadMissing(_) => "Is 'audit.sign' configured? If it was, somebody removed the head: compare with '--against'.".into(),
+            Why::HeadOld => "Either an old head was put back, or records go by faster than heads are signed: see 'audit.sign.interval'. Compare with '--against'.".into(),
             Why::HeadInvalid(_) => "Is it the key that signs this log? If it is, somebody forged the head: compare with '--against'.".into(),
             Why::TailCut(_) | Why::Rewritten(..) => {
                 "Take the log for forged from there on; the witness is what to go by. Find out who could write the log.".into()

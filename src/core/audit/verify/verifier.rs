@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::super::chain::{Ends, Hash, Link};
-use super::arrange::Layout;
+use super::arrange::{Layout, Part, Role};
 use super::finding::{Found, Why};
 use super::item::{Item, Place, Record, Time, What};
 use super::witness::Witness;
@@ -148,12 +148,31 @@ impl<'a> Verifier<'a> {
             more_notes: 0,
             files,
         };
+        verifier.note_active();
         match options.head {
             None => {}
             Some(HeadProblem::Missing(why)) => verifier.report_head(Why::HeadMissing(why)),
             Some(HeadProblem::Invalid(why)) => verifier.report_head(Why::HeadInvalid(why)),
         }
         verifier
+    }
+
+    /// The file that records go to is usually there, and begins with one.
+    fn note_active(&mut self) {
+        let is_active = |part: &Part| part.role == Role::Active;
+        let parts = &self.layout.parts;
+        let apart = &self.layout.apart;
+        let text = match parts.iter().find(|part| is_active(part)) {
+            Some(active) if active.is_empty && parts.len() > 1 => "it is empty",
+            None if apart.iter().all(|apart| apart.role != Role::Active) => "it is not there",
+            _ => return,
+        };
+        self.notes.push(Note {
+            file: self.layout.log.clone(),
+            line: None,
+            seq: None,
+            text: text.into(),
+        });
     }
 
     /// Takes the next line of the file, with its line feed if it has one.
@@ -204,6 +223,9 @@ impl<'a> Verifier<'a> {
             if let Some(newest) = witness.after(last) {
                 let why = Why::TailCut(witness.name.clone());
                 self.report(why, None, last.saturating_add(1), newest);
+            }
+            if witness.is_needed && witness.report.earlier > 0 {
+                self.report_head(Why::HeadOld);
             }
         }
         let layout = &self.layout;

@@ -20,6 +20,8 @@ pub struct Witness<'a> {
     /// Number of the last record that was looked at.
     looked_at: u64,
     contradicts: bool,
+    /// It must know a record of what is verified.
+    pub(super) is_needed: bool,
     pub(super) report: Testimony,
 }
 
@@ -46,7 +48,17 @@ impl<'a> Witness<'a> {
             is_exhausted: false,
             looked_at: 0,
             contradicts: false,
+            is_needed: false,
             report: Testimony::default(),
+        }
+    }
+
+    /// A witness that knows one record, which must be one of those that are
+    /// verified.
+    pub fn of_one(name: impl Into<String>, link: Link) -> Self {
+        Self {
+            is_needed: true,
+            ..Self::new(name, std::iter::once(link))
         }
     }
 

@@ -1,0 +1,231 @@
+//! `audit verify`: whether the log is what was written.
+
+mod lines;
+mod show;
+mod sink;
+mod snapshot;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use secure_exec::failure::Failure;
+use secure_exec_core::audit::chain::Link;
+use secure_exec_core::audit::files;
+use secure_exec_core::audit::head::{Head, VerifyingKey};
+use secure_exec_core::audit::state::State;
+use secure_exec_core::audit::verify::{HeadProblem, Layout, Options, Report, Verifier, Witness};
+use secure_exec_core::escape::Escaped;
+
+use crate::cli::Common;
+use crate::screen::Screen;
+use lines::Lines;
+use sink::Sink;
+use snapshot::{Piece, Place};
+
+/// `audit verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The log; if none is named, the one that a launch would write
+    log: Option<PathBuf>,
+    /// Public key of the signed head, which shows a cut end and a chain that was written anew
+    #[arg(long, value_name = "PUBLIC.pem")]
+    key: Option<PathBuf>,
+    /// What a second sink got: lines of the log, of syslog, or of journalctl -o json
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Accept what lies before this record
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    from: Option<u64>,
+}
+
+/// Verifies; the status is 1 where anything is wrong.
+pub(crate) fn run(common: &Common, verify: &Verify, screen: Screen) -> Result<ExitCode, Failure> {
+    let log = common.audit_log(verify.log.as_deref())?;
+    let verified = of(&log, verify)?;
+    if screen.json {
+        screen.print_json(&show::json(&verified))?;
+    } else {
+        screen.print(&show::text(&verified, screen))?;
+    }
+    Ok(ExitCode::from(u8::from(verified.report.finding.is_some())))
+}
+
+/// What was verified, and by what.
+#[derive(Debug)]
+struct Verified {
+    log: PathBuf,
+    name: String,
+    bytes: u64,
+    report: Report,
+    /// In the order of the report's testimonies.
+    witnesses: Vec<Known>,
+}
+
+/// A witness.
+#[derive(Debug)]
+enum Known {
+    /// The signed head: when it was signed.
+    Head(String),
+    /// A second sink's file.
+    Sink(PathBuf),
+    /// The writers' own note.
+    State,
+}
+
+fn of(log: &Path, verify: &Verify) -> Result<Verified, Failure> {
+    let place = Place::of(log)?;
+    let key = verify.key.as_deref().map(read_key).transpose()?;
+    let sink = verify.against.as_deref().map(Sink::open).transpose()?;
+    let mut options = Options {
+        from: verify.from,
+        ..Options::default()
+    };
+    let mut known = Vec::new();
+    // What knows records of the log is read before the log, which then has
+    // all of them.
+    if let Some(key) = &key {
+        match head(&place, key)? {
+            Ok((head, link)) => {
+                options
+                    .witnesses
+                    .push(Witness::of_one("the signed head", link));
+                known.push(Known::Head(head.timestamp));
+            }
+            Err(problem) => options.head = Some(problem),
+        }
+    }
+    if let Some(last) = state(&place)? {
+        options
+            .witnesses
+            .push(Witness::new("the writers' state", std::iter::once(last)));
+        known.push(Known::State);
+    }
+    if let Some(sink) = &sink {
+        options
+            .witnesses
+            .push(Witness::new(sink.name(), sink.links()));
+        known.push(Known::Sink(sink.path().to_path_buf()));
+    }
+    let pieces = place.snapshot()?;
+    if pieces.is_empty() {
+        return Err(place.failed(
+            &"there is none\nName the log after the command, or with SECURE_EXEC_AUDIT_LOG.",
+        ));
+    }
+    let bytes = pieces.iter().map(Piece::size).sum();
+    let report = read(&place, &pieces, options)?;
+    if report.finding.is_none() {
+        check(&place, verify, &report)?;
+        if let (Some(sink), Some(said)) = (&sink, report.testimonies.last()) {
+            sink.check(said.confirmed, said.unordered)?;
+        }
+    }
+    Ok(Verified {
+        log: place.path,
+        name: place.name,
+        bytes,
+        report,
+        witnesses: known,
+    })
+}
+
+/// Nothing wrong in nothing is no answer.
+fn check(place: &Place, verify: &Verify, report: &Report) -> Result<(), Failure> {
+    match verify.from {
+        Some(from) if report.records == 0 => Err(place.failed(&format!(
+            "it has no record from {from} on\nName an earlier one with --from."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn read(place: &Place, pieces: &[Piece], options: Options<'_>) -> Result<Report, Failure> {
+    let failed = |piece: &Piece, error: io::Error| {
+        place.failed(&format!("'{}': {error}", Escaped(&piece.name)))
+    };
+    let parts = pieces
+        .iter()
+        .map(|piece| piece.part().map_err(|error| failed(piece, error)));
+    let layout = Layout::of(&place.name, parts.collect::<Result<_, _>>()?);
+    let names: Vec<String> = layout.names().map(str::to_string).collect();
+    let mut verifier = Verifier::new(layout, options);
+    for (index, name) in names.iter().enumerate() {
+        if index > 0 {
+            verifier.next_file();
+        }
+        let Some(piece) = pieces.iter().find(|piece| piece.name == *name) else {
+            continue;
+        };
+        let mut lines = Lines::of(piece.content());
+        loop {
+            match lines.next() {
+                Ok(Some(line)) => verifier.line(line),
+                Ok(None) => break,
+                Err(error) if error.raw_os_error().is_some() => return Err(failed(piece, error)),
+                // Of compressed data.
+                Err(error) => {
+                    verifier.damaged(error.to_string());
+                    break;
+                }
+            }
+            if verifier.skips_file() {
+                break;
+            }
+        }
+    }
+    Ok(verifier.finish())
+}
+
+fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
+    let failed = |why: &dyn std::fmt::Display| {
+        let shown = path.to_string_lossy();
+        Failure::own(format!("the key '{}': {why}", Escaped(&shown)))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    VerifyingKey::from_pem(&text).map_err(|error| failed(&error))
+}
+
+/// The signed head. A writer may be writing it: what is not right is read
+/// again, until it is the same twice.
+fn head(place: &Place, key: &VerifyingKey) -> Result<Result<(Head, Link), HeadProblem>, Failure> {
+    let name = files::head(&place.name);
+    let mut before = None;
+    loop {
+        let bytes = match place.read(&name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let why = format!("there is no file '{}'", Escaped(&name));
+                return Ok(Err(HeadProblem::Missing(why)));
+            }
+            Err(error) => return Err(place.failed(&format!("'{}': {error}", Escaped(&name)))),
+        };
+        match Head::verify(&bytes, key) {
+            Ok(head) => return Ok(Ok(head)),
+            Err(error) if before.as_ref() == Some(&bytes) => {
+                return Ok(Err(HeadProblem::Invalid(error.to_string())));
+            }
+            Err(_) => before = Some(bytes),
+        }
+    }
+}
+
+/// The last record that the writers' state knows. Where the file is missing or
+/// is none, it is no witness; anybody who may write the log may write it.
+fn state(place: &Place) -> Result<Option<Link>, Failure> {
+    let name = files::state(&place.name);
+    let mut before = None;
+    loop {
+        let bytes = match place.read(&name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(place.failed(&format!("'{}': {error}", Escaped(&name)))),
+        };
+        match State::parse(&bytes) {
+            Some(state) => return Ok(Some(state.last).filter(|last| last.seq > 0)),
+            None if before.as_ref() == Some(&bytes) => return Ok(None),
+            None => before = Some(bytes),
+        }
+    }
+}
