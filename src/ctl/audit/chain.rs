@@ -1,32 +1,48 @@
 //! What is known of a log's chain, for those who report on more than that.
 
+use std::path::Path;
+
+use secure_exec::failure::Failure;
+
 use super::log::Log;
+use super::verify;
 
 /// Whether the records are those that were written, all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chain {
     pub(crate) verdict: Verdict,
-    /// One sentence.
+    /// A sentence or two.
     pub(crate) said: String,
 }
 
 /// In a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nobody has looked.
+    /// There is nothing to look at.
     Unknown,
     /// It is whole.
-    #[allow(dead_code, reason = "verification is not connected yet")]
     Whole,
     /// It is not.
-    #[allow(dead_code, reason = "verification is not connected yet")]
     Broken,
 }
 
-/// Verifies a log's chain.
-pub(crate) fn of(_log: &Log) -> Chain {
-    Chain {
-        verdict: Verdict::Unknown,
-        said: "The chain of the records was not verified.".into(),
+/// Verifies a log's chain, and its signed head where a key is given.
+///
+/// # Errors
+/// A file can't be read, the key is none.
+pub(crate) fn of(log: &Log, key: Option<&Path>) -> Result<Chain, Failure> {
+    let found = log.pieces()?;
+    if found.list.is_empty() {
+        return Ok(Chain {
+            verdict: Verdict::Unknown,
+            said: "There is no log yet.".into(),
+        });
     }
+    let (is_whole, said) = verify::briefly(log.path(), key)?;
+    let verdict = if is_whole {
+        Verdict::Whole
+    } else {
+        Verdict::Broken
+    };
+    Ok(Chain { verdict, said })
 }

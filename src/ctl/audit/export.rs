@@ -55,6 +55,9 @@ pub(crate) struct Export {
     /// For the textfile collector of Prometheus' node_exporter; a name that ends in .prom
     #[arg(long, value_name = "FILE")]
     prometheus: PathBuf,
+    /// Public key of the signed head
+    #[arg(long, value_name = "PUBLIC.pem")]
+    key: Option<PathBuf>,
 }
 
 /// Where a file of figures has got to.
@@ -87,7 +90,7 @@ pub(crate) fn run(common: &Common, export: Export, screen: Screen) -> Result<Exi
         let _all_of_it = counter.go_on(&log, &pieces, &mut unread)?;
     }
     unread.report(screen);
-    let text = counter.text(&log, &pieces)?;
+    let text = counter.text(&log, &pieces, export.key.as_deref())?;
     install::install(&export.prometheus, &text, MODE)?;
     if screen.json {
         screen.print_json(&json!({
@@ -270,7 +273,12 @@ impl Counter {
     }
 
     /// The file.
-    fn text(&mut self, log: &Log, pieces: &Pieces) -> Result<String, Failure> {
+    fn text(
+        &mut self,
+        log: &Log,
+        pieces: &Pieces,
+        key: Option<&Path>,
+    ) -> Result<String, Failure> {
         let launches = &mut self.progress.launches;
         let surplus = launches.len().saturating_sub(REMEMBERED);
         launches.drain(..surplus);
@@ -278,7 +286,7 @@ impl Counter {
         let bytes = pieces.list.iter().map(|piece| piece.bytes);
         let bytes = bytes.fold(0_u64, u64::saturating_add);
         let last = self.progress.last_decision.and_then(seconds);
-        let chain_ok = match chain::of(log).verdict {
+        let chain_ok = match chain::of(log, key)?.verdict {
             Verdict::Unknown => None,
             Verdict::Whole => Some("1"),
             Verdict::Broken => Some("0"),

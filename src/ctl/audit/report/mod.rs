@@ -37,6 +37,9 @@ pub(crate) struct Report {
     /// The page; what is there is replaced
     #[arg(long, value_name = "FILE")]
     html: PathBuf,
+    /// Public key of the signed head
+    #[arg(long, value_name = "PUBLIC.pem")]
+    key: Option<PathBuf>,
     #[command(flatten)]
     range: Range,
 }
@@ -46,7 +49,7 @@ pub(crate) fn run(common: &Common, report: Report, screen: Screen) -> Result<Exi
     let log = super::log(common, report.log.as_deref())?;
     let counted = Counted::of(log, report.range, screen)?;
     counted.unread.report(screen);
-    let chain = chain::of(&counted.log);
+    let chain = chain::of(&counted.log, report.key.as_deref())?;
     let subject = page::Subject {
         counted: &counted,
         chain: &chain,

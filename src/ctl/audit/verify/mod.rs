@@ -52,6 +52,21 @@ pub(crate) fn run(common: &Common, verify: &Verify, screen: Screen) -> Result<Ex
     Ok(ExitCode::from(u8::from(verified.report.finding.is_some())))
 }
 
+/// Whether the log is whole, and a sentence or two on it.
+pub(super) fn briefly(log: &Path, key: Option<&Path>) -> Result<(bool, String), Failure> {
+    let verified = of(
+        log,
+        &Verify {
+            log: None,
+            key: key.map(Path::to_path_buf),
+            against: None,
+            from: None,
+        },
+    )?;
+    let is_whole = verified.report.finding.is_none();
+    Ok((is_whole, show::sentence(&verified)))
+}
+
 /// What was verified, and by what.
 #[derive(Debug)]
 struct Verified {

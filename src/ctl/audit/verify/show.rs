@@ -55,6 +55,24 @@ pub(super) fn text(verified: &Verified, screen: Screen) -> String {
     lines.join("\n")
 }
 
+/// In a sentence or two.
+pub(super) fn sentence(verified: &Verified) -> String {
+    match &verified.report.finding {
+        None if is_limited(verified) => format!("{}. {LIMIT}", extent(verified)),
+        None => format!("{}.", extent(verified)),
+        Some(finding) => {
+            let file = finding.file.as_deref().unwrap_or(&verified.name);
+            let line = finding.line.map(|line| format!(":{line}"));
+            let place = format!("{}{}", Escaped(file), line.unwrap_or_default());
+            let more = match verified.report.further {
+                0 => String::new(),
+                more => format!(" ({more} more)"),
+            };
+            format!("{place}: {}: {}{more}", finding.kind, finding.reason)
+        }
+    }
+}
+
 fn extent(verified: &Verified) -> String {
     let report = &verified.report;
     let files = match report.files.len() {
