@@ -5,6 +5,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memchr::memmem::Finder;
 use secure_exec::failure::Failure;
+use secure_exec_core::audit::chain::Ends;
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::escape;
 use secure_exec_core::profile::glob_matches;
@@ -116,6 +117,19 @@ impl Filter {
         let is_early = |bound: &String| bound.len() == time.len() && time < bound.as_bytes();
         let is_late = |bound: &String| bound.len() == time.len() && time > bound.as_bytes();
         !self.earliest.as_ref().is_some_and(is_early) && !self.latest.as_ref().is_some_and(is_late)
+    }
+
+    /// Whether a line is a wanted record; `None` where it is no record. Where
+    /// all are wanted, a line that has its place in a chain is not read.
+    pub(crate) fn wants(&self, line: &[u8]) -> Option<bool> {
+        let wants_all = self.needles.is_empty() && self.earliest.is_none() && self.latest.is_none();
+        if wants_all && Ends::of(line).is_some() {
+            return Some(true);
+        }
+        if !self.may_match(line) {
+            return Some(false);
+        }
+        Some(self.matches(&Entry::parse(line)?))
     }
 
     /// Whether a record is wanted.

@@ -106,18 +106,13 @@ impl<'a> Follower<'a> {
                 number = number.saturating_add(1);
                 current.pass(line);
                 self.last = Ends::of(line).map(|ends| ends.seq).or(self.last);
-                if count == 0 || !filter.may_match(line) {
+                if count == 0 {
                     continue;
                 }
-                match super::entry::Entry::parse(line) {
+                match filter.wants(line) {
                     None => unread.note(&name, number),
-                    Some(entry) if filter.matches(&entry) => {
-                        if lines.len() == count {
-                            lines.pop_front();
-                        }
-                        lines.push_back(line.to_vec());
-                    }
-                    Some(_) => {}
+                    Some(true) => keep(lines, line, count),
+                    Some(false) => {}
                 }
             }
         }
@@ -286,6 +281,14 @@ impl<'a> Follower<'a> {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// Keeps the last lines, as many as that.
+pub(crate) fn keep(lines: &mut VecDeque<Vec<u8>>, line: &[u8], count: usize) {
+    if lines.len() == count {
+        lines.pop_front();
+    }
+    lines.push_back(line.to_vec());
 }
 
 /// The number of the last record that has one.

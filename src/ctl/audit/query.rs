@@ -11,6 +11,7 @@ use secure_exec::failure::Failure;
 
 use super::entry::Entry;
 use super::filter::{Chosen, Filter};
+use super::follow::keep;
 use super::log::Log;
 use super::output::Printer;
 use super::piece::Piece;
@@ -83,14 +84,15 @@ pub(crate) fn last(
             break;
         }
         let mut here = VecDeque::new();
-        let keep = &mut |line: &[u8], _: &Entry| {
-            if here.len() == room {
-                here.pop_front();
+        let each = &mut |line: &[u8], unread: &mut Unread, number| {
+            match filter.wants(line) {
+                None => unread.note(&piece.name, number),
+                Some(true) => keep(&mut here, line, room),
+                Some(false) => {}
             }
-            here.push_back(line.to_vec());
             Ok(ControlFlow::Continue(()))
         };
-        let _never_breaks = scan::matching(log, piece, filter, unread, keep)?;
+        let _never_breaks = scan::lines(log, piece, unread, each)?;
         here.append(&mut found);
         found = here;
     }
