@@ -171,8 +171,35 @@ fn the_page_says_what_the_log_says() {
         assert_eq!(row[6], plugin["degraded"].to_string());
     }
     let all = text(&mut browser, "body");
-    assert!(all.contains("chain: not verified"), "{all}");
+    assert!(all.contains("✓ chain: whole"), "{all}");
     assert!(all.contains("2026-11-01 00:00:00"), "{all}");
+}
+
+#[test]
+fn a_chain_that_was_broken_is_shown_first() {
+    let mut host = Host::new();
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    host.launch("p").run().succeeded();
+    host.launch("p").run().succeeded();
+    let log = host.audit_log();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    std::fs::write(&log, [lines[0], lines[2], lines[3]].concat()).unwrap();
+    let page = host.path("report.html");
+    let (log, page) = (log.to_str().unwrap(), page.to_str().unwrap());
+    ctl(&host, ["audit", "report", log, "--html", page]).succeeded();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("chain: broken"), "{page}");
+    assert!(!page.contains("chain: whole"), "{page}");
+    let file = host.path("figures.prom");
+    let words = ["audit", "export", log, "--prometheus"];
+    ctl(&host, words.into_iter().chain([file.to_str().unwrap()])).succeeded();
+    let figures = std::fs::read_to_string(file).unwrap();
+    assert!(
+        figures.contains("secure_exec_audit_chain_ok 0\n"),
+        "{figures}"
+    );
 }
 
 #[test]

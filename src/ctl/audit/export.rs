@@ -273,12 +273,7 @@ impl Counter {
     }
 
     /// The file.
-    fn text(
-        &mut self,
-        log: &Log,
-        pieces: &Pieces,
-        key: Option<&Path>,
-    ) -> Result<String, Failure> {
+    fn text(&mut self, log: &Log, pieces: &Pieces, key: Option<&Path>) -> Result<String, Failure> {
         let launches = &mut self.progress.launches;
         let surplus = launches.len().saturating_sub(REMEMBERED);
         launches.drain(..surplus);
