@@ -16,6 +16,8 @@ mod kit;
 mod adding;
 #[path = "ctl/browser.rs"]
 mod browser;
+#[path = "ctl/chain/mod.rs"]
+mod chain;
 #[path = "ctl/changing.rs"]
 mod changing;
 #[path = "ctl/collecting.rs"]

@@ -230,6 +230,12 @@ impl Layout {
         self.parts.iter().map(|part| part.name.as_str())
     }
 
+    /// Number of the record that the files begin with, where that is known.
+    #[must_use]
+    pub fn first(&self) -> Option<u64> {
+        self.parts.iter().find_map(Part::seq)
+    }
+
     /// Which files are kept, by the newest statement on that, for a log that
     /// begins with this part.
     pub(super) fn kept(&self, begin: usize) -> Kept {

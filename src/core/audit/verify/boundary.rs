@@ -165,7 +165,7 @@ impl Verifier<'_> {
         {
             found.why = self.files_missing(oldest, known);
         } else if let Some(name) = name.filter(|_| known.is_none()) {
-            found.why = Why::FileMissing(name, None);
+            found.why = Why::OtherMissing(name);
         } else if begins.is_none() {
             found.why = Why::BeginningDeleted;
         }
@@ -234,23 +234,30 @@ impl Verifier<'_> {
             found.why = Why::FileSwapped(like);
             (found.place, found.file) = (None, Some(name));
         } else if let Some(name) = rotation.and_then(|rotation| rotation.file) {
-            let parts = &self.layout.parts;
-            match parts.iter().position(|part| part.plain_name() == name) {
+            let rotated = Rotated::of(&self.layout.log, &name);
+            let mut parts = self.layout.parts.iter();
+            let place = match rotated {
+                Some(_) => parts.position(|part| part.plain_name() == name),
+                // What other programs renamed, they may have renamed again.
+                None => Some(self.last.place.part).filter(|part| {
+                    let part = self.layout.parts.get(*part);
+                    part.is_some_and(|part| part.name == name)
+                }),
+            };
+            if let Some(part) = place {
                 // It is there: its end is not.
-                Some(part) => {
-                    found.why = Why::CutFile;
-                    let lines = self.file(part).map_or(0, |file| file.lines);
-                    let line = lines.saturating_add(1);
-                    found.place = Some(Place { part, line });
-                }
-                None => {
-                    found.why = match (before, Rotated::of(&self.layout.log, &name)) {
-                        (Some(before), Some(rotated)) if rotated.number > before => {
-                            self.files_missing(before.saturating_add(1), rotated.number)
-                        }
-                        _ => Why::FileMissing(name, None),
-                    };
-                }
+                found.why = Why::CutFile;
+                let lines = self.file(part).map_or(0, |file| file.lines);
+                let line = lines.saturating_add(1);
+                found.place = Some(Place { part, line });
+            } else {
+                found.why = match (before, rotated) {
+                    (Some(before), Some(rotated)) if rotated.number > before => {
+                        self.files_missing(before.saturating_add(1), rotated.number)
+                    }
+                    (_, Some(_)) => Why::FileMissing(name, None),
+                    (_, None) => Why::OtherMissing(name),
+                };
             }
         } else if item.genuine().is_none() {
             // Its own first record says nothing that counts.
@@ -444,7 +451,7 @@ impl Verifier<'_> {
 
 fn missing_name(why: &Why) -> Option<String> {
     match why {
-        Why::FileMissing(name, _) => Some(name.clone()),
+        Why::FileMissing(name, _) | Why::OtherMissing(name) => Some(name.clone()),
         _ => None,
     }
 }

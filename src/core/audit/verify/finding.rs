@@ -85,6 +85,8 @@ pub(super) enum Why {
     Restarted(String),
     /// Files from this name to that one.
     FileMissing(String, Option<String>),
+    /// A file that other programs renamed; what it was called at first.
+    OtherMissing(String),
     /// It holds what another file holds, or something else.
     FileSwapped(Option<String>),
     /// It was called so.
@@ -110,7 +112,7 @@ impl Why {
             Self::CutLine | Self::CutFile => "cut",
             Self::Damaged(_) => "damaged",
             Self::Lost(..) | Self::Restarted(_) => "lost",
-            Self::FileMissing(..) => "file_missing",
+            Self::FileMissing(..) | Self::OtherMissing(_) => "file_missing",
             Self::FileSwapped(_) => "file_swapped",
             Self::FileRenamed(_) => "file_renamed",
             Self::FileAdded(_) => "file_added",
@@ -193,6 +195,7 @@ impl Found {
             Why::Lost(seq, cause) => format!("{records} {is} missing, as record {seq} says ({cause})"),
             Why::Restarted(cause) => format!("the chain begins anew here: its writer knew of no record before ({cause})"),
             Why::FileMissing(name, None) => format!("the file '{}' is missing, and with it {records}", Escaped(name)),
+            Why::OtherMissing(name) => format!("a file that another program renamed (to '{}' then) is missing, and with it {records}", Escaped(name)),
             Why::FileMissing(name, Some(last)) => format!("the files '{}' to '{}' are missing, and with them {records}", Escaped(name), Escaped(last)),
             Why::FileSwapped(None) => "another file is in this one's place: neither the file before nor the one after goes with it".to_string(),
             Why::FileSwapped(Some(like)) => format!("another file is in this one's place, with the records of '{}'; its own are missing ({records})", Escaped(like)),
@@ -221,7 +224,7 @@ impl Found {
             Why::FileRenamed(Some(name)) => format!("Give it back its name: mv FILE '{}'.", Escaped(name)),
             Why::FileRenamed(None) => "Give the files their names back, in the order of their records.".into(),
             Why::FileAdded(_) => "Find out who put it there, and take it out of the log's folder.".into(),
-            Why::FileMissing(..) | Why::FileSwapped(_) => format!(
+            Why::FileMissing(..) | Why::OtherMissing(_) | Why::FileSwapped(_) => format!(
                 "Bring it back from a backup, or find out who took it. {}",
                 after(self.last)
             ),

@@ -113,20 +113,25 @@ impl Record {
 
 /// Timestamp and event type, which open every record, without reading the
 /// rest of it. What has them elsewhere has none.
-fn head_of(body: &[u8], format: Format) -> (Time, &[u8]) {
+fn head_of<'a>(body: &'a [u8], format: Format) -> (Time, &'a [u8]) {
     let (before, between, after) = match format {
         Format::Json => (&b"\"timestamp\":\""[..], &b"\",\"event_type\":\""[..], b'"'),
         Format::Logfmt => (&b"timestamp="[..], &b" event_type="[..], b' '),
     };
-    let head = body
-        .strip_prefix(before)
-        .and_then(|rest| rest.split_at_checked(Time::LENGTH))
-        .and_then(|(time, rest)| Some((Time::of(time)?, rest.strip_prefix(between)?)));
-    let Some((time, rest)) = head else {
-        return (Time::UNKNOWN, b"");
+    // Nothing of what stands here is longer.
+    let head = body.get(..body.len().min(96)).unwrap_or_default();
+    let word = |text: &'a [u8]| {
+        let end = text.iter().position(|byte| *byte == after)?;
+        text.split_at_checked(end)
     };
-    let end = rest.iter().position(|byte| *byte == after);
-    (time, rest.get(..end.unwrap_or(0)).unwrap_or_default())
+    let found = head
+        .strip_prefix(before)
+        .and_then(word)
+        .and_then(|(time, rest)| Some((time, word(rest.strip_prefix(between)?)?.0)));
+    match found {
+        None => (Time::UNKNOWN, b""),
+        Some((time, event)) => (Time::of(time).unwrap_or(Time::UNKNOWN), event),
+    }
 }
 
 /// A timestamp as records have it. RFC 3339 in UTC with a fixed number of
@@ -263,5 +268,25 @@ mod tests {
         }
         assert_eq!(Time::UNKNOWN.text(), None);
         assert_eq!(Time::of(b"2026-01-01T00:59:59.999999+"), None);
+    }
+
+    #[test]
+    fn what_opens_a_record_is_read_in_both_formats() {
+        let full = "2026-01-01T00:00:00.000000Z";
+        for (text, is_known) in [(full, true), ("2026-01-01T00:00:00Z", false)] {
+            let json = format!("\"timestamp\":\"{text}\",\"event_type\":\"audit_rotated\",\"a\":1");
+            let logfmt = format!("timestamp={text} event_type=audit_rotated a=1");
+            for (body, format) in [(json, Format::Json), (logfmt, Format::Logfmt)] {
+                let (time, event) = head_of(body.as_bytes(), format);
+                assert_eq!(event, b"audit_rotated");
+                assert_eq!(time.text(), is_known.then_some(text));
+            }
+        }
+        for body in ["", "\"a\":1", "\"timestamp\":\"2026"] {
+            assert_eq!(
+                head_of(body.as_bytes(), Format::Json),
+                (Time::UNKNOWN, &b""[..])
+            );
+        }
     }
 }

@@ -215,6 +215,10 @@ impl<'a> Verifier<'a> {
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.settle(true);
+        if let Some(from) = self.from {
+            // It was not reached.
+            self.last.seq = from.saturating_sub(1);
+        }
         self.finish_files();
         self.finish_strays();
         let last = self.last.seq;

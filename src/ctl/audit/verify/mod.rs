@@ -93,28 +93,26 @@ fn of(log: &Path, verify: &Verify) -> Result<Verified, Failure> {
     let place = Place::of(log)?;
     let key = verify.key.as_deref().map(read_key).transpose()?;
     let sink = verify.against.as_deref().map(Sink::open).transpose()?;
+    let (heard, pieces, layout) = at_one_moment(&place, key.as_ref())?;
     let mut options = Options {
         from: verify.from,
         ..Options::default()
     };
     let mut known = Vec::new();
-    // What knows records of the log is read before the log, which then has
-    // all of them.
-    if let Some(key) = &key {
-        match head(&place, key)? {
-            Ok((head, link)) => {
-                options
-                    .witnesses
-                    .push(Witness::of_one("the signed head", link));
-                known.push(Known::Head(head.timestamp));
-            }
-            Err(problem) => options.head = Some(problem),
+    match heard.head {
+        None => {}
+        Some(Ok((head, link))) => {
+            let witness = Witness::of_one("the signed head", link);
+            options.witnesses.push(witness);
+            known.push(Known::Head(head.timestamp));
         }
+        Some(Err(problem)) => options.head = Some(problem),
     }
-    if let Some(last) = state(&place)? {
+    if let Some(last) = heard.state {
+        let links = std::iter::once(last);
         options
             .witnesses
-            .push(Witness::new("the writers' state", std::iter::once(last)));
+            .push(Witness::new("the writers' state", links));
         known.push(Known::State);
     }
     if let Some(sink) = &sink {
@@ -123,14 +121,8 @@ fn of(log: &Path, verify: &Verify) -> Result<Verified, Failure> {
             .push(Witness::new(sink.name(), sink.links()));
         known.push(Known::Sink(sink.path().to_path_buf()));
     }
-    let pieces = place.snapshot()?;
-    if pieces.is_empty() {
-        return Err(place.failed(
-            &"there is none\nName the log after the command, or with SECURE_EXEC_AUDIT_LOG.",
-        ));
-    }
     let bytes = pieces.iter().map(Piece::size).sum();
-    let report = read(&place, &pieces, options)?;
+    let report = read(&place, &pieces, layout, options)?;
     if report.finding.is_none() {
         check(&place, verify, &report)?;
         if let (Some(sink), Some(said)) = (&sink, report.testimonies.last()) {
@@ -156,14 +148,69 @@ fn check(place: &Place, verify: &Verify, report: &Report) -> Result<(), Failure>
     }
 }
 
-fn read(place: &Place, pieces: &[Piece], options: Options<'_>) -> Result<Report, Failure> {
-    let failed = |piece: &Piece, error: io::Error| {
-        place.failed(&format!("'{}': {error}", Escaped(&piece.name)))
-    };
-    let parts = pieces
-        .iter()
-        .map(|piece| piece.part().map_err(|error| failed(piece, error)));
-    let layout = Layout::of(&place.name, parts.collect::<Result<_, _>>()?);
+/// What the log's own witnesses said before it was looked at.
+struct Heard {
+    head: Option<Result<(Head, Link), HeadProblem>>,
+    state: Option<Link>,
+}
+
+impl Heard {
+    fn of(place: &Place, key: Option<&VerifyingKey>) -> Result<Self, Failure> {
+        Ok(Self {
+            head: key.map(|key| head(place, key)).transpose()?,
+            state: state(place)?,
+        })
+    }
+
+    fn signed(&self) -> Option<Link> {
+        match &self.head {
+            Some(Ok((_, link))) => Some(*link),
+            _ => None,
+        }
+    }
+}
+
+/// The witnesses first, then the files, which so have all that the witnesses
+/// know. Should the log have been rotated so often in between that the head's
+/// record is removed by now, there is a newer head.
+fn at_one_moment(
+    place: &Place,
+    key: Option<&VerifyingKey>,
+) -> Result<(Heard, Vec<Piece>, Layout), Failure> {
+    let mut heard = Heard::of(place, key)?;
+    loop {
+        let pieces = place.snapshot()?;
+        if pieces.is_empty() {
+            return Err(place.failed(
+                &"there is none\nName the log after the command, or with SECURE_EXEC_AUDIT_LOG.",
+            ));
+        }
+        let parts = pieces
+            .iter()
+            .map(|piece| piece.part().map_err(|error| failed(place, piece, error)));
+        let layout = Layout::of(&place.name, parts.collect::<Result<_, _>>()?);
+        let is_gone = |signed: Link| layout.first().is_some_and(|first| signed.seq < first);
+        if heard.signed().is_some_and(is_gone) {
+            let newer = Heard::of(place, key)?;
+            if newer.signed() != heard.signed() {
+                heard = newer;
+                continue;
+            }
+        }
+        return Ok((heard, pieces, layout));
+    }
+}
+
+fn failed(place: &Place, piece: &Piece, error: io::Error) -> Failure {
+    place.failed(&format!("'{}': {error}", Escaped(&piece.name)))
+}
+
+fn read(
+    place: &Place,
+    pieces: &[Piece],
+    layout: Layout,
+    options: Options<'_>,
+) -> Result<Report, Failure> {
     let names: Vec<String> = layout.names().map(str::to_string).collect();
     let mut verifier = Verifier::new(layout, options);
     for (index, name) in names.iter().enumerate() {
@@ -178,7 +225,9 @@ fn read(place: &Place, pieces: &[Piece], options: Options<'_>) -> Result<Report,
             match lines.next() {
                 Ok(Some(line)) => verifier.line(line),
                 Ok(None) => break,
-                Err(error) if error.raw_os_error().is_some() => return Err(failed(piece, error)),
+                Err(error) if error.raw_os_error().is_some() => {
+                    return Err(failed(place, piece, error));
+                }
                 // Of compressed data.
                 Err(error) => {
                     verifier.damaged(error.to_string());
