@@ -154,93 +154,195 @@ impl Found {
 
     fn reason(&self, layout: &Layout) -> String {
         let records = Records(self.first, self.last);
-        let is = if self.first == self.last { "is" } else { "are" };
-        let was = if self.first == self.last {
-            "was"
+        let is_one = self.first == self.last;
+        let (is, was) = if is_one {
+            ("is", "was")
         } else {
-            "were"
+            ("are", "were")
         };
         let at = |place: &Place| {
             let name = layout.parts.get(place.part).map_or("", |part| &part.name);
             format!("{}:{}", Escaped(name), place.line)
         };
-        let next = self.last.unwrap_or_default().saturating_add(1);
+        let seq = self.first.unwrap_or_default();
+        let last = self.last.unwrap_or_default();
+        let next = last.saturating_add(1);
         match &self.why {
-            Why::Edited => format!("{records} {was} changed: its bytes do not have the hash that it names"),
-            Why::Unreadable => format!("{records} {was} changed: what stands in the place is no record"),
-            Why::Renumbered(says) => format!("{records} {was} changed: it calls itself {says}"),
-            Why::NotFirst => format!("{records} {was} changed: it names a record before it, and is the first"),
+            Why::Edited => {
+                format!("{records} {was} changed: the bytes do not have the hash that they name")
+            }
+            Why::Unreadable => {
+                format!("{records} {was} changed: what stands in the place is no record")
+            }
+            Why::Renumbered(says) => format!("{records} was changed: it calls itself {says}"),
+            Why::NotFirst => {
+                format!("{records} was changed: it is the first, and names one before it")
+            }
             Why::Rehashed => format!(
-                "{records}, or a run of records that ends with it, {was} changed and hashed anew: record {next} names another hash"
+                "{records}, or a run of records that ends with it, was changed and hashed anew: \
+                 record {next} names another hash"
             ),
             Why::RehashedOrNext => format!(
-                "{records} {was} changed and hashed anew, or record {next} after it was: they do not fit, nor does what follows"
+                "{records} was changed and hashed anew, or record {next} was: \
+                 they do not go together, nor with what follows"
             ),
             Why::Deleted => format!("{records} {is} missing before this line"),
-            Why::BeginningDeleted => format!("the file's first records are missing, up to record {}", self.last.unwrap_or_default()),
+            Why::BeginningDeleted => {
+                format!("the file's first records are missing, up to record {last}")
+            }
             Why::Moved(None) => format!("{records} {is} not in this place"),
-            Why::Moved(Some(place)) => format!("{records} {was} moved: it belongs before this line, and stands at {}", at(place)),
-            Why::MovedHere => format!("{records} {was} moved here from its place further down"),
-            Why::Copied(None) => format!("a record that is no part of the chain was put in here; it calls itself {}", self.first.unwrap_or_default()),
-            Why::Copied(Some(place)) => format!("a copy of record {}, which stands at {}, was put in here", self.first.unwrap_or_default(), at(place)),
-            Why::Forged(place) => format!("there are two of record {}: the record after them names the one at {}, so this one was put in", self.first.unwrap_or_default(), at(place)),
-            Why::Twice(place) => format!("there are two of record {}, here and at {}, and no record after them that names one", self.first.unwrap_or_default(), at(place)),
-            Why::Foreign => "a line that is no record was put in here".to_string(),
-            Why::CutLine => match self.first {
-                Some(seq) if self.last > self.first => format!("the line has no end, and {} missing: the file was cut off in record {seq}", Rest(seq, self.last)),
-                _ => format!("the line has no end: the file was cut off in it ({records}), or its writer was killed"),
-            },
-            Why::CutFile => format!("the file was cut off before this line: {records} {is} missing"),
-            Why::Damaged(why) => format!("the file can't be read further: {why}; {records} should come here"),
-            Why::Lost(seq, cause) => format!("{records} {is} missing, as record {seq} says ({cause})"),
-            Why::Restarted(cause) => format!("the chain begins anew here: its writer knew of no record before ({cause})"),
-            Why::FileMissing(name, None) => format!("the file '{}' is missing, and with it {records}", Escaped(name)),
-            Why::OtherMissing(name) => format!("a file that another program renamed (to '{}' then) is missing, and with it {records}", Escaped(name)),
-            Why::FileMissing(name, Some(last)) => format!("the files '{}' to '{}' are missing, and with them {records}", Escaped(name), Escaped(last)),
-            Why::FileSwapped(None) => "another file is in this one's place: neither the file before nor the one after goes with it".to_string(),
-            Why::FileSwapped(Some(like)) => format!("another file is in this one's place, with the records of '{}'; its own are missing ({records})", Escaped(like)),
-            Why::FileRenamed(None) => format!("the file was renamed: its name says that {records} {is} somewhere else"),
-            Why::FileRenamed(Some(name)) => format!("the file was renamed: {records} {was} in '{}'", Escaped(name)),
-            Why::FileAdded(None) => "the file is no part of the log: the one before and the one after go together without it".to_string(),
-            Why::FileAdded(Some(like)) => format!("the file was added: its records are those of '{}'", Escaped(like)),
-            Why::TailCut(witness) => format!("the end of the log was cut off: {records} {is} missing, which {witness} knows"),
-            Why::Rewritten(witness, hash, None) => format!("{records} is not the one that {witness} knows (hash {hash}): the log was written anew from it or from a record before"),
-            Why::Rewritten(witness, hash, Some(same)) => format!("{records} is not the one that {witness} knows (hash {hash}), while record {same} still is: the log was written anew between them"),
+            Why::Moved(Some(place)) => {
+                format!("{records} {was} moved from here to {}", at(place))
+            }
+            Why::MovedHere => format!("{records} {was} moved here from further down"),
+            Why::Copied(None) => {
+                format!("record {seq} does not belong here: it was put in, or is a copy")
+            }
+            Why::Copied(Some(place)) => {
+                format!(
+                    "a copy of record {seq}, which stands at {}, was put in",
+                    at(place)
+                )
+            }
+            Why::Forged(place) => format!(
+                "there are two of record {seq}: the record after them names the one at {}, \
+                 so this one was put in",
+                at(place)
+            ),
+            Why::Twice(place) => format!(
+                "there are two of record {seq}, here and at {}, \
+                 and no record after them that names one",
+                at(place)
+            ),
+            Why::Foreign => "a line that is no record was put in".to_string(),
+            Why::CutLine if self.first.is_some() && !is_one => format!(
+                "the line has no end, and {} missing: the file was cut off in record {seq}",
+                Rest(seq, self.last)
+            ),
+            Why::CutLine => format!(
+                "the line has no end: the file was cut off in it ({records}), \
+                 or its writer was killed"
+            ),
+            Why::CutFile => {
+                format!("the file was cut off before this line: {records} {is} missing")
+            }
+            Why::Damaged(why) => {
+                format!("the file can't be read further: {why}; {records} should come here")
+            }
+            Why::Lost(said, cause) => {
+                format!("{records} {is} missing, as record {said} says ({cause})")
+            }
+            Why::Restarted(cause) => {
+                format!("the chain begins anew here: its writer knew of no record before ({cause})")
+            }
+            Why::FileMissing(name, None) => {
+                format!(
+                    "the file '{}' is missing, and with it {records}",
+                    Escaped(name)
+                )
+            }
+            Why::FileMissing(name, Some(last)) => format!(
+                "the files '{}' to '{}' are missing, and with them {records}",
+                Escaped(name),
+                Escaped(last)
+            ),
+            Why::OtherMissing(name) => format!(
+                "a file that another program renamed (to '{}' then) is missing, \
+                 and with it {records}",
+                Escaped(name)
+            ),
+            Why::FileSwapped(None) => "another file is in this one's place: \
+                                       it goes neither with the one before nor with the one after"
+                .to_string(),
+            Why::FileSwapped(Some(like)) => {
+                let own = match (self.first, self.last) {
+                    (None, None) => String::new(),
+                    _ => format!(" ({records})"),
+                };
+                format!(
+                    "another file is in this one's place, with the records of '{}'; \
+                     its own{own} are missing",
+                    Escaped(like)
+                )
+            }
+            Why::FileRenamed(None) => {
+                format!("the file was renamed: by its name, {records} {is} in the wrong place")
+            }
+            Why::FileRenamed(Some(name)) => {
+                format!(
+                    "the file was renamed: {records} {was} in '{}'",
+                    Escaped(name)
+                )
+            }
+            Why::FileAdded(None) => "the file is no part of the log: \
+                                     the one before and the one after go together without it"
+                .to_string(),
+            Why::FileAdded(Some(like)) => {
+                format!(
+                    "the file was added: its records are those of '{}'",
+                    Escaped(like)
+                )
+            }
+            Why::TailCut(witness) => format!(
+                "the end of the log was cut off: {records} {is} missing, which {witness} knows"
+            ),
+            Why::Rewritten(witness, hash, None) => format!(
+                "{records} is not the one that {witness} knows (hash {hash}): \
+                 the log was written anew from it or from a record before"
+            ),
+            Why::Rewritten(witness, hash, Some(same)) => format!(
+                "{records} is not the one that {witness} knows (hash {hash}), and record {same} \
+                 still is: the log was written anew between them"
+            ),
             Why::HeadMissing(why) => format!("the signed head is missing: {why}"),
-            Why::HeadOld => "the signed head proves nothing: it is for a record before those that were verified".to_string(),
             Why::HeadInvalid(why) => format!("the signed head proves nothing: {why}"),
+            Why::HeadOld => "the signed head proves nothing: \
+                             it is for a record before those that were verified"
+                .to_string(),
         }
     }
 
     fn cure(&self) -> String {
-        let after = |seq: Option<u64>| {
-            let next = seq.unwrap_or_default().saturating_add(1);
-            format!("Once that is understood, 'audit verify --from {next}' checks what follows.")
-        };
+        const COMPARE: &str = "Compare with a backup or a second sink ('--against'), \
+                               and find out who could write the log.";
+        let next = self.last.unwrap_or_default().saturating_add(1);
+        let go_on = format!("'audit verify --from {next}' checks what follows.");
         match &self.why {
             Why::CutLine if self.first == self.last => {
-                "If a writer was killed, the next launch cuts the line off and records that; if none was, take it for tampering.".into()
+                "If a writer was killed, the next launch cuts the line off and records that; \
+                 if none was, take it for tampering."
+                    .into()
             }
-            Why::FileRenamed(Some(name)) => format!("Give it back its name: mv FILE '{}'.", Escaped(name)),
-            Why::FileRenamed(None) => "Give the files their names back, in the order of their records.".into(),
-            Why::FileAdded(_) => "Find out who put it there, and take it out of the log's folder.".into(),
-            Why::FileMissing(..) | Why::OtherMissing(_) | Why::FileSwapped(_) => format!(
-                "Bring it back from a backup, or find out who took it. {}",
-                after(self.last)
-            ),
-            Why::HeadMissing(_) => "Is 'audit.sign' configured? If it was, somebody removed the head: compare with '--against'.".into(),
-            Why::HeadOld => "Either an old head was put back, or records go by faster than heads are signed: see 'audit.sign.interval'. Compare with '--against'.".into(),
-            Why::HeadInvalid(_) => "Is it the key that signs this log? If it is, somebody forged the head: compare with '--against'.".into(),
+            Why::FileRenamed(Some(name)) => {
+                format!("Give it back its name, '{}'.", Escaped(name))
+            }
+            Why::FileRenamed(None) => {
+                "Give the files back their names, in the order of their records.".into()
+            }
+            Why::FileAdded(_) => {
+                "Find out who put it there, and take it out of the log's folder.".into()
+            }
+            Why::FileMissing(..) | Why::OtherMissing(_) | Why::FileSwapped(_) => {
+                format!("Bring it back from a backup, or find out who took it. {go_on}")
+            }
+            Why::HeadMissing(_) => "Is 'audit.sign' configured? If it was, somebody removed \
+                                    the head: compare with '--against'."
+                .into(),
+            Why::HeadInvalid(_) => "Is it the key that signs this log? If it is, somebody forged \
+                                    the head: compare with '--against'."
+                .into(),
+            Why::HeadOld => "Either an old head was put back, or records go by faster than heads \
+                             are signed ('audit.sign.interval'): compare with '--against'."
+                .into(),
             Why::TailCut(_) | Why::Rewritten(..) => {
-                "Take the log for forged from there on; the witness is what to go by. Find out who could write the log.".into()
+                "Take the log for forged from there on, and go by what the witness knows. \
+                 Find out who could write the log."
+                    .into()
             }
             Why::Foreign | Why::Copied(_) | Why::Forged(_) | Why::MovedHere | Why::Twice(_) => {
-                "Compare with a backup or a second sink ('--against'), and find out who could write the log.".into()
+                COMPARE.into()
             }
-            _ => format!(
-                "Compare with a backup or a second sink ('--against'), and find out who could write the log. {}",
-                after(self.last)
-            ),
+            _ => format!("{COMPARE} {go_on}"),
         }
     }
 }

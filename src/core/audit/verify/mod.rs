@@ -10,17 +10,21 @@
 //! wrong it looks ahead a bounded number of lines to say what it is.
 
 mod arrange;
+mod begin;
 mod boundary;
 mod finding;
 mod item;
 mod judge;
+mod opening;
 #[cfg(test)]
 mod tests;
+mod told;
 mod verifier;
 mod witness;
 
-pub use arrange::{Layout, Opening, Part, Role};
+pub use arrange::{Layout, Part, Role};
 pub use finding::Finding;
+pub use opening::Opening;
 pub use verifier::Verifier;
 pub use witness::{Testimony, Witness};
 

@@ -4,18 +4,15 @@
 use std::collections::VecDeque;
 
 use super::super::chain::{Ends, Hash, Link};
-use super::arrange::{Layout, Part, Role};
-use super::finding::{Found, Why};
+use super::arrange::{Layout, Role};
+use super::finding::Why;
 use super::item::{Item, Place, Record, Time, What};
+use super::told::{Remembered, Told};
 use super::witness::Witness;
 use super::{FileReport, HeadProblem, Note, Options, Report};
 
 /// Lines that are looked at ahead.
 const WINDOW: usize = 1024;
-/// Notes that are kept.
-const NOTES: usize = 100;
-/// Gaps and strays that are remembered, to know what belongs together.
-const REMEMBERED: usize = 64;
 /// Seconds that the clock may step back without a note: writers take the time
 /// before they have their turn.
 const STEP_BACK: u64 = 10;
@@ -46,13 +43,10 @@ pub struct Verifier<'a> {
     pub(super) open: Option<u64>,
     /// The file whose first record does not go with what was before it.
     pub(super) torn_in: Option<(usize, u64)>,
-    found: Option<(u64, Found)>,
-    count: u64,
+    pub(super) told: Told,
     records: u64,
     first: Option<u64>,
     last_time: Time,
-    notes: Vec<Note>,
-    more_notes: u64,
     files: Vec<FileReport>,
 }
 
@@ -68,38 +62,6 @@ pub(super) struct Last {
     pub(super) is_begun: bool,
 }
 
-/// Ranges of numbers, and the findings that they belong to.
-#[derive(Debug, Default)]
-pub(super) struct Remembered(VecDeque<(u64, u64, u64)>);
-
-impl Remembered {
-    pub(super) fn add(&mut self, first: u64, last: u64, id: u64) {
-        if self.0.len() == REMEMBERED {
-            self.0.pop_front();
-        }
-        self.0.push_back((first, last, id));
-    }
-
-    /// The finding that numbers belong to.
-    pub(super) fn of(&self, first: u64, last: u64) -> Option<u64> {
-        let mut ranges = self.0.iter();
-        ranges
-            .find(|range| range.0 <= first && last <= range.1)
-            .map(|range| range.2)
-    }
-
-    /// The newest range goes on.
-    pub(super) fn extend(&mut self, last: u64) {
-        if let Some(range) = self.0.back_mut() {
-            range.1 = range.1.max(last);
-        }
-    }
-
-    pub(super) fn newest(&self) -> Option<(u64, u64, u64)> {
-        self.0.back().copied()
-    }
-}
-
 impl<'a> Verifier<'a> {
     /// Begins with the first file of the layout.
     #[must_use]
@@ -111,13 +73,6 @@ impl<'a> Verifier<'a> {
             last: None,
         });
         let files = files.collect();
-        let ignored = layout.ignored.iter().map(|(file, why)| Note {
-            file: file.clone(),
-            line: None,
-            seq: None,
-            text: format!("not read: {why}"),
-        });
-        let notes = ignored.take(NOTES).collect();
         let nothing = Link::START;
         let mut verifier = Self {
             layout,
@@ -139,16 +94,13 @@ impl<'a> Verifier<'a> {
             stray: None,
             open: None,
             torn_in: None,
-            found: None,
-            count: 0,
+            told: Told::default(),
             records: 0,
             first: None,
             last_time: Time::UNKNOWN,
-            notes,
-            more_notes: 0,
             files,
         };
-        verifier.note_active();
+        verifier.note_files();
         match options.head {
             None => {}
             Some(HeadProblem::Missing(why)) => verifier.report_head(Why::HeadMissing(why)),
@@ -157,22 +109,26 @@ impl<'a> Verifier<'a> {
         verifier
     }
 
-    /// The file that records go to is usually there, and begins with one.
-    fn note_active(&mut self) {
-        let is_active = |part: &Part| part.role == Role::Active;
-        let parts = &self.layout.parts;
-        let apart = &self.layout.apart;
-        let text = match parts.iter().find(|part| is_active(part)) {
+    /// What deserves attention before anything is read: files that are not
+    /// read, and that the one that records go to has none, which it has as a
+    /// rule.
+    fn note_files(&mut self) {
+        let note = |file: &str, text: String| Note {
+            file: file.to_string(),
+            line: None,
+            seq: None,
+            text,
+        };
+        for (file, why) in &self.layout.ignored {
+            self.told.note(note(file, format!("not read: {why}")));
+        }
+        let Layout { parts, apart, .. } = &self.layout;
+        let text = match parts.iter().find(|part| part.role == Role::Active) {
             Some(active) if active.is_empty && parts.len() > 1 => "it is empty",
             None if apart.iter().all(|apart| apart.role != Role::Active) => "it is not there",
             _ => return,
         };
-        self.notes.push(Note {
-            file: self.layout.log.clone(),
-            line: None,
-            seq: None,
-            text: text.into(),
-        });
+        self.told.note(note(&self.layout.log, text.into()));
     }
 
     /// Takes the next line of the file, with its line feed if it has one.
@@ -234,15 +190,15 @@ impl<'a> Verifier<'a> {
         }
         let layout = &self.layout;
         Report {
-            finding: self.found.as_ref().map(|(_, found)| found.finding(layout)),
-            further: self.count.saturating_sub(1),
+            finding: self.told.first().map(|found| found.finding(layout)),
+            further: self.told.further(),
             records: self.records,
             first: self.first,
             last: self.last_link(),
             last_time: self.last_time.text().map(str::to_string),
             files: self.files,
-            notes: self.notes,
-            more_notes: self.more_notes,
+            notes: self.told.notes,
+            more_notes: self.told.more_notes,
             testimonies: witnesses.iter().map(|witness| witness.report).collect(),
         }
     }
@@ -376,77 +332,6 @@ impl<'a> Verifier<'a> {
     pub(super) fn place_of(&self, seq: u64) -> Option<(Link, Place)> {
         let known = self.recent.get(slot(seq)).copied();
         known.filter(|(link, _)| link.seq == seq && seq > 0)
-    }
-
-    pub(super) fn note(&mut self, place: Place, seq: Option<u64>, text: String) {
-        if self.notes.len() == NOTES {
-            self.more_notes = self.more_notes.saturating_add(1);
-            return;
-        }
-        let part = self.layout.parts.get(place.part);
-        self.notes.push(Note {
-            file: part.map_or_else(String::new, |part| part.name.clone()),
-            line: (place.line > 0).then_some(place.line),
-            seq,
-            text,
-        });
-    }
-
-    /// Reports something wrong with records from `first` to `last`.
-    pub(super) fn report(&mut self, why: Why, place: Option<Place>, first: u64, last: u64) -> u64 {
-        self.report_found(Found {
-            why,
-            place,
-            file: None,
-            first: Some(first),
-            last: Some(last),
-            at: first,
-        })
-    }
-
-    /// Reports a line that is too much.
-    pub(super) fn report_stray(&mut self, why: Why, place: Place, seq: Option<u64>) -> u64 {
-        self.report_found(Found {
-            why,
-            place: Some(place),
-            file: None,
-            first: seq,
-            last: seq,
-            at: self.last.seq.saturating_add(1),
-        })
-    }
-
-    pub(super) fn report_found(&mut self, found: Found) -> u64 {
-        self.count = self.count.saturating_add(1);
-        let order = |found: &Found| (found.at, found.why.rank());
-        let is_first = self
-            .found
-            .as_ref()
-            .is_none_or(|(_, first)| order(&found) < order(first));
-        if is_first {
-            self.found = Some((self.count, found));
-        }
-        self.count
-    }
-
-    fn report_head(&mut self, why: Why) {
-        self.report_found(Found {
-            why,
-            place: None,
-            file: Some(super::super::files::head(&self.layout.log)),
-            first: None,
-            last: None,
-            at: u64::MAX,
-        });
-    }
-
-    /// Changes what was said, if it is what is wrong first.
-    pub(super) fn amend(&mut self, id: u64, change: impl FnOnce(&mut Found)) {
-        if let Some((first, found)) = &mut self.found
-            && *first == id
-        {
-            change(found);
-        }
     }
 
     pub(super) fn file(&self, part: usize) -> Option<&FileReport> {

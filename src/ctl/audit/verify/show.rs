@@ -11,7 +11,7 @@ use crate::screen::{Screen, Tone};
 const NOTES: usize = 10;
 
 /// What neither chain nor state can show.
-const LIMIT: &str = "Records cut off at the end, and a chain written anew from some record to its end, \
+const LIMIT: &str = "Records cut off at the end, and a chain written anew up to its end, \
                      show only with --key (the signed head) or --against (a second sink).";
 
 /// As few lines.

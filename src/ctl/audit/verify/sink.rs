@@ -223,7 +223,8 @@ mod tests {
         let foreign = format!("{{\"seq\":7,\"record_hash\":\"{own}\",\"plugin_name\":\"x\"}}");
         let short = format!("seq=7 record_hash={own} plugin_name=x");
         let data = format!(
-            "<82>1 - h secure-exec 1 - [secure-exec@32473 plugin_name=\"{hostile}\" seq=\"7\" prev=\"{prev}\" record_hash=\"{own}\"]"
+            "<82>1 - h secure-exec 1 - [secure-exec@32473 plugin_name=\"{hostile}\" \
+             seq=\"7\" prev=\"{prev}\" record_hash=\"{own}\"]"
         );
         let journal = format!(
             "{{\"SECURE_EXEC_SEQ\":\"7\",\"MESSAGE\":\"x\",\"SECURE_EXEC_RECORD_HASH\":\"{own}\"}}"

@@ -54,7 +54,8 @@ impl Place {
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name.filter(|_| !path.is_dir()) else {
             return Err(Failure::own(format!(
-                "'{}' is no audit log\nName its active file, such as '/var/log/secure-exec/audit.log'.",
+                "'{}' is no audit log\n\
+                 Name its active file, such as '/var/log/secure-exec/audit.log'.",
                 Escaped(&shown)
             )));
         };
