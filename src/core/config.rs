@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::audit::chain::Format;
+use crate::escape::Escaped;
 use crate::located::{LocatedError, parse_yaml};
 use crate::policy::Policy;
 use crate::version::VersionOne;
@@ -88,22 +89,61 @@ pub enum Sync {
 
 /// Signing of the log's head.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawSign")]
 pub struct SignConfig {
-    /// File with the private key.
-    pub key: Option<String>,
-    /// Name of a credential with it, in `$CREDENTIALS_DIRECTORY`
-    /// (systemd.exec(5)).
-    pub credential: Option<String>,
+    /// Where the private key is.
+    pub key: KeyPlace,
     /// Seconds between two heads at least; 0: one for every record.
-    #[serde(default = "SignConfig::usual_interval")]
     pub interval: u64,
 }
 
-impl SignConfig {
+/// Where a private key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In this file.
+    File(String),
+    /// In the credential of this name, in `$CREDENTIALS_DIRECTORY`
+    /// (systemd.exec(5)).
+    Credential(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSign {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    credential: Option<String>,
+    #[serde(default = "RawSign::usual_interval")]
+    interval: u64,
+}
+
+impl RawSign {
     const fn usual_interval() -> u64 {
         60
     }
+}
+
+impl TryFrom<RawSign> for SignConfig {
+    type Error = &'static str;
+
+    fn try_from(raw: RawSign) -> Result<Self, Self::Error> {
+        let key = match (raw.key, raw.credential) {
+            (Some(file), None) if !file.is_empty() && !file.contains('\0') => KeyPlace::File(file),
+            (Some(_), None) => return Err("'key' must be the path of a file"),
+            (None, Some(name)) if is_file_name(&name) => KeyPlace::Credential(name),
+            (None, Some(_)) => return Err("'credential' must be the name of one, without a slash"),
+            _ => return Err("'sign' needs either 'key: FILE' or 'credential: NAME'"),
+        };
+        Ok(Self {
+            key,
+            interval: raw.interval,
+        })
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
 }
 
 /// A place that records go to.
@@ -210,7 +250,33 @@ pub struct Include {
     /// The plugin's arguments.
     pub arguments: bool,
     /// Variables of the plugin's environment, by name.
-    pub environment: Vec<String>,
+    pub environment: Vec<VariableName>,
+}
+
+/// Name of a variable, as profiles name theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VariableName(String);
+
+impl VariableName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for VariableName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(good) {
+            let name = Escaped(&name);
+            return Err(format!("'{name}' is no name of an environment variable"));
+        }
+        Ok(Self(name))
+    }
 }
 
 impl Config {
@@ -239,6 +305,39 @@ mod tests {
         }
         let config = Config::parse(b"policy: audit-only\naudit: { log_file: /l }\n", "c").unwrap();
         assert_eq!(config.policy, Some(Policy::AuditOnly));
+    }
+
+    #[test]
+    fn a_key_is_in_one_place_and_a_variable_has_a_name() {
+        let parse = |audit: &str| {
+            let text = format!("audit:\n  {audit}\n");
+            Config::parse(text.as_bytes(), "c")
+        };
+        for (audit, what) in [
+            ("sign: {}", "either"),
+            ("sign: { interval: 1 }", "either"),
+            ("sign: { key: a, credential: b }", "either"),
+            ("sign: { key: \"\" }", "path of a file"),
+            ("sign: { key: \"a\\0b\" }", "path of a file"),
+            ("sign: { credential: \"\" }", "without a slash"),
+            ("sign: { credential: a/b }", "without a slash"),
+            ("sign: { credential: .. }", "without a slash"),
+            ("sign: { key: a, keys: b }", "unknown field"),
+            ("include: { environment: [\"\"] }", "no name"),
+            ("include: { environment: [A=B] }", "no name"),
+            ("include: { environment: [\"A B\"] }", "no name"),
+        ] {
+            let error = parse(audit).unwrap_err();
+            assert_eq!(error.line, 2, "{error}");
+            assert!(error.message.contains(what), "{audit}: {error}");
+        }
+        let audit = parse("sign: { credential: k, interval: 0 }").unwrap().audit;
+        let sign = audit.sign.unwrap();
+        assert_eq!(sign.key, KeyPlace::Credential("k".into()));
+        assert_eq!(sign.interval, 0);
+        let sign = parse("sign: { key: k }").unwrap().audit.sign.unwrap();
+        assert_eq!(sign.key, KeyPlace::File("k".into()));
+        assert_eq!(sign.interval, 60);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 
+use secure_exec_core::config::VariableName;
 use secure_exec_core::escape::Escaped;
 use serde_json::{Map, Value};
 
@@ -10,11 +11,11 @@ use crate::examined::Examined;
 
 /// These variables of the plugin's environment, but for secrets of its
 /// profile; `None` where none are named.
-pub(super) fn variables(names: &[String], examined: &Examined) -> Option<Map<String, Value>> {
+pub(super) fn variables(names: &[VariableName], examined: &Examined) -> Option<Map<String, Value>> {
     let secrets = &examined.listed.profile.environment.secrets;
     let mut named = Map::new();
     for (name, value) in examined.environment.iter() {
-        let is_named = names.iter().any(|known| known == name);
+        let is_named = names.iter().any(|known| known.as_str() == name);
         if is_named && !secrets.contains_key(name) {
             let value = Escaped(&String::from_utf8_lossy(value)).to_string();
             named.insert(name.to_string(), value.into());

@@ -7,10 +7,11 @@ use secure_exec_core::audit::files;
 use secure_exec_core::audit::fixed::Fixed;
 use secure_exec_core::audit::head::{self, SigningKey};
 use secure_exec_core::audit::state::State;
-use secure_exec_core::config::SignConfig;
+use secure_exec_core::config::{KeyPlace, SignConfig};
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::Errno;
-use secure_exec_sys::log_folder::{LogFile, LogFolder, Purpose};
+use secure_exec_sys::log_file::LogFile;
+use secure_exec_sys::log_folder::{LogFolder, Purpose};
 
 use super::error::LogError;
 use crate::trust;
@@ -45,12 +46,13 @@ impl Signer {
         })
     }
 
-    /// Signs the state's last record, if the last head is old enough. One of
-    /// the future is: the clock was set back. Allocates nothing.
+    /// Signs the state's last record, if there is no head yet or the last is
+    /// old enough. One of the future is: the clock was set back. Allocates
+    /// nothing.
     pub(super) fn sign_if_due(&self, state: &mut State) -> Result<(), Errno> {
         let now = jiff::Timestamp::now();
         let age = now.as_second().saturating_sub(state.head);
-        if (0..self.interval).contains(&age) {
+        if state.head != 0 && (0..self.interval).contains(&age) {
             return Ok(());
         }
         let mut timestamp = Fixed::<40>::new();
@@ -64,17 +66,11 @@ impl Signer {
 
 /// The file with the key.
 pub(super) fn place(config: &SignConfig) -> Result<PathBuf, LogError> {
-    match (&config.key, &config.credential) {
-        (Some(key), None) => Ok(key.into()),
-        (None, Some(name)) => {
-            if name.is_empty() || name.contains('/') {
-                return Err(LogError::Credential(Escaped(name).to_string()));
-            }
-            std::env::var_os("CREDENTIALS_DIRECTORY")
-                .map(|folder| Path::new(&folder).join(name))
-                .ok_or_else(|| LogError::Credential(Escaped(name).to_string()))
-        }
-        _ => Err(LogError::NoKey),
+    match &config.key {
+        KeyPlace::File(path) => Ok(path.into()),
+        KeyPlace::Credential(name) => std::env::var_os("CREDENTIALS_DIRECTORY")
+            .map(|folder| Path::new(&folder).join(name))
+            .ok_or_else(|| LogError::Credential(Escaped(name).to_string())),
     }
 }
 
