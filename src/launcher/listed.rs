@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use secure_exec_core::config::Sync;
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
@@ -43,6 +44,8 @@ pub struct Listed {
     pub keeps: Vec<PathBuf>,
     /// What signs the audit log: nobody else may read it.
     pub signing_key: Option<PathBuf>,
+    /// When records are brought to the disk.
+    pub sync: Sync,
     /// What is wrong already.
     pub violations: Vec<Violation>,
     /// What is to be said on stderr.
@@ -132,6 +135,7 @@ pub fn look_up(
         profile,
         keeps: keeps(settings, &loaded.path),
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
+        sync: settings.audit.sync,
         violations,
         warnings,
     })

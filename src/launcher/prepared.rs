@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use secure_exec_core::arch::Arch;
+use secure_exec_core::config::Sync;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::{self, Action, ExecRule, ExecTicket, Filter, Request};
 use secure_exec_core::plan::{Environment, LandlockPlan, SeccompPlan, Step};
@@ -21,6 +22,7 @@ use crate::authorized::Authorized;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::rules;
@@ -85,7 +87,7 @@ pub fn prepare(
         Some(plan) => {
             let filter =
                 compile(plan, examined.plan.landlock(), call.ticket()).map_err(Failure::own)?;
-            check_launch(&filter, &examined.listed.profile.name)?;
+            check_launch(&filter, &examined.listed)?;
             let ready = seccomp::Ready::new(filter.instructions());
             Some((filter, ready))
         }
@@ -154,21 +156,29 @@ const LAUNCH_CALLS: &[&str] = &[
     "flock",
     "nanosleep",
     "lseek",
+    "pread64",
     "write",
+    "pwrite64",
     "ftruncate",
     "fcntl",
     "rt_sigaction",
 ];
 
+/// Where that record is brought to the disk as well.
+const SYNC_CALL: &str = "fdatasync";
+
 /// A filter that refused one of them would refuse the launch, without saying
 /// why.
-pub(crate) fn check_launch(filter: &Filter, profile: &str) -> Result<(), Failure> {
+pub(crate) fn check_launch(filter: &Filter, listed: &Listed) -> Result<(), Failure> {
     let admitted = |name: &str| {
         let number = syscall::number(Arch::NATIVE, name)?;
         let action = filter.evaluate(&filter::Call::native(Arch::NATIVE, number, [0; 6]));
         matches!(action, Action::Allow | Action::Log).then_some(())
     };
-    match LAUNCH_CALLS.iter().find(|name| admitted(name).is_none()) {
+    let sync_call = (listed.sync == Sync::Always).then_some(SYNC_CALL);
+    let mut calls = LAUNCH_CALLS.iter().copied().chain(sync_call);
+    let profile = &listed.profile.name;
+    match calls.find(|name| admitted(name).is_none()) {
         None => Ok(()),
         Some(name) => Err(Failure::own(format!(
             "profile '{profile}' does not admit '{name}', which the launch needs after the filter is in force\n\
@@ -350,7 +360,8 @@ fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result
     if !is_used {
         return Ok(());
     }
-    create_private(folder);
+    // It may be there already; a failure shows when it is opened.
+    let _shows_later = create_private(folder);
     let failed = |error: secure_exec_sys::Error| runtime_failure(folder, &error);
     // Somebody else may have been there first, at the folder or above it. What
     // is looked at is what is given away, through its descriptor.

@@ -56,7 +56,7 @@ impl Rehearsal {
         }
         let landlock = examined.plan.landlock();
         let filter = prepared::compile(plan, landlock, ExecTicket::NONE).map_err(Failure::own)?;
-        prepared::check_launch(&filter, &examined.listed.profile.name)?;
+        prepared::check_launch(&filter, &examined.listed)?;
         self.admitted.push(plan.clone());
         Ok(())
     }

@@ -181,7 +181,9 @@ fn a_profile_that_denies_what_the_launch_itself_needs_is_named() {
             "flock",
             "nanosleep",
             "lseek",
+            "pread64",
             "write",
+            "pwrite64",
             "ftruncate",
             "fcntl",
             "rt_sigaction",
@@ -191,6 +193,12 @@ fn a_profile_that_denies_what_the_launch_itself_needs_is_named() {
             let outcome = host.launch("p").profile("short").run().refused(125);
             outcome.says(&format!("'short' does not admit '{call}'"));
         }
+        // It needs this one only where it brings its record to the disk.
+        host.profile("short", "syscalls: { deny: [fdatasync] }");
+        host.launch("p").profile("short").run().succeeded();
+        host.audit("{ sync: always }");
+        let outcome = host.launch("p").profile("short").run().refused(125);
+        outcome.says("'short' does not admit 'fdatasync'");
     }
 }
 
