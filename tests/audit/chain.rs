@@ -24,7 +24,7 @@ pub(super) fn files(log: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn content(file: &Path) -> Vec<u8> {
+pub(super) fn content(file: &Path) -> Vec<u8> {
     let bytes = std::fs::read(file).unwrap();
     if file.extension().is_none_or(|extension| extension != "gz") {
         return bytes;

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use secure_exec_core::audit::chain::{Ends, Format, Link};
 use secure_exec_core::audit::line::Line;
@@ -174,6 +175,110 @@ fn the_chain_outlives_its_state() {
 }
 
 #[test]
+fn a_chain_that_begins_anew_says_so() {
+    // The past is compressed: where it ended is not looked up.
+    let host = launched(User::Root);
+    let log = host.audit_log();
+    let past = log.with_file_name("audit.log.000001");
+    std::fs::rename(&log, &past).unwrap();
+    let packed = Command::new("gzip").arg(&past).status().unwrap();
+    assert!(packed.success());
+    std::fs::remove_file(log.with_file_name(".audit.log.state")).unwrap();
+    let recovered = recovered(&host);
+    assert_eq!(recovered.len(), 1);
+    assert_eq!(recovered[0]["cause"], "state_missing");
+    let text = std::fs::read(&log).unwrap();
+    let first = text.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    assert_eq!(Ends::of(first).unwrap().seq, 1);
+}
+
+#[test]
+fn a_file_that_is_no_log_is_neither_cut_nor_written_to() {
+    for user in EVERYONE {
+        for bytes in [
+            &b"\x7fELF\0\n\0end"[..],
+            b"words\n",
+            b"words",
+            b"{\"key\":\"value\"}\n",
+            b"key=value\n",
+            b"\n",
+            b"\0\0\0",
+        ] {
+            let mut host = Host::of(user);
+            host.install_sh("p", "exit 0");
+            host.list("p", &[]);
+            let log = host.write("state/audit.log", "");
+            std::fs::write(&log, bytes).unwrap();
+            let refused = host.launch("p").run().refused(125);
+            refused.says("the file holds something else than records");
+            assert_eq!(std::fs::read(&log).unwrap(), bytes);
+        }
+    }
+    let mut host = Host::new();
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    let log = host.write("state/audit.log", &"x".repeat(17 << 20));
+    host.launch("p").run().refused(125);
+    assert_eq!(std::fs::metadata(log).unwrap().len(), 17 << 20);
+}
+
+#[test]
+fn a_log_without_a_chain_and_a_first_record_without_its_end_are_logs() {
+    let old = "{\"timestamp\":\"t\",\"event_type\":\"plugin_validation_success\"}\n";
+    for (text, left, causes) in [
+        (old, old, &["state_missing"][..]),
+        (&format!("{old}{{\"tim"), old, &["torn", "state_missing"]),
+        (
+            "timestamp=t event_type=x\n",
+            "timestamp=t event_type=x\n",
+            &["state_missing"],
+        ),
+        ("{\"seq\":1,\"prev\":\"00", "", &["torn", "state_missing"]),
+        ("seq=1 prev=00", "", &["torn", "state_missing"]),
+        ("{\"s", "", &["torn", "state_missing"]),
+    ] {
+        let mut host = Host::new();
+        host.install_sh("p", "exit 0");
+        host.list("p", &[]);
+        let log = host.write("state/audit.log", text);
+        let recovered = recovered(&host);
+        let found: Vec<_> = recovered.iter().map(|record| &record["cause"]).collect();
+        assert_eq!(found, causes, "{text}");
+        let rest = std::fs::read_to_string(&log).unwrap();
+        let rest = rest.strip_prefix(left).unwrap();
+        std::fs::write(&log, rest).unwrap();
+        assert_eq!(chain::records(&log).len(), 2 + causes.len());
+    }
+}
+
+#[test]
+fn a_name_that_looks_like_a_record_is_none() {
+    // The log's end is read from somewhere within a long line.
+    let mut host = Host::new();
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    host.audit("{ log_format: logfmt }");
+    let log = host.audit_log();
+    let forged = format!("seq=777777 prev={} x", "0".repeat(64));
+    let mut more = 16_000;
+    loop {
+        std::fs::remove_file(&log).ok();
+        let name = format!("{forged}{}", "n".repeat(more));
+        host.launch(&name).run().refused(126);
+        let text = std::fs::read_to_string(&log).unwrap();
+        let place = text.len() - text.rfind(&forged).unwrap();
+        if place == 16 << 10 {
+            break;
+        }
+        more = more + (16 << 10) - place;
+    }
+    let known = last(&log).seq;
+    std::fs::remove_file(log.with_file_name(".audit.log.state")).unwrap();
+    let recovered = recovered(&host);
+    assert_eq!(recovered.last().unwrap()["found_seq"], known);
+}
+
+#[test]
 fn a_state_that_is_no_plain_file_is_refused() {
     let host = launched(User::Root);
     let state = host.audit_log().with_file_name(".audit.log.state");
@@ -200,6 +305,38 @@ fn a_clock_that_was_set_back_changes_no_number() {
     assert!(recovered(&host).is_empty());
     assert_eq!(chain::files(&host.audit_log()).len(), 1, "rotated");
     assert_eq!(chain::records(&host.audit_log()).len(), 4);
+}
+
+#[test]
+fn a_writer_that_is_killed_before_it_tells_of_the_new_file() {
+    for compress in [false, true] {
+        let mut host = Host::new();
+        host.install_sh("p", "exit 0");
+        host.list("p", &[]);
+        host.audit(&format!("{{ max_size: 1, compress: {compress} }}"));
+        let log = host.audit_log();
+        let long = "n".repeat(60_000);
+        while std::fs::metadata(&log).map_or(0, |log| log.len()) < 890_000 {
+            host.launch(&long).run().refused(126);
+        }
+        let inject = "inject=pwrite64:signal=KILL:when=1";
+        let words = ["strace", "-o", "/dev/null", "-e", inject];
+        let killed = host.launch(&long).under(words).run();
+        assert_eq!(killed.status, 128 + 9);
+        // Its first record says it all, so that nothing is amiss.
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.contains("\"audit_rotated\""), "{text}");
+        assert_eq!(recovered(&host), []);
+        let records = chain::records(&log);
+        assert_eq!(chain::of_event(&records, "audit_rotated").len(), 1);
+        let ending = if compress {
+            "log.000001.gz"
+        } else {
+            "log.000001"
+        };
+        assert!(log.with_extension(ending).exists());
+    }
 }
 
 #[test]
@@ -240,7 +377,9 @@ fn a_writer_may_be_killed_at_any_of_its_calls() {
                 break;
             }
             killed += 1;
-            host.launch("p").run().succeeded();
+            for recovery in recovered(&host) {
+                assert_eq!(recovery["cause"], "torn", "{call} {killed}: {recovery:?}");
+            }
         }
         assert!(killed > 0, "{call} was not interrupted");
     }

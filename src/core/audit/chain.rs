@@ -200,6 +200,18 @@ impl Ends {
         })
     }
 
+    /// Whether these bytes are the beginning of a chain's first record, as far
+    /// as they go.
+    #[must_use]
+    pub fn begin(bytes: &[u8]) -> bool {
+        [Format::Json, Format::Logfmt].iter().any(|format| {
+            let marks = format.marks();
+            let first = [marks.seq, b"1", marks.prev].concat();
+            let length = first.len().min(bytes.len());
+            first.get(..length) == bytes.get(..length)
+        })
+    }
+
     /// Whether the line's bytes have the hash that it names.
     #[must_use]
     pub fn is_genuine(&self, line: &[u8]) -> bool {
@@ -243,6 +255,16 @@ mod tests {
         let upper = hash.to_string().to_uppercase();
         assert_eq!(Hash::parse(upper.as_bytes()), None);
         assert_eq!(Hash::parse(&hash.digits()[1..]), None);
+    }
+
+    #[test]
+    fn a_first_record_is_known_by_its_beginning() {
+        for bytes in ["{\"seq\":1,\"prev\":\"000", "seq=1 prev=0", "{\"se", "s"] {
+            assert!(Ends::begin(bytes.as_bytes()), "{bytes}");
+        }
+        for bytes in ["{\"seq\":2,\"prev\"", "{\"a\":1", "\0", "#!/bin/sh"] {
+            assert!(!Ends::begin(bytes.as_bytes()), "{bytes}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use secure_exec_core::audit::Event;
 use secure_exec_core::audit::chain::{Ends, Link};
 use secure_exec_core::audit::files::Rotated;
+use secure_exec_core::audit::line;
 use secure_exec_core::audit::state::State;
 use secure_exec_core::escape::Whole;
 use secure_exec_sys::log_folder::Purpose;
@@ -22,22 +23,29 @@ const SHOWN: usize = 256;
 
 impl FileLog {
     /// Finds where the log has got to, whatever happened to it. Afterwards
-    /// there is a file to append to.
+    /// there is a file to append to. The caller is alone.
     pub(super) fn repair(&self) -> Result<(State, Vec<Report>), LogError> {
         let state = self.state()?;
-        let there = self.folder.stat_file(&self.name)?;
-        match (there, state) {
-            (Some(there), Some(state)) if is_same(&there, &state) => {
-                self.take_up()?;
-                self.mend(state, there.size)
-            }
-            (Some(there), Some(state)) if there.size > 0 => {
-                self.take_up()?;
-                self.compare(state, &there)
-            }
+        match (self.take_up()?, state) {
+            (Some(there), Some(state)) if is_same(&there, &state) => self.mend(state, there.size),
+            (Some(there), Some(state)) if there.size > 0 => self.compare(state, &there),
             (_, Some(state)) => self.follow(state),
-            (there, None) => self.rebuild(there.as_ref()),
+            (there, None) => self.rebuild(there),
         }
+    }
+
+    /// The same without another file, which confined launches could not see:
+    /// where the log has another name now, the chain goes on under that until
+    /// they have ended. `None` where the file is not found.
+    pub(super) fn repair_in_place(&self) -> Result<Option<(State, Vec<Report>)>, LogError> {
+        let Some(state) = self.state()? else {
+            return Ok(None);
+        };
+        let size = match self.take_up()? {
+            Some(there) if is_same(&there, &state) => Some(there.size),
+            _ => self.find(&state)?.map(|(_, size)| size),
+        };
+        size.map(|size| self.mend(state, size)).transpose()
     }
 
     /// The file is the last writer's: was he killed, or was it cut?
@@ -70,6 +78,13 @@ impl FileLog {
         match tail.last {
             // A copy of it, as some editors and backups leave.
             Some(last) if last.link() == state.last => {}
+            // Whoever rotated was killed before he could tell of the new
+            // file's first record, which says it all.
+            Some(last) if follows(&last, state.last) => {
+                state.last = last.link();
+                state.begun = super::now();
+                self.uncompressed.set(true);
+            }
             found => {
                 reports.push(missing("exchanged", state.last, found));
                 if let Some(found) = found.filter(|found| found.seq > state.last.seq) {
@@ -87,7 +102,10 @@ impl FileLog {
             Some((name, size)) => {
                 (state, reports) = self.mend(state, size)?;
                 let (cause, number) = match Rotated::of(&self.name, &name) {
-                    Some(rotated) => ("interrupted", rotated.number),
+                    Some(rotated) => {
+                        self.uncompressed.set(true);
+                        ("interrupted", rotated.number)
+                    }
                     None => ("renamed", state.rotation),
                 };
                 state.rotation = state.rotation.max(number);
@@ -127,7 +145,7 @@ impl FileLog {
     }
 
     /// There is no state: this is the first record, or somebody removed it.
-    fn rebuild(&self, there: Option<&Stat>) -> Result<(State, Vec<Report>), LogError> {
+    fn rebuild(&self, there: Option<Stat>) -> Result<(State, Vec<Report>), LogError> {
         let mut state = State {
             last: Link::START,
             device: 0,
@@ -140,19 +158,20 @@ impl FileLog {
         };
         let mut reports = Vec::new();
         let there = match there {
-            Some(there) => {
-                self.take_up()?;
-                *there
-            }
+            Some(there) => there,
             None => self.begin_file()?,
         };
         let (tail, window) = self.end(there.size)?;
         let mut last = tail.last;
+        if last.is_none() && there.size > 0 && !is_log(&window) {
+            // Nor may its end be cut off.
+            return Err(LogError::NoLog);
+        }
         if there.size == 0 {
             last = self.last_of_the_past()?;
         }
         let left = self.cut_torn(there.size, tail.torn, &window, &mut reports)?;
-        if last.is_some() || there.size > 0 {
+        if last.is_some() || there.size > 0 || state.rotation > 0 {
             reports.push(recovered("state_missing", 0, None, last));
         }
         state.last = last.map_or(Link::START, |last| last.link());
@@ -173,11 +192,16 @@ impl FileLog {
         Ok(tail::read(&file, stat.size, &mut Vec::new(), LIMIT)?.last)
     }
 
-    /// Opens the file that has the log's name.
-    fn take_up(&self) -> Result<(), LogError> {
-        let opened = self.folder.open_file(&self.name, Purpose::Append)?;
-        self.current.replace(Some(Current::new(opened)));
-        Ok(())
+    /// Opens the file that has the log's name, if there is one.
+    fn take_up(&self) -> Result<Option<Stat>, LogError> {
+        match self.folder.open_file(&self.name, Purpose::Append) {
+            Ok((file, stat)) => {
+                self.current.replace(Some(Current::new((file, stat))));
+                Ok(Some(stat))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn end(&self, size: u64) -> Result<(tail::Tail, Vec<u8>), LogError> {
@@ -185,6 +209,9 @@ impl FileLog {
         let current = current.as_ref().ok_or(LogError::Exchanged)?;
         let mut window = Vec::new();
         let tail = tail::read(&current.file, size, &mut window, LIMIT)?;
+        if tail.torn >= LIMIT as u64 {
+            return Err(LogError::NoLog);
+        }
         Ok((tail, window))
     }
 
@@ -213,6 +240,17 @@ impl FileLog {
     }
 }
 
+/// Whether the end of a file may be a log's, though no record of a chain is in
+/// it: of a log without one, or of a first record that was not finished.
+fn is_log(end: &[u8]) -> bool {
+    let mut lines = end.rsplit(|byte| *byte == b'\n');
+    let torn = lines.next().unwrap_or_default();
+    match lines.next() {
+        Some(last) => line::fields(last).is_some_and(|fields| fields.contains_key("event_type")),
+        None => Ends::begin(torn),
+    }
+}
+
 /// The state, once records go to another file.
 fn on(state: State, there: &Stat, end: u64) -> State {
     State {
@@ -222,6 +260,10 @@ fn on(state: State, there: &Stat, end: u64) -> State {
         begun: if end == 0 { super::now() } else { state.begun },
         ..state
     }
+}
+
+fn follows(record: &Ends, last: Link) -> bool {
+    record.prev == last.hash && Some(record.seq) == last.seq.checked_add(1)
 }
 
 fn is_same(there: &Stat, state: &State) -> bool {

@@ -3,7 +3,7 @@
 
 use secure_exec_core::audit::chain::Ends;
 use secure_exec_sys::Errno;
-use secure_exec_sys::log_folder::LogFile;
+use secure_exec_sys::log_file::LogFile;
 
 /// What the end of a file holds.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,16 @@ pub(super) fn read(
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |place| place + 1);
         let torn = (window.len() - whole) as u64;
-        let last = last_record(window.get(..whole).unwrap_or_default());
+        // Where the window begins may be within a line, and what a plugin is
+        // called could look like one from there.
+        let begin = match start {
+            0 => 0,
+            _ => window
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(whole, |place| place + 1),
+        };
+        let last = last_record(window.get(begin..whole).unwrap_or_default());
         if last.is_some() || start == 0 || length >= limit {
             return Ok(Tail { last, torn });
         }
@@ -50,8 +59,7 @@ pub(super) fn read(
     }
 }
 
-/// The last line that is a record, among whole lines. The first may have lost
-/// its beginning, and is none then.
+/// The last line that is a record, among whole lines.
 fn last_record(lines: &[u8]) -> Option<Ends> {
     let lines = lines.strip_suffix(b"\n")?;
     lines.rsplit(|byte| *byte == b'\n').find_map(Ends::of)
