@@ -148,6 +148,24 @@ fn a_rotation_that_fails() {
     }
 }
 
+#[test]
+fn another_program_that_renames_the_log_in_the_same_moment() {
+    let long = "n".repeat(60_000);
+    let host = host(User::Root, "{ max_size: 1 }");
+    let log = host.audit_log();
+    while std::fs::metadata(&log).unwrap().len() < 890_000 {
+        host.launch(&long).run().refused(126);
+    }
+    // What the kernel says then.
+    with(host.launch(&long), &["inject=renameat2:error=ENOENT"])
+        .run()
+        .refused(126);
+    assert_eq!(chain::files(&log).len(), 1);
+    host.launch("p").run().succeeded();
+    assert_eq!(chain::files(&log).len(), 2);
+    chain::records(&log);
+}
+
 /// Which of the launcher's openat(2) calls makes a new log: the same as that
 /// which would make the first one, if there were no log yet.
 fn opening_of_the_new_file(host: &Host, name: &str) -> usize {

@@ -28,7 +28,7 @@ fn fill(host: &Host, launches: usize) {
 
 /// What is before the oldest record that is still there.
 fn before(log: &Path) -> Link {
-    let text = std::fs::read(chain::files(log).remove(0)).unwrap();
+    let text = chain::content(&chain::files(log).remove(0));
     let first = text.split_inclusive(|byte| *byte == b'\n').next().unwrap();
     let first = Ends::of(first).unwrap();
     Link {
@@ -167,6 +167,78 @@ fn compressed_and_a_compression_that_was_interrupted() {
         name.contains(".new") || name == "audit.log.000001"
     });
     assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn what_another_user_put_beside_it_neither_counts_nor_stops_anything() {
+    let host = host(
+        User::Root,
+        "{ max_size: 1, max_backups: 2, compress: true }",
+    );
+    let log = host.audit_log();
+    let beside = |name: &str| log.with_file_name(name);
+    std::fs::set_permissions(
+        log.parent().unwrap(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o1777),
+    )
+    .unwrap();
+    let own = |path: &Path| std::os::unix::fs::lchown(path, Some(58_231), Some(58_231)).unwrap();
+    let files = [
+        "audit.log.000002",
+        "audit.log.000998",
+        "audit.log.18446744073709551615",
+    ];
+    for name in files {
+        std::fs::write(beside(name), "planted\n").unwrap();
+        own(&beside(name));
+    }
+    std::fs::create_dir(beside("audit.log.000004")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", beside("audit.log.000005")).unwrap();
+    nix::unistd::mkfifo(&beside("audit.log.000006"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    for name in ["audit.log.000004", "audit.log.000005", "audit.log.000006"] {
+        own(&beside(name));
+    }
+    while !beside("audit.log.000008.gz").exists() {
+        fill(&host, 1);
+    }
+    let planted = std::fs::read_to_string(beside("audit.log.000998")).unwrap();
+    assert_eq!(planted, "planted\n");
+    let record = host.record("audit_rotated");
+    assert_eq!(record["audit"]["removed"], json!(["audit.log.000003.gz"]));
+    assert_eq!(record["audit"]["not_removed"], json!([]));
+    assert_eq!(record["audit"]["oldest"], 7);
+    for name in files {
+        std::fs::remove_file(beside(name)).unwrap();
+    }
+    std::fs::remove_dir(beside("audit.log.000004")).unwrap();
+    std::fs::remove_file(beside("audit.log.000005")).unwrap();
+    std::fs::remove_file(beside("audit.log.000006")).unwrap();
+    chain::records_after(&log, before(&log));
+}
+
+#[test]
+fn a_compression_that_fails_refuses_nothing() {
+    let host = host(User::Root, "{ max_size: 1, compress: true }");
+    let log = host.audit_log();
+    let temporary = log.with_file_name(".audit.log.000001.gz.new");
+    std::fs::create_dir(&temporary).unwrap();
+    let long = "n".repeat(60_000);
+    let mut warned = 0;
+    while chain::files(&log).len() < 2 {
+        let refused = host.launch(&long).run().refused(126);
+        warned += usize::from(refused.stderr.contains("stays uncompressed"));
+    }
+    assert_eq!(warned, 1);
+    assert_eq!(names(&log), ["audit.log.000001", "audit.log"]);
+    std::fs::remove_dir(temporary).unwrap();
+    while chain::files(&log).len() < 3 {
+        fill(&host, 1);
+    }
+    assert_eq!(
+        names(&log),
+        ["audit.log.000001.gz", "audit.log.000002.gz", "audit.log"]
+    );
+    chain::records(&log);
 }
 
 /// Has the real logrotate(8) rotate the log, with these more words.

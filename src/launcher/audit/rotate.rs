@@ -8,7 +8,7 @@ use secure_exec_core::audit::files::{self, Rotated};
 use secure_exec_core::audit::state::State;
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::Errno;
-use secure_exec_sys::lock::{Patience, Share};
+use secure_exec_sys::lock::Patience;
 use secure_exec_sys::log_folder::Purpose;
 use secure_exec_sys::open::Stat;
 use serde_json::json;
@@ -18,18 +18,30 @@ use super::file::{Current, FileLog, Report};
 use super::locks::COMPRESS;
 
 impl FileLog {
-    /// Renames the log's file and begins another. The caller is alone.
+    /// Renames the log's file and begins another; `None` where another program
+    /// renames it in this very moment. Then the chain goes on under that name,
+    /// and the next writer begins a file. The caller is alone.
     pub(super) fn begin_anew(
         &self,
         state: &mut State,
         cause: &'static str,
-    ) -> Result<Report, LogError> {
+    ) -> Result<Option<Report>, LogError> {
         let newest = self.rotated_files()?.last().map_or(0, |last| last.number);
-        let number = state.rotation.max(newest).saturating_add(1);
-        let name = files::rotated(&self.name, number);
-        // Somebody may have made a file of that name, but a later number is
-        // as good, and its name as certain to be found again.
-        self.folder.rename(&self.name, &name)?;
+        let mut number = state.rotation.max(newest);
+        let name = loop {
+            number = number.checked_add(1).ok_or(Errno::EOVERFLOW)?;
+            let name = files::rotated(&self.name, number);
+            match self.folder.rename(&self.name, &name) {
+                // Somebody else made a file of that name, but a later number
+                // is as good, and its name as certain to be found again.
+                Err(error) if error.errno() == Some(Errno::EEXIST) => {}
+                Err(error) if error.is_not_found() => return Ok(None),
+                renamed => {
+                    renamed?;
+                    break name;
+                }
+            }
+        };
         let bytes = state.end;
         self.uncompressed.set(true);
         state.rotation = number;
@@ -38,7 +50,7 @@ impl FileLog {
         state.inode = there.ino;
         state.end = there.size;
         state.begun = super::now();
-        self.rotated(Some(&name), state, cause, bytes)
+        self.rotated(Some(&name), state, cause, bytes).map(Some)
     }
 
     /// Makes the new file, or takes an empty one that another program made.
@@ -119,32 +131,40 @@ impl FileLog {
     }
 
     /// The log's past, oldest first. A file that is there twice, since its
-    /// compression was interrupted, counts once, uncompressed.
+    /// compression was interrupted, counts once, uncompressed. What another
+    /// user put there does not count, or it would push out what is genuine.
     pub(super) fn rotated_files(&self) -> Result<Vec<Rotated>, LogError> {
         let names = self.folder.names()?;
         let mut files: Vec<Rotated> = names
             .iter()
             .filter_map(|name| Rotated::of(&self.name, name))
+            .filter(|file| self.folder.owns(&file.name))
             .collect();
         files.sort();
         files.dedup_by_key(|file| file.number);
         Ok(files)
     }
 
-    /// Compresses what is not yet, if that is wanted and nobody else does.
-    pub(super) fn compress(&self) -> Result<(), LogError> {
+    /// Compresses what is not yet, if the log was rotated, that is wanted and
+    /// nobody else does it.
+    ///
+    /// # Errors
+    /// The first that there is; the file stays as it is, and the next rotation
+    /// tries again.
+    pub fn compress(&self) -> Result<(), LogError> {
         if !self.keeping.compress || !self.uncompressed.take() {
             return Ok(());
         }
-        let Ok(_compress) = self.locks.lock(COMPRESS, Share::Exclusive, Patience::NONE) else {
+        let Ok(_compress) = self.locks.lock(COMPRESS, Patience::NONE) else {
             return Ok(());
         };
+        let mut all = Ok(());
         for file in self.rotated_files()? {
             if !file.is_compressed {
-                self.compress_file(&file.name)?;
+                all = all.and(self.compress_file(&file.name));
             }
         }
-        Ok(())
+        all
     }
 
     /// Through a new file and a rename: there is always one whole.
