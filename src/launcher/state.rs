@@ -42,7 +42,7 @@ pub fn remember_serial(state: Option<&Path>, whitelist: &Path, serial: u64) -> R
         return Ok(());
     }
     let folder = folder_of(&path);
-    create_private(folder);
+    create_private(folder).map_err(|error| failure(&path, &error))?;
     // Two launches may have read two versions of the whitelist: the higher
     // number stays, whoever comes last.
     let lock = std::fs::File::open(folder).map_err(|error| failure(&path, &error))?;

@@ -12,6 +12,7 @@ pub mod landlock;
 pub mod lease;
 pub mod limits;
 pub mod lock;
+pub mod log_file;
 pub mod log_folder;
 pub mod memfd;
 pub mod mount;

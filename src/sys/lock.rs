@@ -1,5 +1,9 @@
-//! Locks on single bytes of a file (open file description locks, man 2 fcntl,
-//! Linux 3.15): the kernel drops them when their holder ends, however it does.
+//! Locks on bytes of a file (open file description locks, man 2 fcntl, Linux
+//! 3.15): the kernel drops them when their holder ends, however it does.
+//!
+//! They exclude everybody else, for which the file must be open for writing.
+//! To share a lock takes the right to read alone: whoever may read a file that
+//! others lock could keep them out of it for ever.
 
 use std::os::fd::AsFd;
 
@@ -7,13 +11,21 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-/// Who else may hold the lock.
+/// A row of bytes, which need not be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
-    /// Others that share it.
-    Shared,
-    /// Nobody.
-    Exclusive,
+pub struct Bytes {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Bytes {
+    /// A single one.
+    #[must_use]
+    pub const fn one(first: u32) -> Self {
+        Self { first, count: 1 }
+    }
 }
 
 /// How long a lock is waited for, in nanoseconds.
@@ -23,8 +35,10 @@ pub struct Patience(u64);
 impl Patience {
     /// Five seconds: longer than any writer needs that is not stopped.
     pub const LONG: Self = Self(5_000_000_000);
-    /// A tenth of a second.
-    pub const SHORT: Self = Self(100_000_000);
+    /// A second.
+    pub const SHORT: Self = Self(1_000_000_000);
+    /// A hundredth of a second.
+    pub const SHORTEST: Self = Self(10_000_000);
     /// Not at all.
     pub const NONE: Self = Self(0);
 }
@@ -34,21 +48,17 @@ impl Patience {
 const FIRST_PAUSE: u64 = 10_000;
 const LONGEST_PAUSE: u64 = 1_000_000;
 
-/// Locks a byte of a file. By trying again: a lock that is waited for in the
+/// Locks bytes of a file. By trying again: a lock that is waited for in the
 /// kernel has no limit of time. Allocates nothing.
 ///
 /// # Errors
-/// As fcntl(2); `ETIMEDOUT` where another holds the lock for longer than the
-/// patience.
-pub fn lock(file: &impl AsFd, byte: u8, share: Share, patience: Patience) -> Result<(), Errno> {
-    let kind = match share {
-        Share::Shared => libc::F_RDLCK,
-        Share::Exclusive => libc::F_WRLCK,
-    };
+/// As fcntl(2); `ETIMEDOUT` where another holds a lock on one of them for
+/// longer than the patience.
+pub fn lock(file: &impl AsFd, bytes: Bytes, patience: Patience) -> Result<(), Errno> {
     let mut pause = FIRST_PAUSE;
     let mut waited = 0;
     loop {
-        match set(file, byte, kind) {
+        match set(file, bytes, libc::F_WRLCK) {
             Err(Errno::EAGAIN | Errno::EACCES) if waited < patience.0 => {
                 sleep(pause);
                 waited = waited.saturating_add(pause);
@@ -61,18 +71,18 @@ pub fn lock(file: &impl AsFd, byte: u8, share: Share, patience: Patience) -> Res
     }
 }
 
-/// Gives a byte's lock up. Allocates nothing.
-pub fn unlock(file: &impl AsFd, byte: u8) {
+/// Gives the lock on bytes up. Allocates nothing.
+pub fn unlock(file: &impl AsFd, bytes: Bytes) {
     // It can't fail for a lock that is held, and ends with the file at last.
-    let _ends_later = set(file, byte, libc::F_UNLCK);
+    let _ends_later = set(file, bytes, libc::F_UNLCK);
 }
 
-fn set(file: &impl AsFd, byte: u8, kind: libc::c_int) -> Result<(), Errno> {
+fn set(file: &impl AsFd, bytes: Bytes, kind: libc::c_int) -> Result<(), Errno> {
     let region = libc::flock {
         l_type: i16::try_from(kind).map_err(|_| Errno::EINVAL)?,
         l_whence: 0,
-        l_start: byte.into(),
-        l_len: 1,
+        l_start: bytes.first.into(),
+        l_len: bytes.count.into(),
         l_pid: 0,
     };
     fcntl(file, FcntlArg::F_OFD_SETLK(&region)).map(drop)

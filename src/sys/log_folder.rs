@@ -1,17 +1,19 @@
 //! The folder of a log and the files in it, reached through descriptors: the
 //! names stay good when the process changes its root or working directory.
 
-use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, Whence};
+use nix::unistd::UnlinkatFlags;
 
 use crate::Error;
+use crate::log_file::LogFile;
 use crate::open::{self, Kind, Stat};
 use crate::process;
 
@@ -33,8 +35,30 @@ pub enum Purpose {
     Create,
     /// Reading and overwriting; made if it is missing.
     Update,
+    /// Locking alone, which takes the right to write; made if it is missing.
+    Lock,
     /// Reading alone.
     Read,
+}
+
+impl Purpose {
+    const fn flags(self) -> OFlag {
+        match self {
+            // Reading: its end tells a writer where the chain has got to.
+            Self::Append | Self::Create => OFlag::O_RDWR.union(OFlag::O_APPEND),
+            Self::Update => OFlag::O_RDWR,
+            Self::Lock => OFlag::O_WRONLY,
+            Self::Read => OFlag::O_RDONLY,
+        }
+    }
+
+    /// Of a new file.
+    const fn mode(self) -> Mode {
+        match self {
+            Self::Lock => Mode::S_IWUSR,
+            _ => Mode::S_IRUSR.union(Mode::S_IWUSR),
+        }
+    }
 }
 
 /// Why a file is no log.
@@ -74,44 +98,73 @@ impl LogFolder {
         open::stat(self.folder.as_fd())
     }
 
-    /// Opens a file of the folder. New ones have mode 0600. The file must be a
-    /// regular one with a single name, which belongs to root, this user
-    /// or the folder's owner, and neither can be executed nor written by
-    /// others: anything else is not a log but a trap.
+    /// Opens a file of the folder. New ones have mode 0600, and one for locks
+    /// 0200, whatever the umask. The file must be a regular one with a single
+    /// name, which belongs to root, this user or the folder's owner, and
+    /// neither can be executed nor written by others: anything else is not a
+    /// log but a trap. One for locks nobody may read (see
+    /// [`lock`](mod@crate::lock)).
     ///
     /// # Errors
     /// As open(2); the file is not a plain one.
     pub fn open_file(&self, name: &str, purpose: Purpose) -> Result<(LogFile, Stat), Error> {
         let path = self.path.join(name);
-        let purpose_flags = match purpose {
-            // Reading: its end tells a writer where the chain has got to.
-            Purpose::Append => OFlag::O_RDWR | OFlag::O_APPEND,
-            Purpose::Create => OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL,
-            Purpose::Update => OFlag::O_RDWR | OFlag::O_CREAT,
-            Purpose::Read => OFlag::O_RDONLY,
+        let opened = match purpose {
+            Purpose::Create => self.make_file(name, purpose),
+            Purpose::Append | Purpose::Read => self.open_there(name, purpose, OFlag::empty()),
+            Purpose::Update | Purpose::Lock => {
+                match self.open_there(name, purpose, OFlag::empty()) {
+                    Err(Errno::ENOENT) => match self.make_file(name, purpose) {
+                        // Another launch made it.
+                        Err(Errno::EEXIST) => self.open_there(name, purpose, OFlag::empty()),
+                        made => made,
+                    },
+                    opened => opened,
+                }
+            }
         };
-        let flags = purpose_flags
+        let file = opened.map_err(|errno| match self.stat_file(name) {
+            Ok(Some(stat)) if stat.kind == Kind::Symlink => {
+                trap(&path, "it is a symbolic link, not a plain file")
+            }
+            _ => Error::at("open for appending", &path)(errno),
+        })?;
+        let stat = open::stat(file.as_fd())?;
+        let flaw = flaw(&stat, self.owner).or_else(|| match purpose {
+            Purpose::Lock => readable(&stat),
+            _ => None,
+        });
+        match flaw {
+            Some(what) => Err(trap(&path, what)),
+            None => Ok((LogFile(file), stat)),
+        }
+    }
+
+    fn make_file(&self, name: &str, purpose: Purpose) -> Result<OwnedFd, Errno> {
+        let file = self.open_there(name, purpose, OFlag::O_CREAT | OFlag::O_EXCL)?;
+        // A umask may take its own owner's rights away.
+        nix::sys::stat::fchmod(&file, purpose.mode())?;
+        Ok(file)
+    }
+
+    fn open_there(&self, name: &str, purpose: Purpose, more: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = purpose.flags()
+            | more
             | OFlag::O_CLOEXEC
             | OFlag::O_NOFOLLOW
             // Opening a FIFO must not wait for its other end. A regular file
             // does not know the flag.
             | OFlag::O_NONBLOCK
             | OFlag::O_NOCTTY;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let file =
-            nix::fcntl::openat(self.folder.as_fd(), name, flags, mode).map_err(
-                |errno| match self.stat_file(name) {
-                    Ok(Some(stat)) if stat.kind == Kind::Symlink => {
-                        trap(&path, "it is a symbolic link, not a plain file")
-                    }
-                    _ => Error::at("open for appending", &path)(errno),
-                },
-            )?;
-        let stat = open::stat(file.as_fd())?;
-        if let Some(what) = flaw(&stat, self.owner) {
-            return Err(trap(&path, what));
-        }
-        Ok((LogFile(file), stat))
+        nix::fcntl::openat(self.folder.as_fd(), name, flags, purpose.mode())
+    }
+
+    /// Whether a file of that name could be one of the log's: another user may
+    /// have put one there, in a folder for all.
+    #[must_use]
+    pub fn owns(&self, name: &str) -> bool {
+        matches!(self.stat_file(name), Ok(Some(stat)) if stat.kind == Kind::Regular
+            && owners(self.owner).contains(&stat.uid))
     }
 
     /// What a file of the folder is, without following a link; `None` where
@@ -192,13 +245,17 @@ impl LogFolder {
     }
 }
 
+/// Whom a file of a log may belong to, in a folder of this owner's.
+fn owners(owner: u32) -> [u32; 3] {
+    [0, process::effective_user(), owner]
+}
+
 fn flaw(stat: &Stat, owner: u32) -> Option<String> {
-    let owners = [0, process::effective_user(), owner];
     if stat.kind != Kind::Regular {
         Some(format!("it is {}, not a plain file", stat.kind))
     } else if stat.nlink != 1 {
         Some(format!("it has {} names, not one", stat.nlink))
-    } else if !owners.contains(&stat.uid) {
+    } else if !owners(owner).contains(&stat.uid) {
         Some(format!("it belongs to another user ({})", stat.uid))
     } else if stat.mode & 0o022 != 0 {
         Some(format!(
@@ -215,138 +272,46 @@ fn flaw(stat: &Stat, owner: u32) -> Option<String> {
     }
 }
 
-/// An open file of a log.
-#[derive(Debug)]
-pub struct LogFile(OwnedFd);
-
-impl LogFile {
-    /// What it is.
-    ///
-    /// # Errors
-    /// As fstat(2).
-    pub fn stat(&self) -> Result<Stat, Error> {
-        open::stat(self.0.as_fd())
-    }
-
-    /// Its size in bytes, without examining it: behind fstat(3), C libraries
-    /// make different calls.
-    ///
-    /// # Errors
-    /// As lseek(2).
-    pub fn size(&self) -> Result<u64, Errno> {
-        let end = nix::unistd::lseek(&self.0, 0, Whence::SeekEnd)?;
-        Ok(u64::try_from(end).unwrap_or_default())
-    }
-
-    /// Appends a line that begins at `end`, in one write. Allocates nothing.
-    ///
-    /// # Errors
-    /// As write(2), `ENOSPC` where the line did not fit whole. What was
-    /// written of it is cut off again, so that the next line stands alone.
-    pub fn append(&self, line: &[u8], end: u64) -> Result<(), Errno> {
-        loop {
-            match nix::unistd::write(&self.0, line) {
-                Ok(count) if count == line.len() => return Ok(()),
-                Ok(_) => {
-                    self.cut(end)?;
-                    return Err(Errno::ENOSPC);
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-    }
-
-    /// Cuts the file off.
-    ///
-    /// # Errors
-    /// As ftruncate(2).
-    pub fn cut(&self, size: u64) -> Result<(), Errno> {
-        let size = i64::try_from(size).map_err(|_| Errno::EFBIG)?;
-        nix::unistd::ftruncate(&self.0, size)
-    }
-
-    /// Reads from an offset until `into` is full or the file ends; returns how
-    /// much was read. Allocates nothing.
-    ///
-    /// # Errors
-    /// As pread(2).
-    pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize, Errno> {
-        let mut read = 0;
-        while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            let at =
-                i64::try_from(offset.saturating_add(read as u64)).map_err(|_| Errno::EOVERFLOW)?;
-            match nix::sys::uio::pread(&self.0, rest, at) {
-                Ok(0) => break,
-                Ok(count) => read = read.saturating_add(count),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(read)
-    }
-
-    /// Overwrites the file's beginning. Allocates nothing.
-    ///
-    /// # Errors
-    /// As pwrite(2), `ENOSPC` where not all was written.
-    pub fn overwrite(&self, bytes: &[u8]) -> Result<(), Errno> {
-        loop {
-            match nix::sys::uio::pwrite(&self.0, bytes, 0) {
-                Ok(count) if count == bytes.len() => return Ok(()),
-                Ok(_) => return Err(Errno::ENOSPC),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-    }
-
-    /// Brings the file's bytes to the disk.
-    ///
-    /// # Errors
-    /// As fdatasync(2).
-    pub fn sync(&self) -> Result<(), Errno> {
-        nix::unistd::fdatasync(&self.0)
-    }
-
-    /// Gives the file the time of another's last change, and its mode.
-    ///
-    /// # Errors
-    /// As futimens(3) and fchmod(2).
-    pub fn take_after(&self, other: &Self) -> Result<(), Error> {
-        let failed = Error::call("take over time and mode");
-        let raw = nix::sys::stat::fstat(&other.0).map_err(&failed)?;
-        let time = nix::sys::time::TimeSpec::new(raw.st_mtime, raw.st_mtime_nsec);
-        nix::sys::stat::futimens(&self.0, &time, &time).map_err(&failed)?;
-        let mode = Mode::from_bits_truncate(raw.st_mode & 0o644);
-        nix::sys::stat::fchmod(&self.0, mode).map_err(&failed)
-    }
-
-    /// Seconds since 1970 of the last change.
-    ///
-    /// # Errors
-    /// As fstat(2).
-    pub fn changed(&self) -> Result<i64, Errno> {
-        nix::sys::stat::fstat(&self.0).map(|raw| raw.st_mtime)
-    }
-
-    /// The file for reading and writing with the standard library.
-    #[must_use]
-    pub fn into_file(self) -> std::fs::File {
-        self.0.into()
-    }
+fn readable(stat: &Stat) -> Option<String> {
+    (stat.mode & 0o444 != 0).then(|| {
+        format!(
+            "it can be read (mode {:04o}), so that a plugin could lock it; make that 0200",
+            stat.mode
+        )
+    })
 }
 
-impl AsFd for LogFile {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// The folder and the name of a path; `None` where it names no file.
+/// The folder and the name of a log's path; `None` where it names no file, as
+/// with a slash at its end, or the name is not UTF-8.
 #[must_use]
-pub fn split(path: &Path) -> Option<(&Path, &OsStr)> {
-    let name = path.file_name()?;
+pub fn split(path: &Path) -> Option<(&Path, &str)> {
+    let name = path.file_name()?.to_str()?;
+    if !path.as_os_str().as_bytes().ends_with(name.as_bytes()) {
+        return None;
+    }
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     Some((folder.unwrap_or(Path::new(".")), name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_ends_like_a_folders_names_no_log() {
+        for (path, folder, name) in [
+            ("audit.log", ".", "audit.log"),
+            ("a//b/audit.log", "a//b", "audit.log"),
+            ("/audit.log", "/", "audit.log"),
+            ("a/...", "a", "..."),
+        ] {
+            assert_eq!(split(path.as_ref()), Some((folder.as_ref(), name)));
+        }
+        for path in ["", ".", "..", "/", "a/", "a//", "a/.", "a/./", "a/.."] {
+            assert_eq!(split(path.as_ref()), None, "{path}");
+        }
+        assert_eq!(split(OsStr::from_bytes(b"a/\xff").as_ref()), None);
+    }
 }

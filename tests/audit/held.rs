@@ -1,6 +1,9 @@
 //! A launch that is confined can open nothing, and its last record lands in
 //! the chain all the same.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use secure_exec::audit::LogError;
 use secure_exec::audit::file::FileLog;
 use secure_exec_core::audit::chain::Format;
 use secure_exec_core::audit::line::Line;
@@ -9,6 +12,7 @@ use secure_exec_core::config::AuditConfig;
 use serde_json::Value;
 
 use super::chain;
+use crate::kit::Host;
 
 fn launch() -> Launch {
     Launch {
@@ -45,38 +49,149 @@ fn render(event: Event, audit: Value) -> Result<Line, serde_json::Error> {
     Line::new(&record, Format::Json)
 }
 
+fn names(records: &[serde_json::Map<String, Value>]) -> Vec<&str> {
+    let names = records.iter().map(|record| record.get("plugin_name"));
+    names
+        .map(|name| name.map_or("of the log", |name| name.as_str().unwrap()))
+        .collect()
+}
+
 #[test]
-fn whoever_begins_a_new_file_waits_for_those_who_hold_the_old_one() {
+fn nobody_begins_a_new_file_while_the_old_one_is_held() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.log");
     let config = AuditConfig::default();
     let held = FileLog::open(&path, &config).unwrap();
     held.append(&mut line("first"), true, &render).unwrap();
     held.hold(&render).unwrap();
-    // Another program takes the file away, and another launch needs one.
-    std::fs::rename(&path, path.with_extension("log.1")).unwrap();
+    // Another program renames the file, and may make one in its place.
+    let renamed = path.with_extension("log.1");
+    std::fs::rename(&path, &renamed).unwrap();
+    for (name, of_the_held) in [("second", "third"), ("fourth", "fifth")] {
+        let log = FileLog::open(&path, &config).unwrap();
+        log.append(&mut line(name), true, &render).unwrap();
+        // Nor does one that starts meanwhile wait for it.
+        log.hold(&render).unwrap();
+        held.append_held(&mut line(of_the_held)).unwrap();
+        create(&path);
+    }
+    // What exec does.
+    drop(held);
+    let log = FileLog::open(&path, &config).unwrap();
+    log.append(&mut line("last"), true, &render).unwrap();
+    let old = std::fs::read(&renamed).unwrap();
+    let new = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [old, new].concat()).unwrap();
+    assert_eq!(
+        names(&chain::records(&path)),
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "of the log",
+            "last"
+        ]
+    );
+}
+
+/// An empty log, as logrotate(8) makes it.
+fn create(path: &std::path::Path) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    options.mode(0o600).open(path).unwrap();
+}
+
+#[test]
+fn where_the_held_file_is_gone_a_new_one_waits_for_those_who_hold_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let config = AuditConfig::default();
+    let held = FileLog::open(&path, &config).unwrap();
+    held.append(&mut line("first"), true, &render).unwrap();
+    held.hold(&render).unwrap();
+    std::fs::remove_file(&path).unwrap();
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
             let log = FileLog::open(&path, &config).unwrap();
             log.append(&mut line("third"), true, &render).unwrap();
         });
         held.append_held(&mut line("second")).unwrap();
-        // What exec does.
         drop(held);
         other.join().unwrap();
     });
-    let old = std::fs::read(path.with_extension("log.1")).unwrap();
-    let new = std::fs::read(&path).unwrap();
-    std::fs::write(&path, [old, new].concat()).unwrap();
-    let names: Vec<_> = chain::records(&path)
-        .iter()
-        .map(|record| record.get("plugin_name").cloned())
-        .collect();
-    let named = |name: &str| Some(Value::from(name));
-    assert_eq!(
-        names,
-        [named("first"), named("second"), None, named("third")]
+    let text = std::fs::read_to_string(&path).unwrap();
+    let gone: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(gone["audit"]["cause"], "gone");
+    assert_eq!(gone["audit"]["known_seq"], 2);
+    assert_eq!(gone["seq"], 3);
+    assert_eq!(text.lines().count(), 2);
+}
+
+#[test]
+fn many_may_hold_it_at_once_and_one_of_them_keeps_nobody_waiting() {
+    // One is stopped while the log is to be rotated: each writer tries that.
+    const WRITERS: usize = 120;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let config = AuditConfig {
+        max_size: 1,
+        ..AuditConfig::default()
+    };
+    let stopped = FileLog::open(&path, &config).unwrap();
+    let long = "n".repeat(999_900);
+    stopped.append(&mut line(&long), true, &render).unwrap();
+    stopped.hold(&render).unwrap();
+    let all = std::sync::Barrier::new(WRITERS);
+    let write = || -> Result<(), LogError> {
+        let log = FileLog::open(&path, &config);
+        all.wait();
+        let log = log?;
+        log.append(&mut line("decision"), true, &render)?;
+        log.hold(&render)?;
+        log.append_held(&mut line("enforced"))?;
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write)).collect();
+        for writer in writers {
+            writer.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(chain::records(&path).len(), 1 + 2 * WRITERS);
+    assert_eq!(chain::files(&path).len(), 1);
+}
+
+#[test]
+fn a_plugin_of_a_user_who_does_not_reach_the_log() {
+    let mut host = Host::new();
+    host.install_sh("p", "echo ran");
+    host.list("p", &[]);
+    let state = host.path("state");
+    std::fs::set_permissions(&state, PermissionsExt::from_mode(0o700)).unwrap();
+    host.profile("other", "user: nobody");
+    for _ in 0..2 {
+        let launch = host.launch("p").profile("other").run();
+        launch.succeeded().prints("ran\n");
+    }
+    assert_eq!(host.records().len(), 4);
+    // Also what fails after the change of user.
+    host.profile(
+        "other",
+        "user: nobody\nworking_directory: /nonexistent\numask: \"0077\"",
     );
+    let launch = host.launch("p").profile("other").run();
+    launch.refused(125).says("/nonexistent");
+    let records = chain::records(&host.audit_log());
+    assert_eq!(records.len(), 6);
+    assert_eq!(records[5]["event_type"], "plugin_exited");
+    let files = std::fs::read_dir(state).unwrap().map(Result::unwrap);
+    for file in files {
+        let owner = MetadataExt::uid(&file.metadata().unwrap());
+        assert_eq!(owner, 0, "{}", file.path().display());
+    }
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn a_holder_of_the_lock_that_goes_away_is_waited_for() {
             let files = std::fs::read_dir(&open).into_iter().flatten().flatten();
             files
                 .filter_map(|file| std::fs::read_link(file.path()).ok())
-                .any(|file| file.ends_with(".audit.log.state"))
+                .any(|file| file.ends_with(".audit.log.lock"))
         };
         while !has_opened() {
             assert!(child.try_wait().unwrap().is_none());

@@ -124,3 +124,68 @@ fn a_log_of_another_user_in_a_folder_for_all() {
     assert!(is_refused, "{refused:?}");
     assert_eq!(std::fs::read(&log).unwrap(), b"");
 }
+
+#[test]
+fn a_path_that_names_no_file() {
+    for user in EVERYONE {
+        let host = host(user);
+        for path in ["", ".", "state", "state/", "logs/", "state/..", "logs/."] {
+            for dry in [false, true] {
+                let mut launch = host.launch("p").option("--audit-log").option(path);
+                if dry {
+                    launch = launch.option("--dry-run");
+                }
+                let outcome = launch.run();
+                // What a path leads to is not looked at before it is opened.
+                if path != "state" || !dry {
+                    assert_eq!(outcome.status, 125, "{path}: {outcome:?}");
+                    let why = if path == "state" {
+                        "EISDIR"
+                    } else {
+                        "names no file"
+                    };
+                    outcome.says(why);
+                }
+            }
+        }
+        assert!(!host.path("logs").exists());
+    }
+}
+
+#[test]
+fn a_folder_that_can_not_be_made_is_said_to_be_so() {
+    for user in EVERYONE {
+        let host = host(user);
+        let launch = host.launch("p").option("--audit-log");
+        let refused = launch.option("/proc/none/such/audit.log").run();
+        refused
+            .refused(125)
+            .says("its folder is missing and can't be made");
+    }
+}
+
+#[test]
+fn a_umask_that_takes_everything_away() {
+    for user in EVERYONE {
+        let host = host(user);
+        host.audit("{ max_size: 1 }");
+        let mask = |mask: &str| {
+            let words = ["sh", "-c", "umask \"$0\"; exec \"$@\"", mask];
+            let launch = host.launch("p").profile("masked").under(words);
+            launch.run().succeeded();
+        };
+        // The plugin shall have a usual one.
+        host.profile("masked", "umask: \"0022\"");
+        mask("0777");
+        mask("0022");
+        assert_eq!(host.records().len(), 4);
+        for (name, mode) in [
+            ("audit.log", 0o600),
+            (".audit.log.state", 0o600),
+            (".audit.log.lock", 0o200),
+        ] {
+            let stat = std::fs::metadata(host.path("state").join(name)).unwrap();
+            assert_eq!(stat.permissions().mode() & 0o777, mode, "{name}");
+        }
+    }
+}

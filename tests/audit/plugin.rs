@@ -1,6 +1,7 @@
 //! The log and the plugin: written before it runs, out of its reach.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use crate::kit::{EVERYONE, Host, program};
@@ -82,5 +83,70 @@ fn not_even_without_a_sandbox_is_its_descriptor_inherited() {
         let outcome = host.launch("p").policy("audit-only").run().succeeded();
         assert!(outcome.stdout.contains("/proc/"), "{outcome:#?}");
         assert!(!outcome.stdout.contains("audit.log"), "{outcome:#?}");
+    }
+}
+
+/// Tries to lock the files it is told, and waits for the end of its input.
+const LOCKER: &str = r#"#include <fcntl.h>
+    #include <stdio.h>
+    #include <unistd.h>
+    int main(int n, char **a) {
+        for (int i = 1; i < n; i++) {
+            int fd = open(a[i], O_RDONLY);
+            struct flock all = { .l_type = F_RDLCK };
+            puts(fd < 0 ? "closed" : fcntl(fd, F_SETLK, &all) == 0 ? "locked" : "failed");
+        }
+        fflush(stdout);
+        char c;
+        while (read(0, &c, 1) > 0) {}
+        return 0;
+    }"#;
+
+#[test]
+fn one_that_may_read_the_logs_folder_keeps_nobody_from_writing() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("locker", program::c(LOCKER));
+        host.install_sh("p", "echo ran");
+        host.list("locker", &[]).list("p", &[]);
+        let state = host.path("state");
+        host.profile("reader", &format!("filesystem: {{ read: [{state:?}] }}"));
+        host.launch("p").run().succeeded();
+        let mut files: Vec<_> = std::fs::read_dir(&state)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        files.sort_by_key(std::fs::DirEntry::path);
+        let launch = host.launch("locker").profile("reader");
+        let launch = launch.args(files.iter().map(std::fs::DirEntry::path));
+        let mut command = launch.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said: Vec<String> = lines.take(files.len()).map(Result::unwrap).collect();
+        // The locks, the state, the log.
+        assert_eq!(said, ["closed", "locked", "locked"]);
+        host.launch("p").run().succeeded().prints("ran\n");
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        assert_eq!(host.records().len(), 6);
+    }
+}
+
+#[test]
+fn a_file_of_locks_that_can_be_read_is_refused() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_sh("p", "echo ran");
+        host.list("p", &[]);
+        host.launch("p").run().succeeded();
+        let lock = host.path("state/.audit.log.lock");
+        let mode = std::fs::metadata(&lock).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o200);
+        std::fs::set_permissions(&lock, PermissionsExt::from_mode(0o600)).unwrap();
+        host.launch("p")
+            .run()
+            .refused(125)
+            .says("it can be read (mode 0600)");
     }
 }

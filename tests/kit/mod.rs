@@ -275,17 +275,16 @@ impl Host {
     }
 
     /// Takes the lock that a writer of the audit log takes for a record: the
-    /// first byte of the writers' state.
+    /// first byte of the writers' file of locks.
     pub(crate) fn lock_audit_log(&self) -> std::fs::File {
-        let path = self.audit_log().with_file_name(".audit.log.state");
+        let path = self.audit_log().with_file_name(".audit.log.lock");
         let file = std::fs::OpenOptions::new()
-            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
             .unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o200)).unwrap();
         self.own(&path);
         let region = nix::libc::flock {
             l_type: i16::try_from(nix::libc::F_WRLCK).unwrap(),

@@ -44,11 +44,17 @@ impl Rotated {
     }
 }
 
-/// The file with the state and the locks of a log's writers. Hidden, so that
-/// what tails `audit.log*` does not read it.
+/// The file with the state of a log's writers. Hidden, so that what tails
+/// `audit.log*` does not read it.
 #[must_use]
 pub fn state(log: &str) -> String {
     format!(".{log}.state")
+}
+
+/// The file with their locks. It is empty.
+#[must_use]
+pub fn lock(log: &str) -> String {
+    format!(".{log}.lock")
 }
 
 /// The file with the signed head.

@@ -2,9 +2,8 @@
 //! and what is written. Each append leaves a whole record, the state that the
 //! next writer goes on from, and no lock.
 //!
-//! A writer locks `APPEND` for one record. Whoever begins a new file first
-//! locks `GATE`, then `HOLD`, which confined launches share: from confinement
-//! on they can open nothing, and must still be able to write.
+//! How a confined launch writes is [`mod@super::held`]'s, which locks there are
+//! [`mod@super::locks`]'s.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -16,33 +15,32 @@ use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::state::{self, State};
 use secure_exec_core::config::{AuditConfig, Sync};
 use secure_exec_sys::Errno;
-use secure_exec_sys::lock::{Patience, Share};
-use secure_exec_sys::log_folder::{self, LogFile, LogFolder, Purpose};
+use secure_exec_sys::lock::Patience;
+use secure_exec_sys::log_file::LogFile;
+use secure_exec_sys::log_folder::{self, LogFolder, Purpose};
 use secure_exec_sys::open::Stat;
 use serde_json::Value;
 
+use super::create_private;
 use super::error::LogError;
-use super::locks::{APPEND, GATE, HOLD, Locks};
+use super::held::Held;
+use super::locks::{APPEND, GATE, HOLDS, Locks};
 use super::sign::Signer;
-use super::{create_private, tail};
-
-/// Bytes that a confined writer may have to read again, if another was killed
-/// in the middle of a record. Longer records than half of it are cut shorter
-/// by nobody, but only a writer that is not confined repairs them.
-const WINDOW: usize = 256 << 10;
 
 /// A log and its folder.
 #[derive(Debug)]
 pub struct FileLog {
     pub(super) folder: LogFolder,
     pub(super) name: String,
-    /// Also the state.
+    /// What the writers tell each other.
+    shared: LogFile,
     pub(super) locks: Locks,
     pub(super) current: RefCell<Option<Current>>,
     pub(super) keeping: Keeping,
-    sync: Sync,
+    pub(super) sync: Sync,
     signer: Option<Signer>,
-    window: RefCell<Vec<u8>>,
+    /// How this launch writes from confinement on.
+    pub(super) held: RefCell<Option<Held>>,
     /// What was written of the log itself, and not yet asked for.
     told: RefCell<Vec<(Line, Link)>>,
     /// A new file was begun: its name is not on the disk yet.
@@ -70,6 +68,11 @@ impl Current {
 
     fn is(&self, device: u64, inode: u64) -> bool {
         (self.device, self.inode) == (device, inode)
+    }
+
+    /// It is the one that the last writer wrote to.
+    pub(super) fn is_of(&self, state: &State) -> bool {
+        self.is(state.device, state.inode)
     }
 }
 
@@ -101,31 +104,31 @@ impl FileLog {
     /// The folder can't be made or is everybody's, the file is none that a
     /// log may be, the key for signing can't be read.
     pub fn open(path: &Path, config: &AuditConfig) -> Result<Self, LogError> {
-        let (folder, name) = log_folder::split(path)
-            .and_then(|(folder, name)| Some((folder, name.to_str()?.to_string())))
-            .ok_or(LogError::NoName)?;
+        let (folder, name) = log_folder::split(path).ok_or(LogError::NoName)?;
         let folder = match LogFolder::open(folder) {
             Err(error) if error.is_not_found() => {
-                create_private(folder);
+                create_private(folder).map_err(LogError::Folder)?;
                 LogFolder::open(folder)
             }
             opened => opened,
         }?;
-        let current = match folder.open_file(&name, Purpose::Append) {
+        let current = match folder.open_file(name, Purpose::Append) {
             Ok(opened) => Some(Current::new(opened)),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
-        let (shared, _) = folder.open_file(&files::state(&name), Purpose::Update)?;
+        let (locks, _) = folder.open_file(&files::lock(name), Purpose::Lock)?;
+        let (shared, _) = folder.open_file(&files::state(name), Purpose::Update)?;
         let signer = config
             .sign
             .as_ref()
-            .map(|sign| Signer::open(sign, &folder, &name))
+            .map(|sign| Signer::open(sign, &folder, name))
             .transpose()?;
         Ok(Self {
             folder,
-            name,
-            locks: Locks(shared),
+            name: name.to_string(),
+            shared,
+            locks: Locks(locks),
             current: RefCell::new(current),
             keeping: Keeping {
                 max_size: config.max_size.saturating_mul(1_000_000),
@@ -137,7 +140,7 @@ impl FileLog {
             },
             sync: config.sync,
             signer,
-            window: RefCell::default(),
+            held: RefCell::default(),
             told: RefCell::default(),
             unsynced: Cell::new(false),
             uncompressed: Cell::new(false),
@@ -145,7 +148,8 @@ impl FileLog {
     }
 
     /// Appends a record, and before it what happened to the log. Whether it
-    /// decides a launch matters for when it must be on the disk.
+    /// decides a launch matters for when it must be on the disk. A log that is
+    /// held is only appended to.
     ///
     /// # Errors
     /// It is not in the log; or it is, and not on the disk as it should be.
@@ -155,6 +159,9 @@ impl FileLog {
         decides: bool,
         render: &Render<'_>,
     ) -> Result<Link, LogError> {
+        if self.held.borrow().is_some() {
+            return Ok(self.append_held(line)?);
+        }
         let link = match self.append_at_once(line)? {
             Some(link) => link,
             None => self.append_with_care(Some(line), None, render)?,
@@ -162,7 +169,6 @@ impl FileLog {
         if self.sync == Sync::Always || (self.sync == Sync::Decision && decides) {
             self.sync()?;
         }
-        self.compress()?;
         Ok(link)
     }
 
@@ -186,70 +192,6 @@ impl FileLog {
         Ok(newest.map(|newest| newest.name))
     }
 
-    /// Keeps the file from being exchanged, until the process executes
-    /// another program or ends.
-    ///
-    /// # Errors
-    /// A lock can't be had, the log not be repaired.
-    pub fn hold(&self, render: &Render<'_>) -> Result<(), LogError> {
-        self.window.borrow_mut().reserve_exact(WINDOW);
-        // Once is enough, unless others rename the log again and again.
-        for _ in 0..3 {
-            {
-                let _gate = self.locks.lock(GATE, Share::Shared, Patience::LONG)?;
-                self.locks.keep(HOLD, Share::Shared)?;
-            }
-            let state = self.state()?;
-            let there = self.folder.stat_file(&self.name)?;
-            if state
-                .zip(there)
-                .is_some_and(|(state, there)| self.is_current(&state, &there))
-            {
-                return Ok(());
-            }
-            self.locks.give_up(HOLD);
-            self.append_with_care(None, None, render)?;
-        }
-        Err(LogError::Exchanged)
-    }
-
-    /// Appends a record to the log that is held. Allocates nothing.
-    ///
-    /// # Errors
-    /// As [`FileLog::append`].
-    pub fn append_held(&self, line: &mut Line) -> Result<Link, Errno> {
-        let link = {
-            let _append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
-            let current = self.current.borrow();
-            let current = current.as_ref().ok_or(Errno::EBADF)?;
-            let mut state = self.state()?.ok_or(Errno::EBADMSG)?;
-            if !current.is(state.device, state.inode) {
-                return Err(Errno::ESTALE);
-            }
-            let size = current.file.size()?;
-            if size != state.end {
-                let mut window = self.window.borrow_mut();
-                let tail = tail::read(&current.file, size, &mut window, WINDOW)?;
-                let last = tail.last.ok_or(Errno::EBADMSG)?;
-                if last.seq < state.last.seq {
-                    // More was lost than a record can say here.
-                    return Err(Errno::EBADMSG);
-                }
-                if tail.torn > 0 {
-                    current.file.cut(size - tail.torn)?;
-                }
-                state.last = last.link();
-                state.end = size - tail.torn;
-                state.cut = state.cut.saturating_add(tail.torn);
-            }
-            self.put(&current.file, &mut state, line)?
-        };
-        if self.sync == Sync::Always {
-            self.sync()?;
-        }
-        Ok(link)
-    }
-
     /// The usual case: the log is as the last writer left it. `None` where it
     /// is not, or has to be rotated.
     fn append_at_once(&self, line: &mut Line) -> Result<Option<Link>, Errno> {
@@ -257,7 +199,7 @@ impl FileLog {
         let Some(current) = current.as_ref() else {
             return Ok(None);
         };
-        let _append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
+        let _append = self.locks.lock(APPEND, Patience::LONG)?;
         let Some(mut state) = self.state()? else {
             return Ok(None);
         };
@@ -265,7 +207,7 @@ impl FileLog {
             return Ok(None);
         };
         let is_as_left = current.is(there.dev, there.ino)
-            && current.is(state.device, state.inode)
+            && current.is_of(&state)
             && there.size == state.end
             && state.cut == 0;
         if !is_as_left || self.rotation_cause(&state, line.capacity()).is_some() {
@@ -275,26 +217,36 @@ impl FileLog {
     }
 
     /// Any case: repairs the log, begins a new file, and only then appends.
-    fn append_with_care(
+    pub(super) fn append_with_care(
         &self,
         line: Option<&mut Line>,
         requested: Option<&'static str>,
         render: &Render<'_>,
     ) -> Result<Link, LogError> {
-        let _gate = self.locks.lock(GATE, Share::Exclusive, Patience::LONG)?;
+        let _gate = self.locks.lock(GATE, Patience::LONG)?;
         // A launch that is stopped between confinement and exec keeps the log
         // from rotating, which it can do without for a while.
-        let mut alone = self
-            .locks
-            .lock(HOLD, Share::Exclusive, Patience::SHORT)
-            .ok();
-        let mut append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
-        if alone.is_none() && self.needs_a_file()? {
-            drop(append);
-            alone = Some(self.locks.lock(HOLD, Share::Exclusive, Patience::LONG)?);
-            append = self.locks.lock(APPEND, Share::Exclusive, Patience::LONG)?;
-        }
-        let (mut state, reports) = self.repair()?;
+        let patience = match requested {
+            Some(_) => Patience::SHORT,
+            None => Patience::SHORTEST,
+        };
+        let mut alone = self.locks.lock(HOLDS, patience).ok();
+        let mut append = self.locks.lock(APPEND, Patience::LONG)?;
+        let repaired = match alone {
+            Some(_) => None,
+            None => self.repair_in_place()?,
+        };
+        let (mut state, reports) = match repaired {
+            Some(repaired) => repaired,
+            None => {
+                if alone.is_none() {
+                    drop(append);
+                    alone = Some(self.locks.lock(HOLDS, Patience::LONG)?);
+                    append = self.locks.lock(APPEND, Patience::LONG)?;
+                }
+                self.repair()?
+            }
+        };
         self.record(&mut state, reports, render)?;
         if alone.is_some() {
             let length = line.as_ref().map_or(0, |line| line.capacity());
@@ -304,7 +256,7 @@ impl FileLog {
             };
             if let Some(cause) = cause {
                 let report = self.begin_anew(&mut state, cause)?;
-                self.record(&mut state, vec![report], render)?;
+                self.record(&mut state, report, render)?;
             }
         } else if requested.is_some() {
             return Err(LogError::System(Errno::ETIMEDOUT));
@@ -322,7 +274,7 @@ impl FileLog {
     fn record(
         &self,
         state: &mut State,
-        reports: Vec<Report>,
+        reports: impl IntoIterator<Item = Report>,
         render: &Render<'_>,
     ) -> Result<(), LogError> {
         let current = self.current.borrow();
@@ -338,7 +290,12 @@ impl FileLog {
     /// Writes the record that comes next. The caller holds the lock. Where the
     /// head or the state can't be written, the record is taken back: the
     /// launch is told that it failed.
-    fn put(&self, file: &LogFile, state: &mut State, line: &mut Line) -> Result<Link, Errno> {
+    pub(super) fn put(
+        &self,
+        file: &LogFile,
+        state: &mut State,
+        line: &mut Line,
+    ) -> Result<Link, Errno> {
         let link = line.seal(state.last);
         file.append(line.sealed(), state.end)?;
         let before = *state;
@@ -348,7 +305,7 @@ impl FileLog {
             Some(signer) => signer.sign_if_due(state),
             None => Ok(()),
         };
-        let told = signed.and_then(|()| self.locks.0.overwrite(&state.render()));
+        let told = signed.and_then(|()| self.shared.overwrite(&state.render()));
         if let Err(errno) = told {
             // Should this fail as well, the next writer finds the record.
             let _left = file.cut(before.end);
@@ -374,31 +331,15 @@ impl FileLog {
         }
     }
 
-    /// Another file has to be begun or taken up.
-    fn needs_a_file(&self) -> Result<bool, Errno> {
-        let there = self.folder.stat_file(&self.name)?;
-        Ok(!self
-            .state()?
-            .zip(there)
-            .is_some_and(|(state, there)| self.is_current(&state, &there)))
-    }
-
-    fn is_current(&self, state: &State, there: &Stat) -> bool {
-        let current = self.current.borrow();
-        current.as_ref().is_some_and(|current| {
-            current.is(there.dev, there.ino) && current.is(state.device, state.inode)
-        })
-    }
-
     /// The writers' state; `None` where there is none, or none that makes
     /// sense.
     pub(super) fn state(&self) -> Result<Option<State>, Errno> {
         let mut bytes = [0; state::SIZE];
-        let count = self.locks.0.read_at(&mut bytes, 0)?;
+        let count = self.shared.read_at(&mut bytes, 0)?;
         Ok(bytes.get(..count).and_then(State::parse))
     }
 
-    fn sync(&self) -> Result<(), Errno> {
+    pub(super) fn sync(&self) -> Result<(), Errno> {
         if let Some(current) = self.current.borrow().as_ref() {
             current.file.sync()?;
         }

@@ -3,6 +3,7 @@
 
 mod error;
 pub mod file;
+mod held;
 mod locks;
 mod named;
 mod own;
@@ -168,7 +169,20 @@ impl AuditLog {
         // What the file lacks is looked for elsewhere, so a failure waits.
         let told = own.send(warn);
         let sent = self.send(record, sealed, link, warn);
+        self.compress(warn);
         kept.and(told).and(sent).map(|()| AuditReceipt(()))
+    }
+
+    /// The record is written by then: what fails here is no reason to refuse.
+    fn compress(&self, warn: &dyn Fn(&str)) {
+        if let Some(Ok(file)) = &self.file
+            && let Err(error) = file.compress()
+        {
+            let shown = &self.shown;
+            warn(&format!(
+                "a rotated file of {shown} stays uncompressed: {error}"
+            ));
+        }
     }
 
     /// Sends a record that became this line in the file to all other sinks.
@@ -353,7 +367,7 @@ pub fn rotate(settings: &Settings) -> Result<String, Failure> {
 pub(crate) fn beside(log: &Path) -> Vec<PathBuf> {
     let name = log.file_name().map(|name| name.to_string_lossy());
     name.into_iter()
-        .flat_map(|name| [files::state(&name), files::head(&name)])
+        .flat_map(|name| [files::state(&name), files::lock(&name), files::head(&name)])
         .map(|name| log.with_file_name(name))
         .collect()
 }
@@ -415,12 +429,14 @@ pub fn timestamp() -> String {
     format!("{:.6}", jiff::Timestamp::now())
 }
 
-/// Makes a folder that nobody else can read, with what is missing above it. A
-/// failure shows when the file in it is opened.
-pub(crate) fn create_private(folder: &Path) {
+/// Makes a folder that nobody else can read, with what is missing above it.
+///
+/// # Errors
+/// As mkdir(2).
+pub(crate) fn create_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let _shows_later = std::fs::DirBuilder::new()
+    std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(folder);
+        .create(folder)
 }

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::log_folder;
 
+use super::error::LogError;
 use crate::listed::{Listed, folder_of};
 
 /// Why the log may not lie there, as a phrase; `None` where it may.
 pub(super) fn flaw(log: &Path, listed: &Listed) -> Option<String> {
-    let (folder, _) = log_folder::split(log)?;
+    let Some((folder, _)) = log_folder::split(log) else {
+        return Some(LogError::NoName.to_string());
+    };
     let folder = really(folder);
     // An unlisted plugin's path is the caller's choice: it must not keep its
     // own refusal out of the log.

@@ -53,10 +53,11 @@ pub struct Confined {
 pub fn confine(prepared: Prepared, record: &Listed, log: &AuditLog) -> Result<Confined, Failure> {
     let failed = |failure| authorized::record_failure(record, failure, log, &|_| {});
     let prepared = namespaces::enter(prepared).map_err(failed)?;
+    // Whom the process becomes may not reach the log.
+    log.hold()?;
     let mut applied = Applied::default();
     carry_out(&prepared, &mut applied).map_err(failed)?;
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
-    log.hold()?;
     let mut confined = Confined {
         prepared,
         lines,
@@ -86,7 +87,12 @@ impl Confined {
     pub fn record(&self, log: &AuditLog) -> Result<AuditReceipt, Failure> {
         let proven = self.lines.proven.as_ref();
         let proven = proven.filter(|_| self.signals_are_proven);
-        log.write_ready(proven.unwrap_or(&self.lines.applied))
+        let written = log.write_ready(proven.unwrap_or(&self.lines.applied));
+        if written.is_err() {
+            // One sink may have taken it, and then it did not run.
+            let _unrecorded = log.write_ready(&self.lines.failed);
+        }
+        written
     }
 
     /// Becomes the plugin.

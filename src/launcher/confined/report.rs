@@ -58,7 +58,7 @@ impl Lines {
         record.event_type = Event::PluginExited;
         record.violation_type = None;
         record.severity = None;
-        record.reason = Some("the kernel did not execute the program".into());
+        record.reason = Some("the program was not executed".into());
         Ok(Self {
             applied,
             proven,
