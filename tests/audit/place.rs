@@ -160,7 +160,7 @@ fn a_folder_that_can_not_be_made_is_said_to_be_so() {
         let refused = launch.option("/proc/none/such/audit.log").run();
         refused
             .refused(125)
-            .says("its folder is missing and can't be made");
+            .says("its folder is missing and can't be made: No such file or directory (ENOENT)");
     }
 }
 

@@ -20,7 +20,7 @@ pub enum LogError {
     /// The file holds something else than records.
     NoLog,
     /// The folder is missing and can't be made.
-    Folder(std::io::Error),
+    Folder(Errno),
     /// A record that is no JSON.
     Render(serde_json::Error),
     /// The key for signing.
@@ -32,6 +32,13 @@ pub enum LogError {
     },
     /// The credential with the key: systemd gave none of that name.
     Credential(String),
+}
+
+impl LogError {
+    /// The folder can't be made.
+    pub(super) fn folder(error: std::io::Error) -> Self {
+        Self::Folder(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+    }
 }
 
 impl std::error::Error for LogError {}
@@ -51,7 +58,11 @@ impl fmt::Display for LogError {
             Self::Compress(error) => write!(f, "compressing a rotated file: {error}"),
             Self::Exchanged => f.write_str("another program exchanges the file all the time"),
             Self::NoLog => f.write_str("the file holds something else than records"),
-            Self::Folder(error) => write!(f, "its folder is missing and can't be made: {error}"),
+            Self::Folder(errno) => write!(
+                f,
+                "its folder is missing and can't be made: {} ({errno:?})",
+                errno.desc()
+            ),
             Self::Render(error) => write!(f, "the record is no JSON: {error}"),
             Self::Key { path, why } => write!(f, "its signing key '{path}': {why}"),
             Self::Credential(name) => write!(

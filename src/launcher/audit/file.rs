@@ -106,8 +106,9 @@ impl FileLog {
     pub fn open(path: &Path, config: &AuditConfig) -> Result<Self, LogError> {
         let (folder, name) = log_folder::split(path).ok_or(LogError::NoName)?;
         let folder = match LogFolder::open(folder) {
-            Err(error) if error.is_not_found() => {
-                create_private(folder).map_err(LogError::Folder)?;
+            // Not where something else has a folder's name.
+            Err(error) if error.errno() == Some(Errno::ENOENT) => {
+                create_private(folder).map_err(LogError::folder)?;
                 LogFolder::open(folder)
             }
             opened => opened,
