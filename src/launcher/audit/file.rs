@@ -2,8 +2,8 @@
 //! and what is written. Each append leaves a whole record, the state that the
 //! next writer goes on from, and no lock.
 //!
-//! How a confined launch writes is [`mod@super::held`]'s, which locks there are
-//! [`mod@super::locks`]'s.
+//! How a confined launch writes is `held`'s, which locks there are
+//! `locks`'s.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
