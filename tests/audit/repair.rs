@@ -212,6 +212,14 @@ fn a_file_that_is_no_log_is_neither_cut_nor_written_to() {
             let refused = host.launch("p").run().refused(125);
             refused.says("the file holds something else than records");
             assert_eq!(std::fs::read(&log).unwrap(), bytes);
+            // Nor where there was a log before.
+            std::fs::remove_file(&log).unwrap();
+            host.launch("p").run().succeeded();
+            let other = host.write("state/other", "");
+            std::fs::write(&other, bytes).unwrap();
+            std::fs::rename(&other, &log).unwrap();
+            host.launch("p").run().refused(125);
+            assert_eq!(std::fs::read(&log).unwrap(), bytes);
         }
     }
     let mut host = Host::new();

@@ -74,6 +74,7 @@ impl FileLog {
     fn compare(&self, mut state: State, there: &Stat) -> Result<(State, Vec<Report>), LogError> {
         let mut reports = Vec::new();
         let (tail, window) = self.end(there.size)?;
+        refuse_others(&tail, &window)?;
         let left = self.cut_torn(there.size, tail.torn, &window, &mut reports)?;
         match tail.last {
             // A copy of it, as some editors and backups leave.
@@ -163,10 +164,7 @@ impl FileLog {
         };
         let (tail, window) = self.end(there.size)?;
         let mut last = tail.last;
-        if last.is_none() && there.size > 0 && !is_log(&window) {
-            // Nor may its end be cut off.
-            return Err(LogError::NoLog);
-        }
+        refuse_others(&tail, &window)?;
         if there.size == 0 {
             last = self.last_of_the_past()?;
         }
@@ -237,6 +235,15 @@ impl FileLog {
         let shown: String = text.chars().take(SHOWN).collect();
         reports.push(recovered("torn", torn, Some(&shown), None));
         Ok(left)
+    }
+}
+
+/// A file that others put in the log's place may be anything, and its end is
+/// not to be cut off then.
+fn refuse_others(tail: &tail::Tail, end: &[u8]) -> Result<(), LogError> {
+    match tail.last {
+        None if !end.is_empty() && !is_log(end) => Err(LogError::NoLog),
+        _ => Ok(()),
     }
 }
 
