@@ -160,7 +160,14 @@ fn a_second_sink_shows_what_was_taken_and_changed() {
         let words = ["--against", sink.to_str().unwrap()];
         let said = assert_whole(&host, &words);
         assert_eq!(said["witnesses"][0]["confirmed"], 9);
+        assert_eq!(said["witnesses"][0]["unknown"], 0);
         assert_eq!(said["end_is_witnessed"], true);
+        // One that the sink did not get is no finding: sinks drop some.
+        let fewer: String = [&text[..4], &text[6..]].concat().concat();
+        let fewer = host.write("fewer", &fewer);
+        let said = log::verify(&host, &["--against", fewer.to_str().unwrap()]).succeeded();
+        let expected = "7 records are the same, the last is 9; 2 records before that are not in it";
+        assert!(said.stdout.contains(expected), "{said:#?}");
 
         change(&log, |lines| lines.truncate(2));
         let (kind, _, seq) = found(&host, &words);

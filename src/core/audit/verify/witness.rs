@@ -30,12 +30,26 @@ pub struct Witness<'a> {
 pub struct Testimony {
     /// Records that it knows as they are.
     pub confirmed: u64,
+    /// The number of the first one.
+    pub first: Option<u64>,
     /// The number of the last one.
     pub last: Option<u64>,
     /// Records that are older than what was verified.
     pub earlier: u64,
     /// Records that it has too far out of order to be compared.
     pub unordered: u64,
+}
+
+impl Testimony {
+    /// How many records between the first and the last one it does not know.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            return 0;
+        };
+        let all = last.saturating_sub(first).saturating_add(1);
+        all.saturating_sub(self.confirmed)
+    }
 }
 
 impl<'a> Witness<'a> {
@@ -79,6 +93,7 @@ impl<'a> Witness<'a> {
             self.ahead.pop_first();
             if seq == link.seq && hash == link.hash.0 {
                 self.report.confirmed = self.report.confirmed.saturating_add(1);
+                self.report.first.get_or_insert(seq);
                 self.report.last = Some(seq);
             } else if seq == link.seq {
                 other = Some(Hash(hash));

@@ -106,11 +106,18 @@ fn witness(known: &Known, said: &Testimony, last: Option<u64>) -> Option<String>
                 Escaped(time)
             ))
         }
-        Known::Sink(path) => Some(format!(
-            "{}: {} records are the same, the last is {confirmed}",
-            Escaped(&path.to_string_lossy()),
-            said.confirmed
-        )),
+        Known::Sink(path) => {
+            let unknown = match said.unknown() {
+                0 => String::new(),
+                1 => "; 1 record before that is not in it".to_string(),
+                more => format!("; {more} records before that are not in it"),
+            };
+            Some(format!(
+                "{}: {} records are the same, the last is {confirmed}{unknown}",
+                Escaped(&path.to_string_lossy()),
+                said.confirmed
+            ))
+        }
         Known::State => None,
     }
 }
@@ -212,7 +219,9 @@ fn of_witness(known: &Known, said: &Testimony) -> Value {
         "file": name,
         "timestamp": time,
         "confirmed": said.confirmed,
+        "first_seq": said.first,
         "last_seq": said.last,
+        "unknown": said.unknown(),
         "earlier": said.earlier,
         "unordered": said.unordered,
     })

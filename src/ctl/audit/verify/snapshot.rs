@@ -97,7 +97,7 @@ impl Place {
             }
             // A new file that has no record yet: what is removed with the old
             // one is not recorded yet either.
-            if is_begun(&mut pieces).map_err(|error| self.failed(&error))?
+            if is_settled(&mut pieces).map_err(|error| self.failed(&error))?
                 || start.elapsed() > PATIENCE
             {
                 return Ok(pieces);
@@ -163,29 +163,27 @@ impl Place {
     }
 }
 
-/// Whether the active file has a record, or there is nothing else, or nobody
-/// is about to change that. Of a record that is being written, the end is
-/// waited for.
-fn is_begun(pieces: &mut [Piece]) -> io::Result<bool> {
+/// Whether the active file has a record and no file ends within one, or nobody
+/// is about to change that. Takes the files' sizes: also one that was renamed
+/// may be written to, until launches that know no other have ended.
+fn is_settled(pieces: &mut [Piece]) -> io::Result<bool> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_secs());
-    let mut is_quiet = true;
-    let mut ends_whole = false;
-    for piece in pieces.iter_mut() {
+    let (mut is_quiet, mut is_new, mut is_begun) = (true, true, false);
+    for piece in pieces.iter_mut().filter(|piece| !piece.is_compressed) {
         let stat = piece.file.metadata()?;
         let changed = u64::try_from(stat.ctime()).unwrap_or(u64::MAX);
-        is_quiet &= changed.saturating_add(PATIENCE.as_secs()) < now;
-        if piece.role == Role::Active {
-            piece.size = stat.size();
-            let mut last = [0];
-            let end = piece.size.saturating_sub(1);
-            ends_whole = piece.file.read_at(&mut last, end)? == 1 && last == *b"\n";
+        let is_recent = changed.saturating_add(PATIENCE.as_secs()) >= now;
+        piece.size = stat.size();
+        if is_recent && !piece.ends_whole()? {
+            return Ok(false);
         }
+        let is_active = piece.role == Role::Active;
+        is_quiet &= !is_recent;
+        is_begun |= is_active && piece.size > 0;
+        is_new &= is_active && piece.size == 0;
     }
-    let is_new = pieces
-        .iter()
-        .all(|piece| piece.role == Role::Active && piece.size == 0);
-    Ok(ends_whole || is_new || is_quiet)
+    Ok(is_begun || is_new || is_quiet)
 }
 
 impl Piece {
@@ -202,6 +200,15 @@ impl Piece {
             is_compressed: count == 2 && magic == [0x1f, 0x8b],
             file,
         })
+    }
+
+    /// Whether its last line has its end.
+    fn ends_whole(&self) -> io::Result<bool> {
+        let mut last = [0];
+        let Some(end) = self.size.checked_sub(1) else {
+            return Ok(true);
+        };
+        Ok(self.file.read_at(&mut last, end)? == 1 && last == *b"\n")
     }
 
     /// What it is to the log, by its name and its first lines.
