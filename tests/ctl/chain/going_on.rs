@@ -60,3 +60,32 @@ fn a_writer_that_goes_on_is_never_taken_for_a_forger() {
         assert_whole(&host, &[]);
     }
 }
+
+#[test]
+fn a_renamed_file_that_launches_still_write_to_is_whole() {
+    let host = Host::new();
+    let log = host.audit_log();
+    let held = Writer::of(&log, "{}");
+    held.write("first");
+    held.hold();
+    std::fs::rename(&log, host.path("state/audit.log.1")).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let writer = Writer::of(&log, "{}");
+            while !is_over.load(Ordering::Relaxed) {
+                writer.write(&"p".repeat(200_000));
+            }
+        });
+        let looks = std::panic::catch_unwind(|| {
+            for _ in 0..3 {
+                verify(&host, &[]).succeeded();
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+        looks.unwrap();
+    });
+    // It went on under that name.
+    assert!(!log.exists());
+    assert!(assert_whole(&host, &[])["records"].as_u64() > Some(3));
+}

@@ -69,6 +69,11 @@ impl Writer {
         self.log.append(&mut line, true, &self.render()).unwrap()
     }
 
+    /// As a launch does before it is confined, and until it ends.
+    pub(super) fn hold(&self) {
+        self.log.hold(&self.render()).unwrap();
+    }
+
     pub(super) fn rotate(&self) {
         self.log.rotate(&self.render()).unwrap();
     }

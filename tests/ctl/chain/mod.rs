@@ -131,39 +131,6 @@ fn a_repaired_log_is_whole_with_notes() {
 }
 
 #[test]
-fn a_record_that_a_renamed_file_still_gets_is_waited_for() {
-    use std::io::Write as _;
-    // A launch that knows no other file, in the middle of its record.
-    let host = Host::new();
-    let log = log::write(&host, "{}", 1, 3);
-    let whole = std::fs::read(&log).unwrap();
-    let renamed = host.path("state/audit.log.1");
-    std::fs::rename(&log, &renamed).unwrap();
-    let cut = whole.len() - 50;
-    std::fs::write(&renamed, &whole[..cut]).unwrap();
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .open(&renamed)
-        .unwrap();
-    let mut verifies = command(&host, ["audit", "verify", log.to_str().unwrap()])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let descriptors = format!("/proc/{}/fd", verifies.id());
-    let has_it_open = || {
-        let descriptors = std::fs::read_dir(&descriptors).into_iter().flatten();
-        let mut links = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-        links.any(|link| link == renamed)
-    };
-    while !has_it_open() && verifies.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    file.write_all(&whole[cut..]).unwrap();
-    let said = verifies.wait_with_output().unwrap();
-    assert!(said.status.success(), "{said:?}");
-}
-
-#[test]
 fn what_is_not_proven_is_said() {
     let host = Host::new();
     log::write(&host, "{}", 1, 1);

@@ -89,53 +89,41 @@ enum Known {
     State,
 }
 
+/// A witness that is not believed is heard again so often, if it says something
+/// else by then: it may have been read while it was written.
+const AGAIN: usize = 2;
+
 fn of(log: &Path, verify: &Verify) -> Result<Verified, Failure> {
     let place = Place::of(log)?;
     let key = verify.key.as_deref().map(read_key).transpose()?;
     let sink = verify.against.as_deref().map(Sink::open).transpose()?;
-    let (heard, pieces, layout) = at_one_moment(&place, key.as_ref())?;
-    let mut options = Options {
-        from: verify.from,
-        ..Options::default()
-    };
-    let mut known = Vec::new();
-    match heard.head {
-        None => {}
-        Some(Ok((head, link))) => {
-            let witness = Witness::of_one("the signed head", link);
-            options.witnesses.push(witness);
-            known.push(Known::Head(head.timestamp));
+    let mut again = AGAIN;
+    loop {
+        let (heard, pieces, layout) = at_one_moment(&place, key.as_ref())?;
+        let (options, witnesses) = heard.options(verify.from, sink.as_ref());
+        let report = read(&place, &pieces, layout, options)?;
+        let finding = report.finding.as_ref();
+        let is_doubtful = finding.is_some_and(|finding| {
+            matches!(finding.kind, "tail_cut" | "rewritten" | "head_invalid")
+        });
+        if is_doubtful && again > 0 && Heard::of(&place, key.as_ref())? != heard {
+            again -= 1;
+            continue;
         }
-        Some(Err(problem)) => options.head = Some(problem),
-    }
-    if let Some(last) = heard.state {
-        let links = std::iter::once(last);
-        options
-            .witnesses
-            .push(Witness::new("the writers' state", links));
-        known.push(Known::State);
-    }
-    if let Some(sink) = &sink {
-        options
-            .witnesses
-            .push(Witness::new(sink.name(), sink.links()));
-        known.push(Known::Sink(sink.path().to_path_buf()));
-    }
-    let bytes = pieces.iter().map(Piece::size).sum();
-    let report = read(&place, &pieces, layout, options)?;
-    if report.finding.is_none() {
-        check(&place, verify, &report)?;
-        if let (Some(sink), Some(said)) = (&sink, report.testimonies.last()) {
-            sink.check(said.confirmed, said.unordered)?;
+        if finding.is_none() {
+            check(&place, verify, &report)?;
+            if let (Some(sink), Some(said)) = (&sink, report.testimonies.last()) {
+                sink.check(said.confirmed, said.unordered)?;
+            }
         }
+        return Ok(Verified {
+            bytes: pieces.iter().map(Piece::size).sum(),
+            log: place.path,
+            name: place.name,
+            report,
+            witnesses,
+        });
     }
-    Ok(Verified {
-        log: place.path,
-        name: place.name,
-        bytes,
-        report,
-        witnesses: known,
-    })
 }
 
 /// Nothing wrong in nothing is no answer.
@@ -149,6 +137,7 @@ fn check(place: &Place, verify: &Verify, report: &Report) -> Result<(), Failure>
 }
 
 /// What the log's own witnesses said before it was looked at.
+#[derive(PartialEq, Eq)]
 struct Heard {
     head: Option<Result<(Head, Link), HeadProblem>>,
     state: Option<Link>,
@@ -160,6 +149,35 @@ impl Heard {
             head: key.map(|key| head(place, key)).transpose()?,
             state: state(place)?,
         })
+    }
+
+    fn options<'a>(&self, from: Option<u64>, sink: Option<&'a Sink>) -> (Options<'a>, Vec<Known>) {
+        let mut options = Options {
+            from,
+            ..Options::default()
+        };
+        let mut known = Vec::new();
+        match &self.head {
+            None => {}
+            Some(Ok((head, link))) => {
+                let witness = Witness::of_one("the signed head", *link);
+                options.witnesses.push(witness);
+                known.push(Known::Head(head.timestamp.clone()));
+            }
+            Some(Err(problem)) => options.head = Some(problem.clone()),
+        }
+        if let Some(last) = self.state {
+            let links = std::iter::once(last);
+            let witness = Witness::new("the writers' state", links);
+            options.witnesses.push(witness);
+            known.push(Known::State);
+        }
+        if let Some(sink) = sink {
+            let witness = Witness::new(sink.name(), sink.links());
+            options.witnesses.push(witness);
+            known.push(Known::Sink(sink.path().to_path_buf()));
+        }
+        (options, known)
     }
 
     fn signed(&self) -> Option<Link> {
@@ -251,12 +269,17 @@ fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
     VerifyingKey::from_pem(&text).map_err(|error| failed(&error))
 }
 
+/// A small file that a writer may be writing is read so often at most, until
+/// it is the same twice: longer than any writer takes.
+const READINGS: usize = 1000;
+
 /// The signed head. A writer may be writing it: what is not right is read
 /// again, until it is the same twice.
 fn head(place: &Place, key: &VerifyingKey) -> Result<Result<(Head, Link), HeadProblem>, Failure> {
     let name = files::head(&place.name);
     let mut before = None;
-    loop {
+    let mut problem = String::new();
+    for _ in 0..READINGS {
         let bytes = match place.read(&name) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -267,29 +290,39 @@ fn head(place: &Place, key: &VerifyingKey) -> Result<Result<(Head, Link), HeadPr
         };
         match Head::verify(&bytes, key) {
             Ok(head) => return Ok(Ok(head)),
-            Err(error) if before.as_ref() == Some(&bytes) => {
-                return Ok(Err(HeadProblem::Invalid(error.to_string())));
-            }
-            Err(_) => before = Some(bytes),
+            Err(error) => problem = error.to_string(),
         }
+        if before.as_ref() == Some(&bytes) {
+            break;
+        }
+        before = Some(bytes);
     }
+    Ok(Err(HeadProblem::Invalid(problem)))
 }
 
-/// The last record that the writers' state knows. Where the file is missing or
-/// is none, it is no witness; anybody who may write the log may write it.
+/// The last record that the writers' state knows. Where the file is missing,
+/// not for this user, or none, it is no witness; anybody who may write the log may write it. It
+/// counts once it is the same twice: nothing else tells whether a writer was
+/// writing it.
 fn state(place: &Place) -> Result<Option<Link>, Failure> {
     let name = files::state(&place.name);
     let mut before = None;
-    loop {
+    for _ in 0..READINGS {
         let bytes = match place.read(&name) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_withheld(&error) => return Ok(None),
             Err(error) => return Err(place.failed(&format!("'{}': {error}", Escaped(&name)))),
         };
-        match State::parse(&bytes) {
-            Some(state) => return Ok(Some(state.last).filter(|last| last.seq > 0)),
-            None if before.as_ref() == Some(&bytes) => return Ok(None),
-            None => before = Some(bytes),
+        if before.as_ref() == Some(&bytes) {
+            let state = State::parse(&bytes);
+            return Ok(state.map(|state| state.last).filter(|last| last.seq > 0));
         }
+        before = Some(bytes);
     }
+    Ok(None)
+}
+
+fn is_withheld(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | PermissionDenied)
 }

@@ -71,6 +71,7 @@ impl Sink {
     pub(super) fn links(&self) -> impl Iterator<Item = Link> + '_ {
         let mut lines = Lines::of(Part::of(&self.file, 0, self.size));
         let seen = Rc::clone(&self.seen);
+        seen.replace(Seen::default());
         std::iter::from_fn(move || {
             loop {
                 match lines.next() {

@@ -97,9 +97,9 @@ impl Place {
             }
             // A new file that has no record yet: what is removed with the old
             // one is not recorded yet either.
-            if is_settled(&mut pieces).map_err(|error| self.failed(&error))?
-                || start.elapsed() > PATIENCE
-            {
+            let look = Look::at(&mut pieces).map_err(|error| self.failed(&error))?;
+            let waited = start.elapsed();
+            if look.is_whole && (look.is_begun || waited > PATIENCE) || waited > 2 * PATIENCE {
                 return Ok(pieces);
             }
             std::thread::sleep(PAUSE);
@@ -163,27 +163,38 @@ impl Place {
     }
 }
 
-/// Whether the active file has a record and no file ends within one, or nobody
-/// is about to change that. Takes the files' sizes: also one that was renamed
-/// may be written to, until launches that know no other have ended.
-fn is_settled(pieces: &mut [Piece]) -> io::Result<bool> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.map_or(0, |now| now.as_secs());
-    let (mut is_quiet, mut is_new, mut is_begun) = (true, true, false);
-    for piece in pieces.iter_mut().filter(|piece| !piece.is_compressed) {
-        let stat = piece.file.metadata()?;
-        let changed = u64::try_from(stat.ctime()).unwrap_or(u64::MAX);
-        let is_recent = changed.saturating_add(PATIENCE.as_secs()) >= now;
-        piece.size = stat.size();
-        if is_recent && !piece.ends_whole()? {
-            return Ok(false);
+/// Whether files that were changed just now are about to change again.
+struct Look {
+    /// No file ends within a record.
+    is_whole: bool,
+    /// The active file has a record, or there is nothing else, or nobody is
+    /// about to change that.
+    is_begun: bool,
+}
+
+impl Look {
+    /// Takes the files' sizes as well: also one that was renamed is written
+    /// to, until the launches that know no other have ended.
+    fn at(pieces: &mut [Piece]) -> io::Result<Self> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_secs());
+        let (mut is_quiet, mut is_new, mut has_record, mut is_whole) = (true, true, false, true);
+        for piece in pieces.iter_mut().filter(|piece| !piece.is_compressed) {
+            let stat = piece.file.metadata()?;
+            let changed = u64::try_from(stat.ctime()).unwrap_or(u64::MAX);
+            let is_recent = changed.saturating_add(PATIENCE.as_secs()) >= now;
+            piece.size = stat.size();
+            is_whole &= !is_recent || piece.ends_whole()?;
+            let is_active = piece.role == Role::Active;
+            is_quiet &= !is_recent;
+            has_record |= is_active && piece.size > 0;
+            is_new &= is_active && piece.size == 0;
         }
-        let is_active = piece.role == Role::Active;
-        is_quiet &= !is_recent;
-        is_begun |= is_active && piece.size > 0;
-        is_new &= is_active && piece.size == 0;
+        Ok(Self {
+            is_whole,
+            is_begun: has_record || is_new || is_quiet,
+        })
     }
-    Ok(is_begun || is_new || is_quiet)
 }
 
 impl Piece {
