@@ -301,6 +301,17 @@ fn a_state_that_is_no_plain_file_is_refused() {
 }
 
 #[test]
+fn a_number_that_none_can_follow_is_not_given_twice() {
+    let host = launched(User::Root);
+    let path = host.audit_log().with_file_name(".audit.log.state");
+    let mut state = State::parse(&std::fs::read(&path).unwrap()).unwrap();
+    state.last.seq = u64::MAX;
+    std::fs::write(&path, state.render()).unwrap();
+    host.launch("p").run().refused(125).says("EOVERFLOW");
+    assert_eq!(chain::records(&host.audit_log()).len(), 2);
+}
+
+#[test]
 fn a_clock_that_was_set_back_changes_no_number() {
     let host = launched(User::Root);
     host.audit("{ max_age: 1 }");

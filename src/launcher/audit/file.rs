@@ -297,6 +297,10 @@ impl FileLog {
         state: &mut State,
         line: &mut Line,
     ) -> Result<Link, Errno> {
+        if state.last.seq == u64::MAX {
+            // No log gets there by writing: somebody made the number up.
+            return Err(Errno::EOVERFLOW);
+        }
         let link = line.seal(state.last);
         file.append(line.sealed(), state.end)?;
         let before = *state;
