@@ -6,7 +6,7 @@ use super::log::{Writer, assert_whole, verify};
 use crate::kit::Host;
 
 /// Times that the log is looked at.
-const LOOKS: usize = 20;
+const LOOKS: usize = 60;
 
 #[test]
 fn a_writer_that_goes_on_is_never_taken_for_a_forger() {

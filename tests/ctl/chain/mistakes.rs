@@ -27,6 +27,11 @@ fn what_is_no_log_is_not_verified() {
     verify(missing.to_str().unwrap())
         .refused(125)
         .says("not a plain file");
+    std::fs::remove_file(&missing).unwrap();
+    log::write(&host, "{ max_backups: 0 }", 2, 2);
+    verify(log::rotated(&host, 1).to_str().unwrap())
+        .refused(125)
+        .says("it is a rotated file of 'audit.log'");
 }
 
 #[test]

@@ -303,6 +303,19 @@ impl Layout {
                 None => self.insert(0, seq, part),
             }
         }
+        // The log can't begin with a file that does not lead to the next one.
+        while let [first, next, ..] = self.parts.as_slice()
+            && first.role == Role::Other
+            && let (Some(last), Some(seq)) = (first.last, next.about())
+            && last.checked_add(1) != Some(seq)
+        {
+            let why = format!("its records do not lead to those of '{}'", next.name);
+            let first = self.parts.remove(0);
+            self.ignored.push((first.name, why));
+            for apart in &mut self.apart {
+                apart.before = apart.before.saturating_sub(1);
+            }
+        }
     }
 
     /// What a rotated file is called.

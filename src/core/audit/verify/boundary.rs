@@ -149,11 +149,13 @@ impl Verifier<'_> {
                 // What goes on from there is not in this file.
                 && own.all(|record| record.prev != next.link().hash)
         });
-        let is_old = role == Role::Other && item.seq().is_some_and(|seq| seq <= self.last.seq);
-        if !is_followed && !is_old {
+        // A file that other programs renamed fills a gap, or is none of the log.
+        let is_other = role == Role::Other;
+        let is_old = item.seq().is_some_and(|seq| seq <= self.last.seq);
+        if !is_followed && !(is_other && (is_old || next.is_none())) {
             return false;
         }
-        if role == Role::Other {
+        if is_other {
             let text = "not read: its records are none of the log's, or are in another file too";
             self.note(
                 Place {

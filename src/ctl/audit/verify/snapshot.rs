@@ -59,11 +59,19 @@ impl Place {
                 Escaped(&shown)
             )));
         };
-        Ok(Self {
+        let place = Self {
             path: path.to_path_buf(),
             folder: folder_of(path).to_path_buf(),
             name: name.to_string(),
-        })
+        };
+        match active(name).filter(|active| place.folder.join(active).exists()) {
+            Some(active) => Err(place.failed(&format!(
+                "it is a rotated file of '{}'\n\
+                 Name that one: the files of a log are verified together.",
+                Escaped(active)
+            ))),
+            None => Ok(place),
+        }
     }
 
     pub(super) fn failed(&self, why: &dyn std::fmt::Display) -> Failure {
@@ -161,6 +169,13 @@ impl Place {
         }
         Ok(Some(pieces))
     }
+}
+
+/// The name of the log that a file of this name is a rotated one of.
+fn active(name: &str) -> Option<&str> {
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let (log, _) = plain.rsplit_once('.')?;
+    Rotated::of(log, name).map(|_| log)
 }
 
 /// Whether files that were changed just now are about to change again.
@@ -279,7 +294,9 @@ pub(super) fn open(path: &Path) -> io::Result<(File, fs::Metadata)> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .map_err(|error| match error.raw_os_error() {
-            Some(libc::ELOOP) => io::Error::other("it is a symbolic link, not a plain file"),
+            Some(libc::ELOOP) => {
+                io::Error::other("it is a symbolic link; name the file that it leads to")
+            }
             _ => error,
         })?;
     let stat = file.metadata()?;

@@ -180,6 +180,27 @@ fn files_that_are_no_part_of_the_log_are_no_news() {
 }
 
 #[test]
+fn files_of_another_log_are_no_news_either() {
+    let mut shape = Shape::of(&[3, 3, 3]);
+    shape.removed = 1;
+    let log = Log::of(&shape);
+    // One that begins before this one does, and ends elsewhere; one that begins
+    // after its end; one whose records are other ones of the same numbers.
+    let mut other = Log::of(&Shape::of(&[2, 8]));
+    other.rechain(0);
+    let other = other.files.remove(LOG).unwrap();
+    for lines in [&other[..2], &other[7..], &other[4..6]] {
+        let mut log = log.clone();
+        log.files.insert("audit.log.other".into(), lines.to_vec());
+        let report = log.verify();
+        assert_whole(&report);
+        assert_eq!(report.records, 6);
+        assert_eq!(report.notes.len(), 1);
+        assert_eq!(report.notes[0].file, "audit.log.other");
+    }
+}
+
+#[test]
 fn memory_does_not_grow_with_what_is_wrong() {
     let log = Log::of(&Shape::of(&[5000]));
     // Ten thousand times the same record, and no end of noise.
