@@ -203,6 +203,30 @@ fn a_chain_that_was_broken_is_shown_first() {
 }
 
 #[test]
+fn a_file_of_the_past_is_reported_on_alone_and_its_chain_not_judged() {
+    let mut host = Host::new();
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    host.launch("p").run().succeeded();
+    let log = host.audit_log();
+    ctl(&host, ["audit", "rotate", log.to_str().unwrap()]).succeeded();
+    let past = log.with_file_name("audit.log.000001");
+    let (past, page) = (past.to_str().unwrap(), host.path("report.html"));
+    ctl(
+        &host,
+        ["audit", "report", past, "--html", page.to_str().unwrap()],
+    )
+    .succeeded();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("chain: not verified"), "{page}");
+    let file = host.path("figures.prom");
+    let words = ["audit", "export", past, "--prometheus"];
+    ctl(&host, words.into_iter().chain([file.to_str().unwrap()])).succeeded();
+    let figures = std::fs::read_to_string(file).unwrap();
+    assert!(!figures.contains("audit_chain_ok "), "{figures}");
+}
+
+#[test]
 fn a_launch_shows_how_strong_its_sandbox_was() {
     let host = Host::new();
     let mut host = host;

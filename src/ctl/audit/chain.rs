@@ -18,7 +18,7 @@ pub(crate) struct Chain {
 /// In a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// There is nothing to look at.
+    /// Only a part of the log is looked at.
     Unknown,
     /// It is whole.
     Whole,
@@ -31,18 +31,18 @@ pub(crate) enum Verdict {
 /// # Errors
 /// A file can't be read, the key is none.
 pub(crate) fn of(log: &Log, key: Option<&Path>) -> Result<Chain, Failure> {
-    let found = log.pieces()?;
-    if found.list.is_empty() {
-        return Ok(Chain {
+    Ok(match verify::briefly(log, key)? {
+        Some((true, said)) => Chain {
+            verdict: Verdict::Whole,
+            said,
+        },
+        Some((false, said)) => Chain {
+            verdict: Verdict::Broken,
+            said,
+        },
+        None => Chain {
             verdict: Verdict::Unknown,
-            said: "There is no log yet.".into(),
-        });
-    }
-    let (is_whole, said) = verify::briefly(log.path(), key)?;
-    let verdict = if is_whole {
-        Verdict::Whole
-    } else {
-        Verdict::Broken
-    };
-    Ok(Chain { verdict, said })
+            said: "This is one file of a log, whose chain goes through all of them.".into(),
+        },
+    })
 }

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use secure_exec::failure::Failure;
@@ -45,6 +46,11 @@ impl Log {
             path: path.to_path_buf(),
             name: name.to_string(),
         })
+    }
+
+    /// Name of the active file.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Path of the active file.
@@ -92,34 +98,49 @@ impl Log {
     /// As [`Log::pieces`]; it is an error that there are none.
     pub(crate) fn existing(&self) -> Result<Pieces, Failure> {
         let pieces = self.pieces()?;
-        if pieces.list.is_empty() {
-            return Err(self.failed(
-                &"there is none\nName the log after the command, or with SECURE_EXEC_AUDIT_LOG.",
-            ));
+        match pieces.list.is_empty() {
+            true => Err(self.missing()),
+            false => Ok(pieces),
         }
-        Ok(pieces)
+    }
+
+    /// There is no file of it.
+    pub(crate) fn missing(&self) -> Failure {
+        self.failed(
+            &"there is none\nName the log after the command, or with SECURE_EXEC_AUDIT_LOG.",
+        )
+    }
+
+    /// What lies in its folder under a name that is text, with its inode.
+    pub(crate) fn entries(&self) -> Result<Vec<(String, u64)>, Failure> {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => self.failed(&"its folder does not exist"),
+            _ => self.failed(&format!("its folder can't be read: {error}")),
+        };
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(self.folder()).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push((name, entry.ino()));
+            }
+        }
+        Ok(entries)
     }
 
     /// The files that were active once: the launcher's by their numbers, and
     /// those that another program renamed.
     fn past(&self, notes: &mut Vec<String>) -> Result<(Vec<Piece>, Vec<Piece>), Failure> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => self.failed(&"its folder does not exist"),
-            _ => self.failed(&format!("its folder can't be read: {error}")),
-        };
         let mut rotated: Vec<Rotated> = Vec::new();
         let mut foreign = Vec::new();
-        for entry in std::fs::read_dir(self.folder()).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if let Some(own) = Rotated::of(&self.name, name) {
+        for (name, _) in self.entries()? {
+            if let Some(own) = Rotated::of(&self.name, &name) {
                 rotated.push(own);
-            } else if let Some(extension) = renamed(&self.name, name) {
+            } else if let Some(extension) = renamed(&self.name, &name) {
                 match extension {
-                    "" | "gz" => foreign.push(name.to_string()),
+                    "" | "gz" => foreign.push(name),
                     _ => notes.push(format!(
                         "'{}' is not read: of compressed files, only gzip's are; decompress it",
-                        Escaped(name)
+                        Escaped(&name)
                     )),
                 }
             }

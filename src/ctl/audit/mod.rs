@@ -9,6 +9,7 @@ mod history;
 mod install;
 mod keygen;
 mod launches;
+mod lines;
 mod log;
 mod open;
 mod output;

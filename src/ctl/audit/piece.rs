@@ -1,15 +1,16 @@
-//! One file of an audit log, read line by line. A line is held in memory up to
-//! a limit, a file never.
+//! One file of an audit log, opened, and known again by how it begins.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek as _};
+use std::io::{self, BufReader, Read, Seek as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use secure_exec_core::audit::files::Rotated;
 use secure_exec_sys::open::read_at;
+
+use super::lines::Lines;
 
 /// A line that is longer is no record: the launcher's are a few kilobytes.
 pub(crate) const LONGEST: usize = 16 << 20;
@@ -127,7 +128,7 @@ enum Source {
 impl Piece {
     /// A file that was opened: the active one, or another program's.
     pub(crate) fn held(name: &str, file: File) -> io::Result<Self> {
-        let beginning = match gzip(&file)? {
+        let beginning = match is_gzip(&file)? {
             true => Beginning::start(&unpacked(&file)?),
             false => Beginning::of(&file)?,
         };
@@ -157,7 +158,7 @@ impl Piece {
     }
 
     /// Its lines, from the first.
-    pub(crate) fn lines(&self) -> io::Result<Lines> {
+    pub(crate) fn lines(&self) -> io::Result<Lines<Box<dyn Read>>> {
         let file = match &self.source {
             Source::Held(file) => {
                 let mut file = file.try_clone()?;
@@ -166,15 +167,11 @@ impl Piece {
             }
             Source::Named(path) => open_rotated(path)?,
         };
-        let content: Box<dyn Read> = match gzip(&file)? {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK, file))),
+        let content: Box<dyn Read> = match is_gzip(&file)? {
+            true => Box::new(unpacking(file)),
             false => Box::new(file),
         };
-        Ok(Lines {
-            content: BufReader::with_capacity(BLOCK, content),
-            line: Vec::new(),
-            number: 0,
-        })
+        Ok(Lines::of(content, LONGEST))
     }
 }
 
@@ -207,8 +204,13 @@ fn open_rotated(path: &Path) -> io::Result<File> {
     }
 }
 
+/// What packed content holds, unpacked.
+pub(crate) fn unpacking<R: Read>(packed: R) -> MultiGzDecoder<BufReader<R>> {
+    MultiGzDecoder::new(BufReader::with_capacity(BLOCK, packed))
+}
+
 /// Whether a file is compressed (RFC 1952, section 2.3.1), whatever its name.
-fn gzip(file: &File) -> io::Result<bool> {
+pub(crate) fn is_gzip(file: &File) -> io::Result<bool> {
     let mut magic = [0; 2];
     let read = read_at(file.as_fd(), &mut magic, 0).map_err(io::Error::other)?;
     Ok(read == 2 && magic == [0x1f, 0x8b])
@@ -220,89 +222,15 @@ fn unpacked(file: &File) -> io::Result<Vec<u8>> {
     let mut copy = file.try_clone()?;
     copy.rewind()?;
     let mut bytes = Vec::new();
-    let content = MultiGzDecoder::new(BufReader::new(copy));
-    let _shows_later = content.take(Beginning::SIZE as u64).read_to_end(&mut bytes);
+    let _shows_later = unpacking(copy)
+        .take(Beginning::SIZE as u64)
+        .read_to_end(&mut bytes);
     Ok(bytes)
-}
-
-/// The lines of a file.
-pub(crate) struct Lines {
-    content: BufReader<Box<dyn Read>>,
-    line: Vec<u8>,
-    number: u64,
-}
-
-/// A line.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
-    /// All of it, with its line feed.
-    Whole(&'a [u8]),
-    /// Longer than [`LONGEST`].
-    TooLong,
-    /// The file's last, without a line feed: it is being written, or whoever
-    /// wrote it did not get to its end.
-    Unfinished,
-}
-
-impl Lines {
-    /// Number of the line that was read last, from 1.
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The next line.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        let limit = LONGEST as u64;
-        let mut start = (&mut self.content).take(limit);
-        if start.read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        if self.line.ends_with(b"\n") {
-            return Ok(Some(Line::Whole(&self.line)));
-        }
-        if self.line.len() < LONGEST {
-            return Ok(Some(Line::Unfinished));
-        }
-        self.line.truncate(0);
-        self.content.skip_until(b'\n')?;
-        Ok(Some(Line::TooLong))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(bytes: &'static [u8]) -> Lines {
-        let content: Box<dyn Read> = Box::new(bytes);
-        Lines {
-            content: BufReader::new(content),
-            line: Vec::new(),
-            number: 0,
-        }
-    }
-
-    #[test]
-    fn a_line_without_its_end_is_told_from_others() {
-        let mut lines = lines(b"a\n\nb");
-        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"a\n")));
-        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"\n")));
-        assert_eq!(lines.next().unwrap(), Some(Line::Unfinished));
-        assert_eq!(lines.number(), 3);
-        assert_eq!(lines.next().unwrap(), None);
-    }
-
-    #[test]
-    fn a_line_that_is_too_long_is_passed_over() {
-        let long: &'static [u8] = vec![b'x'; LONGEST + 10].leak();
-        let bytes: &'static [u8] = [b"a\n", long, b"\nb\n"].concat().leak();
-        let mut lines = lines(bytes);
-        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"a\n")));
-        assert_eq!(lines.next().unwrap(), Some(Line::TooLong));
-        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"b\n")));
-    }
 
     #[test]
     fn a_beginning_has_number_and_time() {

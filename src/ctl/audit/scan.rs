@@ -7,8 +7,9 @@ use secure_exec_core::escape::Escaped;
 use super::Flow;
 use super::entry::Entry;
 use super::filter::Filter;
+use super::lines::Line;
 use super::log::Log;
-use super::piece::{Line, Piece};
+use super::piece::Piece;
 use crate::screen::Screen;
 
 /// Lines that are no records.
@@ -95,8 +96,8 @@ pub(crate) fn lines(
             }
             Some(Line::TooLong) => unread.note(&piece.name, number),
             // Of the active file, it is being written.
-            Some(Line::Unfinished) => {
-                if !piece.is_active {
+            Some(Line::Unfinished { is_too_long, .. }) => {
+                if is_too_long || !piece.is_active {
                     unread.note(&piece.name, number);
                 }
             }

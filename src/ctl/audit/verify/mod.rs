@@ -1,6 +1,5 @@
 //! `audit verify`: whether the log is what was written.
 
-mod lines;
 mod show;
 mod sink;
 mod snapshot;
@@ -18,11 +17,11 @@ use secure_exec_core::audit::state::State;
 use secure_exec_core::audit::verify::{HeadProblem, Layout, Options, Report, Verifier, Witness};
 use secure_exec_core::escape::Escaped;
 
+use super::log::Log;
 use crate::cli::Common;
 use crate::screen::Screen;
-use lines::Lines;
 use sink::Sink;
-use snapshot::{Piece, Place};
+use snapshot::Piece;
 
 /// `audit verify`.
 #[derive(Debug, Args)]
@@ -42,8 +41,15 @@ pub(crate) struct Verify {
 
 /// Verifies; the status is 1 where anything is wrong.
 pub(crate) fn run(common: &Common, verify: &Verify, screen: Screen) -> Result<ExitCode, Failure> {
-    let log = common.audit_log(verify.log.as_deref())?;
-    let verified = of(&log, verify)?;
+    let log = Log::at(&common.audit_log(verify.log.as_deref())?)?;
+    if let Some(active) = snapshot::past_of(&log) {
+        return Err(log.failed(&format!(
+            "it is a rotated file of '{}'\n\
+             Name that one: the files of a log are verified together.",
+            Escaped(active)
+        )));
+    }
+    let verified = of(log, verify)?;
     if screen.json {
         screen.print_json(&show::json(&verified))?;
     } else {
@@ -52,26 +58,27 @@ pub(crate) fn run(common: &Common, verify: &Verify, screen: Screen) -> Result<Ex
     Ok(ExitCode::from(u8::from(verified.report.finding.is_some())))
 }
 
-/// Whether the log is whole, and a sentence or two on it.
-pub(super) fn briefly(log: &Path, key: Option<&Path>) -> Result<(bool, String), Failure> {
-    let verified = of(
-        log,
-        &Verify {
-            log: None,
-            key: key.map(Path::to_path_buf),
-            against: None,
-            from: None,
-        },
-    )?;
+/// Whether the log is whole, and a sentence or two on it; `None` where it is
+/// but a part of one.
+pub(super) fn briefly(log: &Log, key: Option<&Path>) -> Result<Option<(bool, String)>, Failure> {
+    if snapshot::past_of(log).is_some() {
+        return Ok(None);
+    }
+    let verify = Verify {
+        log: None,
+        key: key.map(Path::to_path_buf),
+        against: None,
+        from: None,
+    };
+    let verified = of(log.clone(), &verify)?;
     let is_whole = verified.report.finding.is_none();
-    Ok((is_whole, show::sentence(&verified)))
+    Ok(Some((is_whole, show::sentence(&verified))))
 }
 
 /// What was verified, and by what.
 #[derive(Debug)]
 struct Verified {
-    log: PathBuf,
-    name: String,
+    log: Log,
     bytes: u64,
     report: Report,
     /// In the order of the report's testimonies.
@@ -93,33 +100,31 @@ enum Known {
 /// else by then: it may have been read while it was written.
 const AGAIN: usize = 2;
 
-fn of(log: &Path, verify: &Verify) -> Result<Verified, Failure> {
-    let place = Place::of(log)?;
+fn of(log: Log, verify: &Verify) -> Result<Verified, Failure> {
     let key = verify.key.as_deref().map(read_key).transpose()?;
     let sink = verify.against.as_deref().map(Sink::open).transpose()?;
     let mut again = AGAIN;
     loop {
-        let (heard, pieces, layout) = at_one_moment(&place, key.as_ref())?;
+        let (heard, pieces, layout) = at_one_moment(&log, key.as_ref())?;
         let (options, witnesses) = heard.options(verify.from, sink.as_ref());
-        let report = read(&place, &pieces, layout, options)?;
+        let report = read(&log, &pieces, layout, options)?;
         let finding = report.finding.as_ref();
         let is_doubtful = finding.is_some_and(|finding| {
             matches!(finding.kind, "tail_cut" | "rewritten" | "head_invalid")
         });
-        if is_doubtful && again > 0 && Heard::of(&place, key.as_ref())? != heard {
+        if is_doubtful && again > 0 && Heard::of(&log, key.as_ref())? != heard {
             again -= 1;
             continue;
         }
         if finding.is_none() {
-            check(&place, verify, &report)?;
+            check(&log, verify, &report)?;
             if let (Some(sink), Some(said)) = (&sink, report.testimonies.last()) {
                 sink.check(said.confirmed, said.unordered)?;
             }
         }
         return Ok(Verified {
             bytes: pieces.iter().map(Piece::size).sum(),
-            log: place.path,
-            name: place.name,
+            log,
             report,
             witnesses,
         });
@@ -127,9 +132,9 @@ fn of(log: &Path, verify: &Verify) -> Result<Verified, Failure> {
 }
 
 /// Nothing wrong in nothing is no answer.
-fn check(place: &Place, verify: &Verify, report: &Report) -> Result<(), Failure> {
+fn check(log: &Log, verify: &Verify, report: &Report) -> Result<(), Failure> {
     match verify.from {
-        Some(from) if report.records == 0 => Err(place.failed(&format!(
+        Some(from) if report.records == 0 => Err(log.failed(&format!(
             "it has no record from {from} on\nName an earlier one with --from."
         ))),
         _ => Ok(()),
@@ -144,10 +149,10 @@ struct Heard {
 }
 
 impl Heard {
-    fn of(place: &Place, key: Option<&VerifyingKey>) -> Result<Self, Failure> {
+    fn of(log: &Log, key: Option<&VerifyingKey>) -> Result<Self, Failure> {
         Ok(Self {
-            head: key.map(|key| head(place, key)).transpose()?,
-            state: state(place)?,
+            head: key.map(|key| head(log, key)).transpose()?,
+            state: state(log)?,
         })
     }
 
@@ -192,24 +197,22 @@ impl Heard {
 /// know. Should the log have been rotated so often in between that the head's
 /// record is removed by now, there is a newer head.
 fn at_one_moment(
-    place: &Place,
+    log: &Log,
     key: Option<&VerifyingKey>,
 ) -> Result<(Heard, Vec<Piece>, Layout), Failure> {
-    let mut heard = Heard::of(place, key)?;
+    let mut heard = Heard::of(log, key)?;
     loop {
-        let pieces = place.snapshot()?;
+        let pieces = snapshot::of(log)?;
         if pieces.is_empty() {
-            return Err(place.failed(
-                &"there is none\nName the log after the command, or with SECURE_EXEC_AUDIT_LOG.",
-            ));
+            return Err(log.missing());
         }
         let parts = pieces
             .iter()
-            .map(|piece| piece.part().map_err(|error| failed(place, piece, error)));
-        let layout = Layout::of(&place.name, parts.collect::<Result<_, _>>()?);
+            .map(|piece| piece.part().map_err(|error| failed(log, piece, error)));
+        let layout = Layout::of(log.name(), parts.collect::<Result<_, _>>()?);
         let is_gone = |signed: Link| layout.first().is_some_and(|first| signed.seq < first);
         if heard.signed().is_some_and(is_gone) {
-            let newer = Heard::of(place, key)?;
+            let newer = Heard::of(log, key)?;
             if newer.signed() != heard.signed() {
                 heard = newer;
                 continue;
@@ -219,12 +222,12 @@ fn at_one_moment(
     }
 }
 
-fn failed(place: &Place, piece: &Piece, error: io::Error) -> Failure {
-    place.failed(&format!("'{}': {error}", Escaped(&piece.name)))
+fn failed(log: &Log, piece: &Piece, error: io::Error) -> Failure {
+    log.failed(&format!("'{}': {error}", Escaped(&piece.name)))
 }
 
 fn read(
-    place: &Place,
+    log: &Log,
     pieces: &[Piece],
     layout: Layout,
     options: Options<'_>,
@@ -238,13 +241,13 @@ fn read(
         let Some(piece) = pieces.iter().find(|piece| piece.name == *name) else {
             continue;
         };
-        let mut lines = Lines::of(piece.content());
+        let mut lines = piece.lines();
         loop {
             match lines.next() {
-                Ok(Some(line)) => verifier.line(line),
+                Ok(Some(line)) => verifier.line(snapshot::text(&line)),
                 Ok(None) => break,
                 Err(error) if error.raw_os_error().is_some() => {
-                    return Err(failed(place, piece, error));
+                    return Err(failed(log, piece, error));
                 }
                 // Of compressed data.
                 Err(error) => {
@@ -275,18 +278,18 @@ const READINGS: usize = 1000;
 
 /// The signed head. A writer may be writing it: what is not right is read
 /// again, until it is the same twice.
-fn head(place: &Place, key: &VerifyingKey) -> Result<Result<(Head, Link), HeadProblem>, Failure> {
-    let name = files::head(&place.name);
+fn head(log: &Log, key: &VerifyingKey) -> Result<Result<(Head, Link), HeadProblem>, Failure> {
+    let name = files::head(log.name());
     let mut before = None;
     let mut problem = String::new();
     for _ in 0..READINGS {
-        let bytes = match place.read(&name) {
+        let bytes = match snapshot::read(log, &name) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let why = format!("there is no file '{}'", Escaped(&name));
                 return Ok(Err(HeadProblem::Missing(why)));
             }
-            Err(error) => return Err(place.failed(&format!("'{}': {error}", Escaped(&name)))),
+            Err(error) => return Err(log.failed(&format!("'{}': {error}", Escaped(&name)))),
         };
         match Head::verify(&bytes, key) {
             Ok(head) => return Ok(Ok(head)),
@@ -304,14 +307,14 @@ fn head(place: &Place, key: &VerifyingKey) -> Result<Result<(Head, Link), HeadPr
 /// not for this user, or none, it is no witness; anybody who may write the log may write it. It
 /// counts once it is the same twice: nothing else tells whether a writer was
 /// writing it.
-fn state(place: &Place) -> Result<Option<Link>, Failure> {
-    let name = files::state(&place.name);
+fn state(log: &Log) -> Result<Option<Link>, Failure> {
+    let name = files::state(log.name());
     let mut before = None;
     for _ in 0..READINGS {
-        let bytes = match place.read(&name) {
+        let bytes = match snapshot::read(log, &name) {
             Ok(bytes) => bytes,
             Err(error) if is_withheld(&error) => return Ok(None),
-            Err(error) => return Err(place.failed(&format!("'{}': {error}", Escaped(&name)))),
+            Err(error) => return Err(log.failed(&format!("'{}': {error}", Escaped(&name)))),
         };
         if before.as_ref() == Some(&bytes) {
             let state = State::parse(&bytes);

@@ -17,7 +17,7 @@ const LIMIT: &str = "Records cut off at the end, and a chain written anew up to 
 /// As few lines.
 pub(super) fn text(verified: &Verified, screen: Screen) -> String {
     let report = &verified.report;
-    let name = Escaped(&verified.name);
+    let name = Escaped(verified.log.name());
     let mut lines = Vec::new();
     let verdict = match &report.finding {
         None => screen.tone(Tone::Good, "whole"),
@@ -25,7 +25,7 @@ pub(super) fn text(verified: &Verified, screen: Screen) -> String {
     };
     lines.push(format!("{name}: {verdict}: {}", extent(verified)));
     if let Some(finding) = &report.finding {
-        let mut place = Escaped(finding.file.as_deref().unwrap_or(&verified.name)).to_string();
+        let mut place = Escaped(finding.file.as_deref().unwrap_or(verified.log.name())).to_string();
         if let Some(line) = finding.line {
             place = format!("{place}:{line}");
         }
@@ -61,7 +61,7 @@ pub(super) fn sentence(verified: &Verified) -> String {
         None if is_limited(verified) => format!("{}. {LIMIT}", extent(verified)),
         None => format!("{}.", extent(verified)),
         Some(finding) => {
-            let file = finding.file.as_deref().unwrap_or(&verified.name);
+            let file = finding.file.as_deref().unwrap_or(verified.log.name());
             let line = finding.line.map(|line| format!(":{line}"));
             let place = format!("{}{}", Escaped(file), line.unwrap_or_default());
             let more = match verified.report.further {
@@ -190,7 +190,7 @@ pub(super) fn json(verified: &Verified) -> Value {
         })
     });
     json!({
-        "log": verified.log.to_string_lossy(),
+        "log": verified.log.path().to_string_lossy(),
         "result": if report.finding.is_none() { "whole" } else { "not_whole" },
         "records": report.records,
         "bytes": verified.bytes,

@@ -15,7 +15,8 @@ use secure_exec_core::escape::Escaped;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::lines::{Lines, Part};
+use super::super::lines::{Lines, Part};
+use super::snapshot::{self, LONGEST};
 
 /// A file with what a sink got.
 #[derive(Debug)]
@@ -69,14 +70,17 @@ impl Sink {
 
     /// The links that it has, in its order.
     pub(super) fn links(&self) -> impl Iterator<Item = Link> + '_ {
-        let mut lines = Lines::of(Part::of(&self.file, 0, self.size));
+        let part = Part::of(&self.file, 0, self.size);
+        let mut lines = Lines::of(part, LONGEST);
         let seen = Rc::clone(&self.seen);
         seen.replace(Seen::default());
         std::iter::from_fn(move || {
             loop {
                 match lines.next() {
                     Ok(Some(line)) => {
-                        let Some(link) = link_of(line) else { continue };
+                        let Some(link) = link_of(snapshot::text(&line)) else {
+                            continue;
+                        };
                         let mut seen = seen.borrow_mut();
                         seen.records = seen.records.saturating_add(1);
                         seen.last = link.seq;

@@ -9,19 +9,17 @@ use memchr::memchr;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 20;
-/// A line that is longer is none of a log's; it is not held in memory.
-const LONGEST: usize = 32 << 20;
 
 /// A part of a file, up to a size that it had.
 #[derive(Debug)]
-pub(super) struct Part<'a> {
+pub(crate) struct Part<'a> {
     file: &'a File,
     offset: u64,
     end: u64,
 }
 
 impl<'a> Part<'a> {
-    pub(super) const fn of(file: &'a File, offset: u64, end: u64) -> Self {
+    pub(crate) const fn of(file: &'a File, offset: u64, end: u64) -> Self {
         Self { file, offset, end }
     }
 }
@@ -39,11 +37,32 @@ impl Read for Part<'_> {
     }
 }
 
+/// A line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    /// All of it, with its line feed.
+    Whole(&'a [u8]),
+    /// Longer than the limit.
+    TooLong,
+    /// The last one, without a line feed: it is being written, or whoever
+    /// wrote it did not get to its end.
+    Unfinished {
+        /// What there is of it, but for what went beyond the limit.
+        rest: &'a [u8],
+        /// Something did.
+        is_too_long: bool,
+    },
+}
+
 /// Reads lines.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     source: R,
     buffer: Vec<u8>,
+    /// A line that is longer is not held in memory.
+    longest: usize,
+    /// Lines that were read.
+    number: u64,
     /// Where the next line begins, and where what was read ends.
     start: usize,
     end: usize,
@@ -54,10 +73,13 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn of(source: R) -> Self {
+    /// The lines of a source, of so many bytes at the most.
+    pub(crate) fn of(source: R, longest: usize) -> Self {
         Self {
             source,
-            buffer: vec![0; PIECE],
+            buffer: vec![0; PIECE.min(longest)],
+            longest,
+            number: 0,
             start: 0,
             end: 0,
             searched: 0,
@@ -66,25 +88,35 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The next line, its line feed included; the last one may have none. In
-    /// the place of a line that is too long stands an empty one.
-    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    /// Number of the line that was read last, from 1.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The next line.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
             let rest = self.buffer.get(self.searched..self.end);
             if let Some(place) = memchr(b'\n', rest.unwrap_or_default()) {
                 let end = self.searched.saturating_add(place).saturating_add(1);
                 let start = std::mem::replace(&mut self.start, end);
                 self.searched = end;
+                self.number += 1;
                 if std::mem::take(&mut self.is_too_long) {
-                    return Ok(Some(b"\n"));
+                    return Ok(Some(Line::TooLong));
                 }
-                return Ok(self.buffer.get(start..end));
+                return Ok(self.buffer.get(start..end).map(Line::Whole));
             }
             self.searched = self.end;
             if self.is_at_end {
                 let start = std::mem::replace(&mut self.start, self.end);
-                let is_there = std::mem::take(&mut self.is_too_long) || start < self.end;
-                return Ok(self.buffer.get(start..self.end).filter(|_| is_there));
+                let is_too_long = std::mem::take(&mut self.is_too_long);
+                if !is_too_long && start == self.end {
+                    return Ok(None);
+                }
+                self.number += 1;
+                let rest = self.buffer.get(start..self.end).unwrap_or_default();
+                return Ok(Some(Line::Unfinished { rest, is_too_long }));
             }
             self.read_on()?;
         }
@@ -95,8 +127,8 @@ impl<R: Read> Lines<R> {
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
         if self.end == self.buffer.len() {
-            if self.buffer.len() < LONGEST {
-                let longer = self.buffer.len().saturating_mul(2).min(LONGEST);
+            if self.buffer.len() < self.longest {
+                let longer = self.buffer.len().saturating_mul(2).min(self.longest);
                 self.buffer.resize(longer, 0);
             } else {
                 self.is_too_long = true;
@@ -119,13 +151,21 @@ impl<R: Read> Lines<R> {
 mod tests {
     use super::*;
 
+    const LONGEST: usize = 4 * PIECE;
+
+    /// The lines, an empty one in the place of each that is too long.
     fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut lines = Lines::of(bytes);
+        let mut lines = Lines::of(bytes, LONGEST);
         let mut found = Vec::new();
         while let Some(line) = lines.next().unwrap() {
-            found.push(line.to_vec());
+            found.push(match line {
+                Line::Whole(line) => line.to_vec(),
+                Line::TooLong => b"\n".to_vec(),
+                Line::Unfinished { rest, .. } => rest.to_vec(),
+            });
         }
         assert_eq!(lines.next().unwrap(), None);
+        assert_eq!(lines.number(), found.len() as u64);
         found
     }
 
@@ -151,6 +191,39 @@ mod tests {
         let found = lines(&long);
         assert_eq!(found.len(), 1);
         assert!(!found[0].ends_with(b"\n") && found[0].len() < LONGEST);
+    }
+
+    #[test]
+    fn a_line_without_its_end_is_told_from_others() {
+        let mut lines = Lines::of(&b"a\n\nb"[..], LONGEST);
+        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"a\n")));
+        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"\n")));
+        let last = Line::Unfinished {
+            rest: b"b",
+            is_too_long: false,
+        };
+        assert_eq!(lines.next().unwrap(), Some(last));
+        assert_eq!(lines.number(), 3);
+        assert_eq!(lines.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_passed_over() {
+        let long = vec![b'x'; LONGEST + 10];
+        let bytes = [b"a\n", &long[..], b"\nb\n", &long[..]].concat();
+        let mut lines = Lines::of(&bytes[..], LONGEST);
+        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"a\n")));
+        assert_eq!(lines.next().unwrap(), Some(Line::TooLong));
+        assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"b\n")));
+        let last = lines.next().unwrap();
+        let is_told = matches!(
+            last,
+            Some(Line::Unfinished {
+                is_too_long: true,
+                ..
+            })
+        );
+        assert!(is_told, "{last:?}");
     }
 
     #[test]
