@@ -177,15 +177,7 @@ fn kinds(counts: &Counts) -> String {
 
 fn violations(tally: &Tally) -> Table {
     let mut table = Table::new(&["VIOLATION", "REFUSED", "OVERLOOKED"]);
-    let mut names: Vec<&str> = tally
-        .refusals
-        .iter()
-        .chain(tally.overlooked.iter())
-        .map(|(name, _)| name)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
+    for name in tally.violations() {
         let (refused, overlooked) = (tally.refusals.of(name), tally.overlooked.of(name));
         table.row([
             (Tone::Plain, name),

@@ -106,6 +106,15 @@ struct Seen {
 }
 
 impl Tally {
+    /// The violations for which something was refused or overlooked, by name.
+    pub(crate) fn violations(&self) -> Vec<&str> {
+        let both = self.refusals.iter().chain(self.overlooked.iter());
+        let mut names: Vec<&str> = both.map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Counts a record.
     pub(crate) fn add(&mut self, entry: &Entry) {
         increment(&mut self.records);

@@ -132,14 +132,7 @@ fn tiles(tally: &Tally) -> Markup {
 }
 
 fn violations(tally: &Tally) -> Markup {
-    let mut names: Vec<&str> = tally
-        .refusals
-        .iter()
-        .chain(tally.overlooked.iter())
-        .map(|(name, _)| name)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut names = tally.violations();
     names.sort_by_key(|name| std::cmp::Reverse(tally.refusals.of(name)));
     let most = names
         .iter()
