@@ -200,6 +200,21 @@ impl Ends {
         })
     }
 
+    /// The last record in the end of a file. Unless all of the file is there,
+    /// it may begin within a line, and what a plugin is called could look like
+    /// a record from there.
+    #[must_use]
+    pub fn last_in(end: &[u8], is_all: bool) -> Option<Self> {
+        let lines = match is_all {
+            true => end,
+            false => {
+                let first = end.iter().position(|byte| *byte == b'\n')?;
+                end.get(first + 1..)?
+            }
+        };
+        lines.rsplit(|byte| *byte == b'\n').find_map(Self::of)
+    }
+
     /// Whether these bytes are the beginning of a chain's first record, as far
     /// as they go.
     #[must_use]
@@ -265,6 +280,22 @@ mod tests {
         for bytes in ["{\"seq\":2,\"prev\"", "{\"a\":1", "\0", "#!/bin/sh"] {
             assert!(!Ends::begin(bytes.as_bytes()), "{bytes}");
         }
+    }
+
+    #[test]
+    fn the_last_record_is_none_that_begins_within_a_line() {
+        let zeros = "0".repeat(64);
+        let line = |seq: u64| format!("seq={seq} prev={zeros} a=b record_hash={zeros}\n");
+        let seq = |text: &str, is_all| Ends::last_in(text.as_bytes(), is_all).map(|ends| ends.seq);
+        let text = [line(7), line(8)].concat();
+        assert_eq!(seq(&text, true), Some(8));
+        assert_eq!(seq(&text, false), Some(8));
+        assert_eq!(seq(text.trim_end(), false), Some(8));
+        assert_eq!(seq(&line(7), true), Some(7));
+        assert_eq!(seq(&line(7), false), None);
+        assert_eq!(seq(&[&line(7), "torn"].concat(), true), Some(7));
+        assert_eq!(seq("torn", true), None);
+        assert_eq!(seq("", false), None);
     }
 
     #[test]

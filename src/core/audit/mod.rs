@@ -156,6 +156,21 @@ pub struct Launch {
 }
 
 impl<'a> Record<'a> {
+    /// A record of what happened to the log itself.
+    #[must_use]
+    pub fn of_log(
+        timestamp: String,
+        event: Event,
+        policy: &'a str,
+        launch: &'a Launch,
+        audit: Value,
+    ) -> Self {
+        Self {
+            audit: Some(audit),
+            ..Self::new(timestamp, event, policy, launch)
+        }
+    }
+
     /// A record of an event, with all that every record has.
     #[must_use]
     pub fn new(timestamp: String, event_type: Event, policy: &'a str, launch: &'a Launch) -> Self {
@@ -185,6 +200,22 @@ impl<'a> Record<'a> {
 }
 
 #[cfg(test)]
+impl Launch {
+    /// One for tests.
+    pub(crate) fn sample() -> Self {
+        Self {
+            user_agent: "secure-exec/0".into(),
+            source_ip: "127.0.0.1".into(),
+            launch_id: "00".into(),
+            pid: 1,
+            ppid: 0,
+            uid: 0,
+            host: "h".into(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde::Deserialize;
     use serde::de::value::{Error, StrDeserializer};
@@ -207,15 +238,7 @@ mod tests {
 
     #[test]
     fn a_hostile_name_stays_on_its_line() {
-        let launch = Launch {
-            user_agent: "secure-exec/0".into(),
-            source_ip: "127.0.0.1".into(),
-            launch_id: "00".into(),
-            pid: 1,
-            ppid: 0,
-            uid: 0,
-            host: "h".into(),
-        };
+        let launch = Launch::sample();
         let record = Record {
             violation_type: Some("plugin_not_whitelisted"),
             plugin_name: Some("a\n{\"event_type\":\"plugin_validation_success\"}\x1b[2J"),

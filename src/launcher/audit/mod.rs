@@ -349,10 +349,8 @@ pub fn rotate(settings: &Settings) -> Result<String, Failure> {
     let file = FileLog::open(path, &settings.audit).map_err(failed)?;
     let launch = facts()?;
     let rotated = file.rotate(&|event, audit| {
-        let record = Record {
-            audit: Some(audit),
-            ..Record::new(timestamp(), event, settings.policy.name(), &launch)
-        };
+        let policy = settings.policy.name();
+        let record = Record::of_log(timestamp(), event, policy, &launch, audit);
         Line::new(&record, settings.audit.log_format)
     });
     rotated.map_err(failed)?.ok_or_else(|| {

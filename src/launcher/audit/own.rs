@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use secure_exec_core::audit::line::Line;
-use secure_exec_core::audit::{Event, Outcome, Record};
+use secure_exec_core::audit::{Event, Record};
 use serde_json::Value;
 
 use super::AuditLog;
@@ -24,11 +24,8 @@ impl<'a> OwnRecords<'a> {
     }
 
     fn record(&self, timestamp: String, event: Event, audit: Value) -> Record<'a> {
-        Record {
-            audit: Some(audit),
-            result: Outcome::Observed,
-            ..Record::new(timestamp, event, self.log.policy.name(), &self.log.launch)
-        }
+        let policy = self.log.policy.name();
+        Record::of_log(timestamp, event, policy, &self.log.launch, audit)
     }
 
     pub(super) fn render(&self, event: Event, audit: Value) -> Result<Line, serde_json::Error> {

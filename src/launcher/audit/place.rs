@@ -18,13 +18,16 @@ pub(super) fn flaw(log: &Path, listed: &Listed) -> Option<String> {
     // An unlisted plugin's path is the caller's choice: it must not keep its
     // own refusal out of the log.
     let entry = listed.entry.as_ref()?;
-    let own = really(folder_of(&listed.plugin_root.join(&entry.path)));
     // A root that holds the whitelist as well is where paths begin, not a
     // folder for plugins.
     let root = really(&listed.plugin_root);
-    let is_for_plugins = !really(folder_of(&listed.whitelist_path)).starts_with(&root);
-    let root = (is_for_plugins && folder.starts_with(&root)).then_some(root);
-    let holder = root.or_else(|| (own == folder).then_some(own))?;
+    let is_for_plugins = || !really(folder_of(&listed.whitelist_path)).starts_with(&root);
+    let holder = if folder.starts_with(&root) && is_for_plugins() {
+        root
+    } else {
+        let own = really(folder_of(&listed.plugin_root.join(&entry.path)));
+        (own == folder).then_some(own)?
+    };
     Some(format!(
         "it lies in the plugin folder '{}', where a log could pass for a program",
         Escaped(&holder.to_string_lossy())

@@ -75,6 +75,7 @@ impl FileLog {
         bytes: u64,
     ) -> Result<Report, LogError> {
         let (removed, failed) = self.prune()?;
+        // Listed anew: a compressed twin of what was removed may be left.
         let oldest = self.rotated_files()?.first().map(|oldest| oldest.number);
         let audit = json!({
             "file": name.map(|name| Escaped(name).to_string()),
@@ -122,12 +123,12 @@ impl FileLog {
     /// is wrong then, now or earlier.
     fn is_outdated(&self, file: &Rotated) -> bool {
         let max_age = self.keeping.max_age;
-        let changed = self
-            .folder
-            .open_file(&file.name, Purpose::Read)
-            .ok()
-            .and_then(|(file, _)| file.changed().ok());
-        max_age > 0 && changed.is_some_and(|changed| super::now().saturating_sub(changed) > max_age)
+        let changed = || {
+            let (file, _) = self.folder.open_file(&file.name, Purpose::Read).ok()?;
+            file.changed().ok()
+        };
+        max_age > 0
+            && changed().is_some_and(|changed| super::now().saturating_sub(changed) > max_age)
     }
 
     /// The log's past, oldest first. A file that is there twice, since its

@@ -42,25 +42,10 @@ pub(super) fn read(
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |place| place + 1);
         let torn = (window.len() - whole) as u64;
-        // Where the window begins may be within a line, and what a plugin is
-        // called could look like one from there.
-        let begin = match start {
-            0 => 0,
-            _ => window
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map_or(whole, |place| place + 1),
-        };
-        let last = last_record(window.get(begin..whole).unwrap_or_default());
+        let last = Ends::last_in(window.get(..whole).unwrap_or_default(), start == 0);
         if last.is_some() || start == 0 || length >= limit {
             return Ok(Tail { last, torn });
         }
         length = length.saturating_mul(2).min(limit);
     }
-}
-
-/// The last line that is a record, among whole lines.
-fn last_record(lines: &[u8]) -> Option<Ends> {
-    let lines = lines.strip_suffix(b"\n")?;
-    lines.rsplit(|byte| *byte == b'\n').find_map(Ends::of)
 }

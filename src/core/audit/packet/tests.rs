@@ -12,13 +12,12 @@ const FORMATS: [Format; 2] = [Format::Json, Format::Logfmt];
 
 fn launch(host: &str) -> Launch {
     Launch {
-        user_agent: "secure-exec/0".into(),
-        source_ip: "127.0.0.1".into(),
         launch_id: "0123456789abcdef0123456789abcdef".into(),
         pid: 77,
         ppid: 1,
         uid: 1000,
         host: host.into(),
+        ..Launch::sample()
     }
 }
 

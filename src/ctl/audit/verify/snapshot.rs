@@ -233,8 +233,7 @@ impl Piece {
         let start = self.size.saturating_sub(TAIL);
         let mut tail = Vec::new();
         Part::of(&self.file, start, self.size).read_to_end(&mut tail)?;
-        let mut lines = tail.rsplit(|byte| *byte == b'\n');
-        Ok(lines.find_map(Ends::of).map(|ends| ends.seq))
+        Ok(Ends::last_in(&tail, start == 0).map(|ends| ends.seq))
     }
 
     /// The lines of what it holds, unpacked. An error that is none of the system's is one

@@ -42,18 +42,6 @@ impl Shape {
     }
 }
 
-fn launch() -> Launch {
-    Launch {
-        user_agent: "secure-exec/0".into(),
-        source_ip: "127.0.0.1".into(),
-        launch_id: "00".into(),
-        pid: 1,
-        ppid: 0,
-        uid: 0,
-        host: "h".into(),
-    }
-}
-
 /// A record of an event, not yet in a chain.
 pub(super) fn record(
     event: Event,
@@ -61,7 +49,7 @@ pub(super) fn record(
     audit: Option<serde_json::Value>,
     format: Format,
 ) -> Line {
-    let launch = launch();
+    let launch = Launch::sample();
     let record = Record {
         plugin_name: Some(what),
         result: Outcome::Allowed,
