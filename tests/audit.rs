@@ -17,3 +17,15 @@ mod signing;
 mod sinks;
 mod stress;
 mod syslog;
+
+use crate::kit::{Host, User};
+
+/// A host with a plugin that ends at once, whose configuration has this as the
+/// audit log's part.
+fn host(user: User, options: &str) -> Host {
+    let mut host = Host::of(user);
+    host.install_sh("p", "exit 0");
+    host.list("p", &[]);
+    host.audit(options);
+    host
+}

@@ -3,16 +3,8 @@
 use secure_exec_core::audit::line;
 use serde_json::json;
 
-use super::chain;
-use crate::kit::{EVERYONE, Host, User};
-
-fn host(user: User, options: &str) -> Host {
-    let mut host = Host::of(user);
-    host.install_sh("p", "exit 0");
-    host.list("p", &[]);
-    host.audit(options);
-    host
-}
+use super::{chain, host};
+use crate::kit::{EVERYONE, User};
 
 #[test]
 fn logfmt_says_what_json_says() {

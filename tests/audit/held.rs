@@ -2,51 +2,31 @@
 //! the chain all the same.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 
 use secure_exec::audit::LogError;
 use secure_exec::audit::file::FileLog;
-use secure_exec_core::audit::chain::Format;
+use secure_exec_core::audit::Event;
 use secure_exec_core::audit::line::Line;
-use secure_exec_core::audit::{Event, Launch, Record};
 use secure_exec_core::config::AuditConfig;
 use serde_json::Value;
 
 use super::chain;
 use crate::kit::Host;
-
-fn launch() -> Launch {
-    Launch {
-        user_agent: "secure-exec/test".into(),
-        source_ip: "127.0.0.1".into(),
-        launch_id: "0".repeat(32),
-        pid: 1,
-        ppid: 1,
-        uid: 0,
-        host: "host".into(),
-    }
-}
+use crate::kit::record::{self, render};
 
 fn line(name: &str) -> Line {
-    let launch = launch();
-    let record = Record {
-        plugin_name: Some(name),
-        ..Record::new(
-            "2026-01-01T00:00:00Z".into(),
-            Event::SandboxApplied,
-            "strict",
-            &launch,
-        )
-    };
-    Line::new(&record, Format::Json).unwrap()
+    record::line(Event::SandboxApplied, name)
 }
 
-fn render(event: Event, audit: Value) -> Result<Line, serde_json::Error> {
-    let launch = launch();
-    let record = Record {
-        audit: Some(audit),
-        ..Record::new("2026-01-01T00:00:00Z".into(), event, "strict", &launch)
-    };
-    Line::new(&record, Format::Json)
+/// A log of one record in a folder of its own, and a launch that holds it.
+fn held(config: &AuditConfig, first: &str) -> (tempfile::TempDir, PathBuf, FileLog) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let held = FileLog::open(&path, config).unwrap();
+    held.append(&mut line(first), true, &render).unwrap();
+    held.hold(&render).unwrap();
+    (folder, path, held)
 }
 
 fn names(records: &[serde_json::Map<String, Value>]) -> Vec<&str> {
@@ -58,12 +38,8 @@ fn names(records: &[serde_json::Map<String, Value>]) -> Vec<&str> {
 
 #[test]
 fn nobody_begins_a_new_file_while_the_old_one_is_held() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.log");
     let config = AuditConfig::default();
-    let held = FileLog::open(&path, &config).unwrap();
-    held.append(&mut line("first"), true, &render).unwrap();
-    held.hold(&render).unwrap();
+    let (_folder, path, held) = held(&config, "first");
     // Another program renames the file, and may make one in its place.
     let renamed = path.with_extension("log.1");
     std::fs::rename(&path, &renamed).unwrap();
@@ -106,12 +82,8 @@ fn create(path: &std::path::Path) {
 
 #[test]
 fn where_the_held_file_is_gone_a_new_one_waits_for_those_who_hold_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.log");
     let config = AuditConfig::default();
-    let held = FileLog::open(&path, &config).unwrap();
-    held.append(&mut line("first"), true, &render).unwrap();
-    held.hold(&render).unwrap();
+    let (_folder, path, held) = held(&config, "first");
     std::fs::remove_file(&path).unwrap();
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
@@ -134,16 +106,11 @@ fn where_the_held_file_is_gone_a_new_one_waits_for_those_who_hold_it() {
 fn many_may_hold_it_at_once_and_one_of_them_keeps_nobody_waiting() {
     // One is stopped while the log is to be rotated: each writer tries that.
     const WRITERS: usize = 120;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.log");
     let config = AuditConfig {
         max_size: 1,
         ..AuditConfig::default()
     };
-    let stopped = FileLog::open(&path, &config).unwrap();
-    let long = "n".repeat(999_900);
-    stopped.append(&mut line(&long), true, &render).unwrap();
-    stopped.hold(&render).unwrap();
+    let (_folder, path, _stopped) = held(&config, &"n".repeat(999_900));
     let all = std::sync::Barrier::new(WRITERS);
     let write = || -> Result<(), LogError> {
         let log = FileLog::open(&path, &config);
@@ -196,15 +163,11 @@ fn a_plugin_of_a_user_who_does_not_reach_the_log() {
 
 #[test]
 fn one_that_is_stopped_keeps_the_log_from_rotating_and_nobody_from_writing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.log");
     let config = AuditConfig {
         max_size: 1,
         ..AuditConfig::default()
     };
-    let stopped = FileLog::open(&path, &config).unwrap();
-    stopped.append(&mut line("first"), true, &render).unwrap();
-    stopped.hold(&render).unwrap();
+    let (_folder, path, stopped) = held(&config, "first");
     let log = FileLog::open(&path, &config).unwrap();
     let long = "n".repeat(600_000);
     for _ in 0..3 {
@@ -220,12 +183,8 @@ fn one_that_is_stopped_keeps_the_log_from_rotating_and_nobody_from_writing() {
 #[test]
 fn what_another_left_half_written_is_repaired_and_told_later() {
     use std::io::Write as _;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.log");
     let config = AuditConfig::default();
-    let held = FileLog::open(&path, &config).unwrap();
-    held.append(&mut line("first"), true, &render).unwrap();
-    held.hold(&render).unwrap();
+    let (_folder, path, held) = held(&config, "first");
     let mut other = std::fs::OpenOptions::new()
         .append(true)
         .open(&path)

@@ -5,14 +5,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use secure_exec_core::audit::chain::{Ends, Format, Link};
-use secure_exec_core::audit::line::Line;
+use secure_exec_core::audit::Event;
+use secure_exec_core::audit::chain::{Ends, Link};
 use secure_exec_core::audit::state::State;
-use secure_exec_core::audit::{Event, Launch, Record};
 use serde_json::{Map, Value};
 
 use super::chain;
-use crate::kit::{EVERYONE, Host, User};
+use crate::kit::{EVERYONE, Host, User, record};
 
 /// A host with a plugin that was launched once: two records.
 fn launched(user: User) -> Host {
@@ -68,25 +67,7 @@ fn a_record_without_its_end_is_cut_off() {
 #[test]
 fn a_whole_record_of_a_writer_who_could_not_tell_of_it_stays() {
     let host = launched(User::Root);
-    let launch = Launch {
-        user_agent: "secure-exec/test".into(),
-        source_ip: "127.0.0.1".into(),
-        launch_id: "0".repeat(32),
-        pid: 1,
-        ppid: 1,
-        uid: 0,
-        host: "host".into(),
-    };
-    let record = Record {
-        plugin_name: Some("killed right after"),
-        ..Record::new(
-            "2026-01-01T00:00:00Z".into(),
-            Event::SecurityViolation,
-            "strict",
-            &launch,
-        )
-    };
-    let mut line = Line::new(&record, Format::Json).unwrap();
+    let mut line = record::line(Event::SecurityViolation, "killed right after");
     line.seal(last(&host.audit_log()));
     add(&host.audit_log(), line.sealed());
     assert!(recovered(&host).is_empty());

@@ -7,16 +7,8 @@ use secure_exec_core::audit::chain::{Ends, Link};
 use secure_exec_core::audit::state::State;
 use serde_json::{Value, json};
 
-use super::chain;
+use super::{chain, host};
 use crate::kit::{EVERYONE, Host, User};
-
-fn host(user: User, options: &str) -> Host {
-    let mut host = Host::of(user);
-    host.install_sh("p", "exit 0");
-    host.list("p", &[]);
-    host.audit(options);
-    host
-}
 
 /// Refused launches with long names: the name stands there three times, 180 KB.
 fn fill(host: &Host, launches: usize) {

@@ -14,6 +14,7 @@ use secure_exec_core::config::Config;
 use serde_json::Value;
 
 use super::chain;
+use crate::kit::record::{self, TIME, render};
 
 const WRITERS: usize = 32;
 const RECORDS: usize = 100_000;
@@ -22,13 +23,9 @@ const TASK: &str = "SECURE_EXEC_TEST_WRITER";
 
 fn launch(name: &str) -> Launch {
     Launch {
-        user_agent: "secure-exec/test".into(),
-        source_ip: "127.0.0.1".into(),
         launch_id: format!("{name:0>32}"),
         pid: std::process::id(),
-        ppid: 1,
-        uid: 0,
-        host: "host".into(),
+        ..record::launch()
     }
 }
 
@@ -48,13 +45,6 @@ fn writer() {
     let config = Config::parse(format!("audit: {options}").as_bytes(), "config").unwrap();
     let log = FileLog::open(&log, &config.audit).unwrap();
     let launch = launch(&name);
-    let render = |event: Event, audit: Value| {
-        let record = Record {
-            audit: Some(audit),
-            ..Record::new("2026-01-01T00:00:00Z".into(), event, "strict", &launch)
-        };
-        Line::new(&record, Format::Json)
-    };
     let mut told = std::io::stdout().lock();
     for number in from..to {
         let plugin = format!("{name}-{number}");
@@ -62,7 +52,7 @@ fn writer() {
             plugin_name: Some(&plugin),
             result: Outcome::Allowed,
             ..Record::new(
-                "2026-01-01T00:00:00Z".into(),
+                TIME.into(),
                 Event::PluginValidationSuccess,
                 "strict",
                 &launch,

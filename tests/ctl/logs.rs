@@ -11,7 +11,7 @@ use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::{Event, Launch, Outcome, Record};
 use serde_json::{Value, json};
 
-use crate::kit::Host;
+use crate::kit::{Host, User, record};
 
 /// What one record says; the rest is as usual.
 #[derive(Clone, Debug)]
@@ -25,6 +25,16 @@ pub(crate) struct Said<'a> {
     pub(crate) sandbox: Option<Value>,
     pub(crate) audit: Option<Value>,
     pub(crate) policy: &'a str,
+}
+
+/// A host with a plugin that runs and one whose bytes were changed.
+pub(crate) fn good_and_bad(user: User) -> Host {
+    let mut host = Host::of(user);
+    host.install_sh("good", "exit 0");
+    host.install_sh("bad", "exit 0");
+    host.list("good", &[]).list("bad", &[]);
+    host.install_sh("bad", "exit 1");
+    host
 }
 
 /// A plugin may run.
@@ -130,35 +140,22 @@ impl Log {
     /// The next record's line, which is not written yet.
     pub(crate) fn line(&mut self, said: &Said<'_>) -> Vec<u8> {
         let launch = Launch {
-            user_agent: "secure-exec/0.1.0".into(),
-            source_ip: "127.0.0.1".into(),
             launch_id: format!("{:032x}", said.launch),
-            pid: 4711,
-            ppid: 1,
-            uid: 1000,
-            host: "machine".into(),
+            ..record::launch()
         };
+        let time = format!("{:.6}", self.time);
         let record = Record {
-            timestamp: format!("{:.6}", self.time),
-            event_type: said.event,
             violation_type: said.violation,
             plugin_name: said.plugin,
             plugin_path: said.plugin.map(|_| "/opt/plugins/it"),
-            hash_expected: None,
-            hash_actual: None,
-            policy: said.policy,
             result: said.result,
             severity: said.violation.map(|_| "high"),
-            action_taken: None,
             reason: said.reason.map(String::from),
-            launch: &launch,
-            whitelist_digest: None,
             profile: said.plugin.map(|_| "default"),
             image: said.plugin.map(|_| "sealed"),
-            arguments: None,
-            environment: None,
             sandbox: said.sandbox.clone(),
             audit: said.audit.clone(),
+            ..Record::new(time, said.event, said.policy, &launch)
         };
         let mut line = Line::new(&record, self.format).unwrap();
         self.last = line.seal(self.last);

@@ -8,7 +8,7 @@ use secure_exec_core::audit::chain::Format;
 use serde_json::Value;
 
 use crate::kit::{EVERYONE, Host, Outcome, run};
-use crate::logs::{Log, gzip, refusal, sandbox, success};
+use crate::logs::{Log, good_and_bad, gzip, refusal, sandbox, success};
 use crate::{command, ctl};
 
 /// `audit query` on a log.
@@ -51,11 +51,7 @@ fn three_days(host: &Host) -> Log {
 #[test]
 fn launches_are_found_in_the_log_that_the_launcher_wrote() {
     for user in EVERYONE {
-        let mut host = Host::of(user);
-        host.install_sh("good", "exit 0");
-        host.install_sh("bad", "exit 0");
-        host.list("good", &[]).list("bad", &[]);
-        host.install_sh("bad", "exit 1");
+        let host = good_and_bad(user);
         host.launch("good").run().succeeded();
         host.launch("bad").run().refused(126);
         // Without a name, the log is the launcher's.

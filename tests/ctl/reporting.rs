@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Look};
-use crate::kit::Host;
-use crate::logs::{Log, refusal, sandbox, success};
+use crate::kit::{Host, User};
+use crate::logs::{Log, good_and_bad, refusal, sandbox, success};
 use crate::{ctl, json};
 
 pub(crate) const LOOKS: [Look; 4] = [
@@ -228,12 +228,7 @@ fn a_file_of_the_past_is_reported_on_alone_and_its_chain_not_judged() {
 
 #[test]
 fn a_launch_shows_how_strong_its_sandbox_was() {
-    let host = Host::new();
-    let mut host = host;
-    host.install_sh("good", "exit 0");
-    host.install_sh("bad", "exit 0");
-    host.list("good", &[]).list("bad", &[]);
-    host.install_sh("bad", "exit 1");
+    let host = good_and_bad(User::Root);
     host.launch("good").run().succeeded();
     host.launch("bad").run().refused(126);
     host.launch("good").policy("audit-only").run().succeeded();

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::kit::{EVERYONE, Host};
-use crate::logs::{Log, gzip, refusal, success};
+use crate::logs::{Log, good_and_bad, gzip, refusal, success};
 use crate::{command, ctl};
 
 /// A tool that follows a log.
@@ -115,11 +115,7 @@ fn some(log: &mut Log, count: u64) -> std::ops::RangeInclusive<u64> {
 #[test]
 fn launches_are_seen_as_they_happen() {
     for user in EVERYONE {
-        let mut host = Host::of(user);
-        host.install_sh("good", "exit 0");
-        host.install_sh("bad", "exit 0");
-        host.list("good", &[]).list("bad", &[]);
-        host.install_sh("bad", "exit 1");
+        let host = good_and_bad(user);
         host.launch("good").run().succeeded();
         let log = Log::of(&host);
         let mut tailing = Tailing::start(&host, &log, &["-n", "1"]);

@@ -3,6 +3,7 @@
 
 pub(crate) mod namespace;
 pub(crate) mod program;
+pub(crate) mod record;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

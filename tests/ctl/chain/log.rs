@@ -10,7 +10,7 @@ use secure_exec_core::audit::{Event, Launch, Outcome, Record};
 use secure_exec_core::config::{AuditConfig, Config};
 use serde_json::Value;
 
-use crate::kit::{Host, Outcome as Ended};
+use crate::kit::{Host, Outcome as Ended, record};
 use crate::{ctl, json};
 
 /// A writer of a log.
@@ -31,25 +31,14 @@ impl Writer {
         let config = config(options);
         Self {
             log: FileLog::open(log, &config).unwrap(),
-            launch: Launch {
-                user_agent: "secure-exec/test".into(),
-                source_ip: "127.0.0.1".into(),
-                launch_id: "0".repeat(32),
-                pid: 1,
-                ppid: 1,
-                uid: 0,
-                host: "host".into(),
-            },
+            launch: record::launch(),
             format: config.log_format,
         }
     }
 
     fn render(&self) -> impl Fn(Event, Value) -> Result<Line, serde_json::Error> + '_ {
         |event, audit| {
-            let record = Record {
-                audit: Some(audit),
-                ..Record::new(timestamp(), event, "strict", &self.launch)
-            };
+            let record = Record::of_log(timestamp(), event, "strict", &self.launch, audit);
             Line::new(&record, self.format)
         }
     }
