@@ -32,6 +32,57 @@ pub struct Group {
     pub folder: String,
 }
 
+/// The process that made a group, which the group's name says. The numbers of
+/// processes are given anew, so the time of its start is part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Inode of its PID namespace (man 7 pid_namespaces).
+    pub namespace: u64,
+    /// Its number in there.
+    pub process: u32,
+    /// Its start, in clock ticks since boot (man 5 `proc_pid_stat`, field 22).
+    pub start: u64,
+}
+
+impl Owner {
+    /// A process, by what its `/proc/PID/stat` says.
+    #[must_use]
+    pub fn of(namespace: u64, stat: &str) -> Option<Self> {
+        let (process, _) = stat.split_once(' ')?;
+        // Its name, in parentheses, may have anything in it.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        Some(Self {
+            namespace,
+            process: process.parse().ok()?,
+            start: fields.split(' ').nth(19)?.parse().ok()?,
+        })
+    }
+
+    /// The name of a group that it makes.
+    #[must_use]
+    pub fn group(&self, random: u64) -> String {
+        let Self {
+            namespace,
+            process,
+            start,
+        } = self;
+        format!("{namespace}-{process}-{start}-{random:016x}")
+    }
+
+    /// Who made the group of this name; `None` of another's groups.
+    #[must_use]
+    pub fn parse(group: &str) -> Option<Self> {
+        let mut parts = group.split('-');
+        let owner = Self {
+            namespace: parts.next()?.parse().ok()?,
+            process: parts.next()?.parse().ok()?,
+            start: parts.next()?.parse().ok()?,
+        };
+        let random = u64::from_str_radix(parts.next()?, 16).ok()?;
+        (owner.group(random) == group).then_some(owner)
+    }
+}
+
 /// The groups of a process, as its `/proc/PID/cgroup` has them, in which a
 /// pids controller may be; version 2 first, of which only its files tell
 /// whether it has one.
@@ -122,6 +173,29 @@ mod tests {
         let own = "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n";
         assert_eq!(found("0::/../outside\n", own), []);
         assert_eq!(found("0::/a:b\n", own)[0].1, "/sys/fs/cgroup/a:b");
+    }
+
+    #[test]
+    fn a_group_says_who_made_it() {
+        let stat = "17 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21\n";
+        let owner = Owner::of(42, stat).unwrap();
+        assert_eq!((owner.process, owner.start), (17, 4711));
+        let name = owner.group(0xab);
+        assert_eq!(name, "42-17-4711-00000000000000ab");
+        assert_eq!(Owner::parse(&name).as_ref(), Some(&owner));
+        for other in [
+            "",
+            "00000000000000ab",
+            "42-17-4711",
+            "42-17-4711-ab",
+            "+42-17-4711-00000000000000ab",
+            "42-17-4711-00000000000000ab-0",
+            "42-17-99999999999999999999-00000000000000ab",
+        ] {
+            assert_eq!(Owner::parse(other), None, "{other}");
+        }
+        assert_eq!(Owner::of(42, "17 (a) S 1"), None);
+        assert_eq!(Owner::of(42, ""), None);
     }
 
     #[test]

@@ -49,12 +49,13 @@ impl Group {
         })
     }
 
-    /// Makes one below this one.
+    /// Makes one below this one, which its owner alone may open: whoever can
+    /// open it can claim it.
     ///
     /// # Errors
     /// As mkdirat(2).
     pub fn make(&self, name: &str) -> Result<(), Error> {
-        nix::sys::stat::mkdirat(self, name, Mode::from_bits_truncate(0o755))
+        nix::sys::stat::mkdirat(self, name, Mode::S_IRWXU)
             .map_err(Error::at("make a cgroup", &self.path))
     }
 

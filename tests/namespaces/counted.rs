@@ -176,6 +176,35 @@ fn many_launches_at_a_time_have_a_group_each() {
     assert!(counted);
 }
 
+/// Launches at the same moment make their groups in one place, where each also
+/// removes what killed ones left.
+#[test]
+fn no_launch_loses_its_group_to_another() {
+    const AT_ONCE: usize = 32;
+    let host = install(
+        User::Root,
+        program::c("int main(void) { return 0; }"),
+        GRANTS,
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                for _ in 0..2000_usize.div_ceil(AT_ONCE) {
+                    let outcome = host.launch("namespaces").run();
+                    assert_eq!(outcome.status, 0, "{outcome:?}");
+                }
+            });
+        }
+    });
+    let records = host.records();
+    let by = |record: &Value| record["sandbox"]["processes_limited_by"].clone();
+    let told: Vec<Value> = records.iter().map(by).filter(|by| !by.is_null()).collect();
+    assert!(told.len() >= 2000, "{}", told.len());
+    for by in told {
+        assert!(by.as_str().unwrap().starts_with("pids cgroup"), "{by}");
+    }
+}
+
 #[test]
 fn where_there_is_no_controller_the_record_says_that_nothing_counts() {
     let host = install(User::Root, program::c(MANY), GRANTS);

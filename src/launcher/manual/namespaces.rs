@@ -79,7 +79,10 @@
 //! there, and removed by the launcher at the end. It lies in a group `secure-exec`
 //! below the launcher's own: the uppermost one can't be changed without a capability,
 //! and the launcher has none left by then. What a killed launcher left there the next
-//! one removes; a lock on the folder tells it from one that is just being made.
+//! one removes. The name of each group says which process made it (PID namespace, number,
+//! time of its start), so a launch leaves alone what a living one has just made. A group
+//! of another PID namespace is never removed: nothing tells whether its maker lives.
+//! `secure-exec` itself stays, since another launch may be about to make a group in it.
 //! In version 2 groups beside processes are for threads, which the pids controller does
 //! not mind.
 //!

@@ -1,13 +1,17 @@
 //! A group of processes that counts those of a plugin which the kernel does
 //! not count against a limit of its user: root's.
+//!
+//! Launches at the same moment share a hall. A group's name says which process
+//! made it, so that no other launch can take it for one that is left over
+//! between two steps of its making; and nobody removes the hall.
 
 use std::ffi::CStr;
 use std::path::Path;
 
-use secure_exec_core::cgroups::{self, Version};
+use secure_exec_core::cgroups::{self, Owner, Version};
 use secure_exec_core::mounts;
 use secure_exec_sys::cgroup::{Entrance, Group};
-use secure_exec_sys::{Errno, Error, process};
+use secure_exec_sys::{Errno, Error, open, process};
 
 use super::table;
 
@@ -23,18 +27,20 @@ pub(super) struct Remains {
 pub(super) struct WayIn {
     pub(super) version: Version,
     entrance: Entrance,
-    /// As long as it is claimed, nobody takes it for one that is left over.
+    /// Launches that can't tell whether this one lives see that it is claimed.
     _claimed: Group,
 }
 
 /// The group in which such groups are. It can be changed by its owner, which
-/// the uppermost group can't be without a capability.
+/// the uppermost group can't be without a capability. It stays: another launch
+/// may be about to make a group in it.
 const HALL: &str = "secure-exec";
 /// The most that a group can be told (`PIDS_MAX` of the kernel, less one).
 const MOST: u64 = 4 << 20;
 /// Its file for that.
 const LIMIT: &CStr = c"pids.max";
-/// How often one is made anew.
+/// How often one is made anew. Only a launch with a table of processes that
+/// does not show this one, or an administrator, can take one away.
 const TRIES: u32 = 8;
 
 /// Makes a group that admits so many processes and threads, below the one that
@@ -43,6 +49,7 @@ const TRIES: u32 = 8;
 /// # Errors
 /// A phrase: why there is none.
 pub(super) fn make(limit: u64) -> Result<(Remains, WayIn), String> {
+    let owner = owner()?;
     let mounts = mounts::parse(&table("/proc/self/mountinfo")?);
     let own = cgroups::with_pids(&table("/proc/self/cgroup")?, &mounts);
     let mut why = String::from("no pids controller is mounted");
@@ -57,7 +64,7 @@ pub(super) fn make(limit: u64) -> Result<(Remains, WayIn), String> {
         if group.version == Version::Two && !lists_pids(&above, c"cgroup.controllers") {
             continue;
         }
-        return below(above, group.version, limit).map_err(|error| error.to_string());
+        return below(above, group.version, &owner, limit).map_err(|error| error.to_string());
     }
     Err(why)
 }
@@ -68,10 +75,9 @@ impl Remains {
         &self.above
     }
 
-    /// Removes it, and the hall if that is empty then. Allocates nothing.
+    /// Removes it. Allocates nothing.
     pub(super) fn remove(&self) {
         self.above.remove(&self.name);
-        self.above.remove(HALL);
     }
 }
 
@@ -90,12 +96,24 @@ fn lists_pids(group: &Group, file: &CStr) -> bool {
     list.split_whitespace().any(|name| name == "pids")
 }
 
-fn below(above: Group, version: Version, limit: u64) -> Result<(Remains, WayIn), Error> {
+/// This process, by the table of processes that the sweep looks into.
+fn owner() -> Result<Owner, String> {
+    let stat = table("/proc/self/stat")?;
+    let namespace = open::stat_path(Path::new("/proc/self/ns/pid"), true);
+    let inode = namespace.map_err(|error| error.to_string())?.ino;
+    Owner::of(inode, &stat).ok_or_else(|| String::from("/proc/self/stat can't be read"))
+}
+
+fn below(
+    above: Group,
+    version: Version,
+    owner: &Owner,
+    limit: u64,
+) -> Result<(Remains, WayIn), Error> {
     let mut tries = 0;
-    // Another launch may be removing what this one needs or makes.
     loop {
         tries += 1;
-        match attempt(&above, version, limit) {
+        match attempt(&above, version, owner, limit) {
             Err(_) if tries < TRIES => {}
             Err(error) => return Err(error),
             Ok((name, way_in)) => return Ok((Remains { above, name }, way_in)),
@@ -103,7 +121,12 @@ fn below(above: Group, version: Version, limit: u64) -> Result<(Remains, WayIn),
     }
 }
 
-fn attempt(above: &Group, version: Version, limit: u64) -> Result<(String, WayIn), Error> {
+fn attempt(
+    above: &Group,
+    version: Version,
+    owner: &Owner,
+    limit: u64,
+) -> Result<(String, WayIn), Error> {
     admit_groups(above, version)?;
     match above.make(HALL) {
         Err(error) if error.errno() != Some(Errno::EEXIST) => return Err(error),
@@ -112,9 +135,9 @@ fn attempt(above: &Group, version: Version, limit: u64) -> Result<(String, WayIn
     let hall = above.below(HALL)?;
     settle(&hall, version)?;
     admit_groups(&hall, version)?;
-    sweep(&hall);
+    sweep(&hall, owner);
     let random = u64::from_ne_bytes(process::random_bytes()?);
-    let name = format!("{random:016x}");
+    let name = owner.group(random);
     hall.make(&name)?;
     let made = claimed(&hall, &name).and_then(|group| {
         settle(&group, version)?;
@@ -153,18 +176,39 @@ fn settle(group: &Group, version: Version) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes what was left over: nobody claims it and, or the kernel would not,
-/// nobody is in it.
-fn sweep(hall: &Group) {
+/// Removes what launchers left that were killed. The claim is held until the
+/// group is gone: who made it, where its life can't be seen, then sees that it
+/// is not his any more.
+fn sweep(hall: &Group, own: &Owner) {
     for name in hall.names().unwrap_or_default() {
-        if hall.below(&name).is_ok_and(|group| group.claim().is_ok()) {
+        let is_left = Owner::parse(&name).is_some_and(|owner| is_dead(&owner, own));
+        let Some(group) = is_left.then(|| hall.below(&name).ok()).flatten() else {
+            continue;
+        };
+        if group.claim().is_ok() {
             hall.remove(&name);
         }
     }
 }
 
-/// A new group, which the sweep of another launch may have had in hand, or
-/// taken away, before.
+/// Whether the process that made a group has ended. Nothing is known of those
+/// of other PID namespaces, nor where the table can't be read.
+fn is_dead(owner: &Owner, own: &Owner) -> bool {
+    if owner.namespace != own.namespace {
+        return false;
+    }
+    match table_of(owner.process) {
+        Ok(stat) => Owner::of(owner.namespace, &stat).is_some_and(|now| now != *owner),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+fn table_of(process: u32) -> std::io::Result<String> {
+    let bytes = std::fs::read(format!("/proc/{process}/stat"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A new group, claimed, and still there then.
 fn claimed(hall: &Group, name: &str) -> Result<Group, Error> {
     let group = hall.below(name)?;
     group.claim()?;
