@@ -190,25 +190,35 @@ fn resolved(path: &Path) -> Result<PathBuf, String> {
 fn lock(folder: &Path) -> std::io::Result<File> {
     let path = folder.join(LOCK);
     let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW);
-    let file = match options.clone().create_new(true).open(&path) {
-        Ok(file) => {
-            // The lock belongs to whom the folder belongs to: root's help must
-            // not lock the owner out.
-            let (own, of) = (file.metadata()?, std::fs::metadata(folder)?);
-            if own.uid() == 0 && of.uid() != 0 {
-                std::os::unix::fs::fchown(&file, Some(of.uid()), Some(of.gid()))?;
-            }
-            file
+    options.write(true).custom_flags(libc::O_NOFOLLOW);
+    let file = match options.open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make_lock(folder, &path)?;
+            options.open(&path)?
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => options.open(&path)?,
-        Err(error) => return Err(error),
+        opened => opened?,
     };
     file.lock()?;
     Ok(file)
+}
+
+/// The lock belongs to whom the folder belongs to, before it has its name:
+/// root's help must not lock the owner out.
+fn make_lock(folder: &Path, path: &Path) -> std::io::Result<()> {
+    let new = tempfile::Builder::new()
+        .prefix(LOCK)
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    let (own, of) = (new.as_file().metadata()?, std::fs::metadata(folder)?);
+    if own.uid() == 0 && of.uid() != 0 {
+        std::os::unix::fs::fchown(new.as_file(), Some(of.uid()), Some(of.gid()))?;
+    }
+    match new.persist_noclobber(path) {
+        Err(failed) if failed.error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(failed.error)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn failed(shown: &str, why: &dyn std::fmt::Display) -> Failure {
