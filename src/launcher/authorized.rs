@@ -40,7 +40,7 @@ pub enum Basis {
 ///     examined: secure_exec::examined::Examined,
 ///     receipt: secure_exec::audit::AuditReceipt,
 /// ) {
-///     let _ = secure_exec::prepared::prepare(examined, receipt, &[], &|_| {});
+///     let _ = secure_exec::prepared::prepare(examined, receipt, Default::default(), &|_| {});
 /// }
 /// ```
 #[derive(Debug)]

@@ -48,6 +48,9 @@ pub struct Arguments {
     pub verbose: bool,
     /// PLUGIN.
     pub plugin: OsString,
+    /// The whole of `argv[0]`, where the launcher was called by the plugin's
+    /// name.
+    pub called_as: Option<OsString>,
     /// ARGS…, the plugin's.
     pub plugin_arguments: Vec<OsString>,
 }
@@ -106,8 +109,8 @@ impl From<Failure> for Misuse {
 /// # Errors
 /// The first mistake.
 pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Misuse> {
-    let called = words.next().unwrap_or_default();
-    let called = called.as_bytes().rsplit(|byte| *byte == b'/').next();
+    let whole = words.next().unwrap_or_default();
+    let called = whole.as_bytes().rsplit(|byte| *byte == b'/').next();
     let called = OsStr::from_bytes(called.unwrap_or_default());
     if called.is_empty() {
         return Err(Failure::usage("the program was started without a name").into());
@@ -115,6 +118,7 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Misus
     if called != OWN_NAME {
         return Ok(Command::Launch(Box::new(Arguments {
             plugin: called.to_owned(),
+            called_as: Some(whole.clone()),
             plugin_arguments: words.collect(),
             ..Arguments::default()
         })));

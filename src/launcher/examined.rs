@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::arch::Arch;
@@ -203,7 +203,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
     }
     listed.violations.extend(violations);
     let runtime_folder = runtime_folder(&listed.name);
-    let environment = environment(&listed);
+    let environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
     Ok(Examining::Done(Box::new(Examined {
         listed,
@@ -289,11 +289,20 @@ fn own_program(image: &Image) -> Result<elf::Program, Violation> {
     }
 }
 
-fn environment(listed: &Listed) -> Environment {
-    if listed.policy == Policy::AuditOnly {
-        return Environment::inherit(inherited());
-    }
-    Environment::compose(&listed.profile.environment, inherited())
+/// The variable that tells a plugin where its file really is: `/proc/self/exe`
+/// of a copy in memory does not.
+const OWN_PATH: &str = "SECURE_EXEC_PLUGIN_PATH";
+
+fn environment(listed: &Listed, path: &Path) -> Environment {
+    let mut environment = match listed.policy {
+        Policy::AuditOnly => Environment::inherit(inherited()),
+        Policy::Strict | Policy::Permissive => {
+            Environment::compose(&listed.profile.environment, inherited())
+        }
+    };
+    let path = path.as_os_str().as_bytes().to_vec();
+    environment.insert(OWN_PATH.into(), path);
+    environment
 }
 
 /// The caller's variables, but for those whose names are not UTF-8: no profile

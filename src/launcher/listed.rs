@@ -192,6 +192,15 @@ impl Listed {
         self.entry.as_ref().map_or(&self.name, |entry| &entry.path)
     }
 
+    /// Where the plugin is, as it is written, links and all.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        match &self.entry {
+            None => PathBuf::from(&self.name),
+            Some(entry) => self.plugin_root.join(&entry.path),
+        }
+    }
+
     /// The algorithm to hash the plugin with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {

@@ -70,9 +70,9 @@ pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
     let file = match resolve(&mut listed, &written, is_unlisted) {
         Ok(file) => file,
         Err(error) if error.is_not_found() => {
-            let path = place(&listed, &written, is_unlisted);
+            let path = listed.place().to_string_lossy().into_owned();
             return Err(Failure::NoSuchPlugin {
-                path: Some(path.to_string_lossy().into_owned()),
+                path: Some(path),
                 plugin: listed.name,
                 is_listed: !is_unlisted,
             });
@@ -118,14 +118,6 @@ fn resolve(
             open::open_no_magic(&listed.plugin_root.join(path))
         }
         other => other,
-    }
-}
-
-fn place(listed: &Listed, written: &str, is_unlisted: bool) -> PathBuf {
-    if is_unlisted {
-        PathBuf::from(written)
-    } else {
-        listed.plugin_root.join(written)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fifth stage: everything that confinement needs is made while it still can
 //! be: paths are opened, rules and filter built, arguments laid out.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
@@ -57,6 +57,16 @@ pub struct Prepared {
     pub(crate) absent: Vec<String>,
 }
 
+/// The words that the host called the plugin with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Words<'a> {
+    /// The whole of `argv[0]`, where the host called the launcher by the
+    /// plugin's name.
+    pub name: Option<&'a OsStr>,
+    /// What followed.
+    pub arguments: &'a [OsString],
+}
+
 /// Prepares an authorized plugin whose decision stands in the audit log.
 ///
 /// # Errors
@@ -65,12 +75,12 @@ pub struct Prepared {
 pub fn prepare(
     authorized: Authorized,
     _decided: AuditReceipt,
-    arguments: &[OsString],
+    words: Words<'_>,
     warn: &dyn Fn(&str),
 ) -> Result<Prepared, Failure> {
     let mut examined = authorized.into_examined();
     let script = script_descriptor(&examined)?;
-    let call = call(&examined, script.as_ref(), arguments, warn)?;
+    let call = call(&examined, script.as_ref(), words, warn)?;
     let account = account(&examined)?;
     let keep = kept(&examined)?;
     make_runtime_folder(&examined, account.as_ref())?;
@@ -234,7 +244,7 @@ fn script_descriptor(examined: &Examined) -> Result<Option<OwnedFd>, Failure> {
 fn call(
     examined: &Examined,
     script: Option<&OwnedFd>,
-    arguments: &[OsString],
+    called: Words<'_>,
     warn: &dyn Fn(&str),
 ) -> Result<exec::Call, Failure> {
     let mut words: Vec<Vec<u8>> = Vec::new();
@@ -246,7 +256,7 @@ fn call(
             interpreter.file.file()
         }
         _ => {
-            words.push(examined.path.as_os_str().as_bytes().to_vec());
+            words.push(own_name(examined, called.name)?);
             examined.image.file()
         }
     };
@@ -256,7 +266,7 @@ fn call(
         .iter()
         .flat_map(|entry| entry.args.iter());
     words.extend(of_entry.map(|word| word.clone().into_bytes()));
-    words.extend(arguments.iter().map(|word| word.clone().into_vec()));
+    words.extend(called.arguments.iter().map(|word| word.as_bytes().to_vec()));
     let mut environment = examined.environment.clone();
     add_secrets(&mut environment, examined, warn)?;
     expand_environment(&mut environment, examined);
@@ -266,6 +276,23 @@ fn call(
     let file = open::duplicate(file).map_err(Failure::own)?;
     exec::Call::prepare(file, strings(words.into_iter())?, strings(variables)?)
         .map_err(Failure::own)
+}
+
+/// The name that the plugin is told, by which programs of many names know what
+/// to do: the one that the host used.
+fn own_name(examined: &Examined, called: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
+    let listed = &examined.listed;
+    let of_entry = listed.entry.as_ref().and_then(|entry| entry.argv0.as_ref());
+    let name = match (called, of_entry) {
+        (Some(name), _) => name.to_os_string(),
+        (None, Some(name)) => name.into(),
+        // An unlisted plugin is called by a path from where the caller is.
+        (None, None) if listed.entry.is_none() => listed.place().into(),
+        (None, None) => std::path::absolute(listed.place())
+            .map_err(|error| Failure::own(format!("the plugin's path: {error}")))?
+            .into(),
+    };
+    Ok(name.into_vec())
 }
 
 fn strings(words: impl Iterator<Item = Vec<u8>>) -> Result<Vec<CString>, Failure> {

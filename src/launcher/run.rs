@@ -20,7 +20,7 @@ use crate::examined::{self, Examining};
 use crate::failure::{Failure, Ready};
 use crate::listed::{self, Listed};
 use crate::opened::{self, Opening};
-use crate::prepared;
+use crate::prepared::{self, Words};
 use crate::settings::Settings;
 
 /// The program: parses, launches, and prints the one error there is.
@@ -108,7 +108,11 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
         }
     })?;
     // The log says already that it is allowed, so it says that it did not run.
-    let prepared = prepared::prepare(authorized, decided, &arguments.plugin_arguments, &warn)
+    let words = Words {
+        name: arguments.called_as.as_deref(),
+        arguments: &arguments.plugin_arguments,
+    };
+    let prepared = prepared::prepare(authorized, decided, words, &warn)
         .map_err(|failure| authorized::record_failure(&record, failure, &log, &warn))?;
     speaker.tell("confining and executing");
     let confined = confined::confine(prepared, &record, &log)?;

@@ -59,6 +59,48 @@ fn a_link_to_the_launcher_is_the_plugin_of_its_name() {
     }
 }
 
+/// Prints the name that it was called by, and where its file is.
+const NAMED: &str = r#"#include <stdio.h>
+#include <stdlib.h>
+int main(int n, char **a) { return printf("%s %s", a[0], getenv("SECURE_EXEC_PLUGIN_PATH")) < 0; }"#;
+
+#[test]
+fn a_plugin_is_told_the_name_that_the_host_used() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("multi", program::c(NAMED));
+        host.list("multi", &[]);
+        let link = host.path("plugins/check_imap");
+        std::os::unix::fs::symlink("multi", &link).unwrap();
+        let hash = digest(&link);
+        host.list_path("check_imap", &link.to_string_lossy(), &hash, &[]);
+        host.list_path("relative", "plugins/check_imap", &hash, &[]);
+        let named = ["argv0: busybox"];
+        host.list_path("named", "plugins/multi", &hash, &named);
+        let real = host.path("plugins/multi").display().to_string();
+        let link = link.display().to_string();
+        for (plugin, name) in [
+            ("multi", &*real),
+            ("check_imap", &link),
+            ("relative", &link),
+            ("named", "busybox"),
+        ] {
+            let told = format!("{name} {real}");
+            host.launch(plugin).run().succeeded().prints(&told);
+        }
+        // By the path of a shim, and by its name alone.
+        for plugin in ["check_imap", "named"] {
+            let shim = host.shim(plugin);
+            let mut command = host.command(&shim);
+            command.envs(host.shim_variables());
+            let told = format!("{} {real}", shim.display());
+            run(command, b"").succeeded().prints(&told);
+        }
+        let unlisted = host.launch(&real).policy("permissive").run();
+        unlisted.prints(&format!("{real} {real}"));
+    }
+}
+
 #[test]
 fn the_plugins_status_is_the_launchers_also_by_signal() {
     for user in EVERYONE {

@@ -39,7 +39,8 @@ fn the_environment_is_what_the_profile_passes_and_sets_and_nothing_else() {
         let folder = host.path("plugins");
         outcome.prints(&format!(
             "APP_ONE=ä\nFIXED=a b=c\nGIVEN=1\nLANG=C\nLC_TIME=C\n\
-             PATH=/usr/local/bin:/usr/bin:/bin\nTERM=dumb\nWHERE={}/x\n",
+             PATH=/usr/local/bin:/usr/bin:/bin\nSECURE_EXEC_PLUGIN_PATH={0}/p\n\
+             TERM=dumb\nWHERE={0}/x\n",
             folder.display()
         ));
     }

@@ -126,6 +126,9 @@ pub struct Entry {
     pub profile: Option<ProfileRef>,
     /// Arguments before the caller's.
     pub args: Vec<String>,
+    /// The name that the plugin is told (`argv[0]`), where the host called it
+    /// by none of its own.
+    pub argv0: Option<String>,
     /// Signature, in minisign's format.
     pub signature: Option<String>,
     /// Interpreter of a script.

@@ -57,6 +57,7 @@ pub(super) struct RawEntry {
     pub(super) profile: Option<RawProfileRef>,
     #[serde(default)]
     pub(super) args: Vec<String>,
+    pub(super) argv0: Option<Spanned<String>>,
     pub(super) signature: Option<String>,
     pub(super) interpreter: Option<RawPin>,
     #[serde(default)]

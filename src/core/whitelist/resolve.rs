@@ -103,6 +103,12 @@ fn entry(
         let why = format!("an argument of plugin '{name}' contains NUL, which none can");
         return Err(source.at(&raw.name, why));
     }
+    if let Some(word) = &raw.argv0
+        && (word.value.is_empty() || word.value.contains('\0'))
+    {
+        let why = format!("'argv0' of plugin '{name}' is empty or contains NUL");
+        return Err(source.at(word, why));
+    }
     let hash = match &raw.hash {
         None => Expected::Missing,
         Some(text) => match expected(&text.value, raw.algorithm, settings.hash_algorithm) {
@@ -152,6 +158,7 @@ fn entry(
             RawProfileRef::Inline(inline) => ProfileRef::Inline(inline),
         }),
         args: raw.args,
+        argv0: raw.argv0.map(|word| word.value),
         signature: raw.signature,
         interpreter,
         libraries,

@@ -185,6 +185,7 @@ fn drafts(
             metadata: metadata.clone(),
             profile: add.profile.clone().map(ProfileRef::Named),
             args: add.args.clone(),
+            argv0: None,
             signature: None,
             interpreter: interpreter.clone(),
             libraries: libraries.clone(),

@@ -33,6 +33,9 @@ pub(crate) fn fields(entry: &Entry) -> Vec<(String, Value)> {
         let args = entry.args.iter().map(|word| text(word)).collect();
         fields.push(("args".into(), Value::List(args)));
     }
+    if let Some(name) = &entry.argv0 {
+        fields.push(("argv0".into(), text(name)));
+    }
     if let Some(interpreter) = &entry.interpreter {
         fields.push(("interpreter".into(), pin(interpreter)));
     }

@@ -91,6 +91,7 @@ fn as_json(entry: &Entry) -> Value {
         "enabled": entry.enabled,
         "profile": profile(entry),
         "args": entry.args,
+        "argv0": entry.argv0,
         "interpreter": entry.interpreter.as_ref().map(pin),
         "libraries": entry.libraries.iter().map(pin).collect::<Vec<_>>(),
         "metadata": entry.metadata,
