@@ -1,8 +1,6 @@
 //! Variables that load code into what the plugin is: the loader's, those of
 //! shells and of interpreters. Each hostile file works without the sandbox.
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::hostile;
 use crate::kit::{EVERYONE, Host, User, program, run};
 
@@ -189,22 +187,4 @@ fn text(host: &Host, name: &str) -> String {
         .unwrap()
         .trim_end_matches('/')
         .into()
-}
-
-#[test]
-fn a_set_id_launcher_takes_no_orders() {
-    let mut host = Host::of(User::Ordinary);
-    host.install_copy("p", "/usr/bin/id");
-    host.list("p", &[]);
-    host.launch("p").arg("-u").run().succeeded();
-    let id = host.install_copy("id", "/usr/bin/id");
-    for (bit, option) in [(0o4755, "-u"), (0o2755, "-g")] {
-        for path in [&id, &host.launcher()] {
-            std::os::unix::fs::chown(path, Some(0), Some(0)).unwrap();
-            std::fs::set_permissions(path, PermissionsExt::from_mode(bit)).unwrap();
-        }
-        host.bare(&id, &[option]).succeeded().prints("0\n");
-        let outcome = host.launch("p").arg(option).run().refused(125);
-        outcome.says("set-user-ID or set-group-ID");
-    }
 }
