@@ -80,7 +80,6 @@ fn settings(raw: RawSettings, source: &Source<'_>) -> Result<Settings, LocatedEr
         max_file_size: raw.max_file_size.map(|size| size.0),
         forbidden_paths: raw.forbidden_paths,
         trusted_keys: raw.trusted_keys,
-        trusted_certs: raw.trusted_certs,
         expires_at,
         serial: raw.serial,
         allow_unconfined: raw.allow_unconfined,
@@ -157,9 +156,6 @@ fn entry(
         libraries,
         image: raw.image,
         max_file_size: raw.max_file_size.map(|size| size.0),
-        allowed_endpoints: raw.allowed_endpoints,
-        endpoint: raw.endpoint,
-        kind: raw.kind,
         line,
         column,
     })
