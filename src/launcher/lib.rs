@@ -23,6 +23,7 @@ pub mod interpreter;
 pub mod listed;
 pub mod namespaces;
 pub mod opened;
+pub mod owner;
 pub mod prepared;
 pub mod profiles;
 pub mod rehearsal;

@@ -15,10 +15,11 @@ use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
 
 use crate::audit;
 use crate::failure::Failure;
+use crate::owner::Finding;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
 use crate::state;
-use crate::trust::{self, Finding};
+use crate::trust;
 pub use folder::{FOLDER_SETTINGS, Floor, load_floor};
 
 /// What is launched, and on which terms. Nothing of the plugin was touched

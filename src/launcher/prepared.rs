@@ -25,8 +25,9 @@ use crate::failure::Failure;
 use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
+use crate::owner::Finding;
 use crate::rules;
-use crate::trust::{self, Finding};
+use crate::trust;
 
 /// A launch with nothing left to make.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -37,6 +38,23 @@ fn auxiliary(key: libc::c_ulong) -> libc::c_ulong {
     // SAFETY: takes a number and reads the vector that the kernel made, which
     // the C library keeps.
     unsafe { libc::getauxval(key) }
+}
+
+/// The user id by which the kernel shows users and owners that have none in
+/// this user namespace (`/proc/sys/kernel/overflowuid`). It is read once.
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn overflow_user() -> Result<u32, Error> {
+    const FILE: &str = "/proc/sys/kernel/overflowuid";
+    static KNOWN: OnceLock<u32> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(*known);
+    }
+    let text = std::fs::read_to_string(FILE).map_err(Error::io("read the overflow user id"))?;
+    let id = text.trim().parse();
+    let id = id.map_err(|_| Error::unexpected("read the overflow user id", "it is no number"))?;
+    Ok(*KNOWN.get_or_init(|| id))
 }
 
 /// Effective group id.

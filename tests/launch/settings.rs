@@ -84,6 +84,10 @@ fn secrets_reach_the_plugin_and_no_record_or_message() {
         outcome
             .says("secret 'TOKEN'")
             .says("can be written by others");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        std::os::unix::fs::chown(&file, Some(58_299), None).unwrap();
+        let outcome = launch().run().refused(125).says("secret 'TOKEN'");
+        outcome.says("belongs to user 58299");
         let outcome = launch().policy("permissive").run().succeeded();
         outcome.says("WARNING: secret 'TOKEN'");
         std::fs::remove_file(file).unwrap();
