@@ -20,7 +20,7 @@ fn the_environment_is_what_the_profile_passes_and_sets_and_nothing_else() {
         host.list(
             "p",
             &[
-                "profile:\n  environment:\n    pass: [GIVEN, 'APP_*', ABSENT, LD_PRELOAD]\n    \
+                "profile:\n  environment:\n    pass: [GIVEN, 'APP_*', ABSENT]\n    \
                set: { FIXED: 'a b=c', LANG: C, WHERE: '{plugin_dir}/x' }",
             ],
         );
