@@ -91,6 +91,12 @@ impl Settings {
                 audit.sinks.insert(0, SinkConfig::FILE);
             }
         }
+        if let Some(key) = audit.without_effect().first() {
+            return Err(Failure::own(format!(
+                "'audit.{key}' of the configuration has no effect: it is about the log's file, and no sink is that file\n\
+                 Add '- type: file' to 'audit.sinks', or leave '{key}' out."
+            )));
+        }
         let audit_log = audit_log.or_else(default_audit_log);
         Ok(Self {
             whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)

@@ -103,6 +103,12 @@ fn entry(
         return Err(source.at(&raw.name, why));
     }
     let hash = match &raw.hash {
+        None if raw.algorithm.is_some() => {
+            let why = format!(
+                "plugin '{name}' has an 'algorithm' and no 'hash' that it could be of; add the hash, or take it out"
+            );
+            return Err(source.at(&raw.name, why));
+        }
         None => Expected::Missing,
         Some(text) => match expected(&text.value, raw.algorithm, settings.hash_algorithm) {
             Ok(digest) => Expected::Pinned(digest),

@@ -175,3 +175,10 @@ fn a_key_that_would_do_nothing_is_a_mistake() {
         assert!(error.message.contains("leave it out"), "{error}");
     }
 }
+
+#[test]
+fn an_algorithm_is_of_a_hash() {
+    let error = refused(&with_plugin("    algorithm: blake3\n"));
+    assert_eq!((error.line, error.column), (3, 11));
+    assert!(error.message.contains("no 'hash'"), "{error}");
+}
