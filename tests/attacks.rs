@@ -20,7 +20,7 @@
 //! | an inherited datagram socket | | `descriptors::a_datagram_socket_*` |
 //! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
 //! | conversion modules | CVE-2021-4034 (polkit) | `environment::the_c_library_*` |
-//! | a set-ID launcher | CVE-2021-4034 (polkit) | `environment::a_set_id_launcher_*` |
+//! | a program that is set-ID or has file capabilities | CVE-2021-4034 (polkit) | `privileges` |
 //! | shell functions and start files | CVE-2014-6271 (bash) | `environment::a_shell_*` |
 //! | interpreters' modules | | `environment::an_inter*` |
 //! | signals, also by way of descriptors | | `processes::no_signal_*`, `processes::a_signal_to_everybody_*` |
@@ -47,6 +47,7 @@ mod kernel;
 mod legitimate;
 mod paths;
 mod planted;
+mod privileges;
 mod processes;
 mod sockets;
 mod suite;

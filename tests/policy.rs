@@ -2,6 +2,7 @@
 
 mod file;
 mod floor;
+mod folder;
 mod log;
 mod signature;
 mod table;

@@ -73,6 +73,40 @@ impl Default for AuditConfig {
     }
 }
 
+impl AuditConfig {
+    /// The keys that are only about the log's file, where records go elsewhere
+    /// alone.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let Self {
+            log_file: _,
+            log_format: _,
+            max_size,
+            max_backups,
+            max_age,
+            compress,
+            sync,
+            sign,
+            sinks,
+            include: _,
+        } = self;
+        if sinks.is_empty() || sinks.iter().any(|sink| sink.kind == SinkKind::File) {
+            return Vec::new();
+        }
+        let usual = Self::default();
+        let given = [
+            ("max_size", *max_size != usual.max_size),
+            ("max_backups", *max_backups != usual.max_backups),
+            ("max_age", *max_age != usual.max_age),
+            ("compress", *compress),
+            ("sync", *sync != usual.sync),
+            ("sign", sign.is_some()),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        given.map(|(key, _)| key).collect()
+    }
+}
+
 /// When a record is brought to the disk (man 2 fdatasync).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

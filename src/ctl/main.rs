@@ -17,11 +17,16 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use secure_exec::failure::Failure;
+use secure_exec::guard;
 
 use cli::{Command, Typed};
 use screen::Screen;
 
 fn main() -> ExitCode {
+    guard::as_caller(program)
+}
+
+fn program() -> ExitCode {
     let failure = match Typed::try_parse() {
         Ok(typed) => match run(typed) {
             Ok(status) => return status,

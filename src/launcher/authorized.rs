@@ -188,6 +188,10 @@ fn base<'a>(listed: &'a Listed, log: &'a AuditLog) -> Record<'a> {
         hash_expected: listed.expected(),
         result: Outcome::Allowed,
         whitelist_digest: listed.whitelist_digest.as_deref(),
+        whitelist_settings_digest: listed
+            .floor
+            .as_ref()
+            .and_then(|floor| floor.digest.as_deref()),
         profile: Some(&listed.profile.name),
         arguments: log.arguments(),
         ..Record::new(

@@ -154,6 +154,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
             Err(violation) => return Ok(Examining::Violated(Box::new(listed), violation)),
         }
     } else {
+        violations.extend(unused_pin(&listed));
         None
     };
     let program = match &interpreter {
@@ -273,6 +274,15 @@ fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
         .as_ref()
         .and_then(|entry| entry.interpreter.as_ref());
     interpreter::of_script(&line, pin, listed.whitelist.image_minimum)
+}
+
+/// Whoever pinned an interpreter takes the plugin for something else than it is.
+fn unused_pin(listed: &Listed) -> Option<Violation> {
+    let pin = listed.entry.as_ref()?.interpreter.as_ref()?;
+    Some(Violation::InterpreterUntrusted(format!(
+        "the entry names the interpreter '{}', and the plugin is no script: take 'interpreter' out of the entry",
+        Escaped(&pin.path)
+    )))
 }
 
 fn own_program(image: &Image) -> Result<elf::Program, Violation> {

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod failure;
+pub mod guard;
 pub mod hash_command;
 pub mod manual;
 mod mutation;
@@ -22,6 +23,7 @@ pub mod interpreter;
 pub mod listed;
 pub mod namespaces;
 pub mod opened;
+pub mod owner;
 pub mod prepared;
 pub mod profiles;
 pub mod rehearsal;

@@ -1,13 +1,13 @@
 //! First stage: whitelist, entry, policy, profile.
 
+mod folder;
+
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::config::Sync;
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::located::located;
-use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Isolation, OnViolation, Profile};
 use secure_exec_core::violation::Violation;
@@ -15,10 +15,12 @@ use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
 
 use crate::audit;
 use crate::failure::Failure;
+use crate::owner::Finding;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
 use crate::state;
-use crate::trust::{self, Finding};
+use crate::trust;
+pub use folder::{FOLDER_SETTINGS, Floor, load_floor};
 
 /// What is launched, and on which terms. Nothing of the plugin was touched
 /// yet.
@@ -34,6 +36,8 @@ pub struct Listed {
     pub whitelist_path: PathBuf,
     /// SHA-256 of the whitelist file.
     pub whitelist_digest: Option<String>,
+    /// The settings of the whitelist's folder, which the file only tightens.
+    pub floor: Option<Floor>,
     /// Where relative paths begin.
     pub plugin_root: PathBuf,
     /// The policy in force.
@@ -63,8 +67,11 @@ pub struct Loaded {
     pub digest: String,
     /// Where the whitelist lies.
     pub folder: PathBuf,
-    /// Others than root and owner could have written it.
+    /// Others could have written it, or the settings of its folder.
     pub findings: Vec<Finding>,
+    /// The settings of its folder, which it only tightens; those of a file
+    /// that stands alone, or is these settings itself, have none.
+    pub floor: Option<Floor>,
 }
 
 /// Loads what a launch goes by.
@@ -104,16 +111,18 @@ pub fn look_up(
     if profile.isolation == Isolation::None && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
             "profile '{}' has no sandbox, and the whitelist does not say 'allow_unconfined: true'\n\
-             Use another profile, or allow it in the whitelist's settings.",
-            Escaped(&profile.name)
+             Use another profile, or allow it in the whitelist's settings{}.",
+            Escaped(&profile.name),
+            loaded.also_in()
         )));
     }
     let observes = profile.syscalls.on_violation == OnViolation::Log;
     if observes && policy == Policy::Strict && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
             "profile '{}' only logs refused calls ('on_violation: log'), and the whitelist does not say 'allow_unconfined: true'\n\
-             Use another profile or policy permissive, or allow it in the whitelist's settings.",
-            Escaped(&profile.name)
+             Use another profile or policy permissive, or allow it in the whitelist's settings{}.",
+            Escaped(&profile.name),
+            loaded.also_in()
         )));
     }
     for finding in findings {
@@ -123,7 +132,7 @@ pub fn look_up(
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
-    violations.extend(of_whitelist(settings, &loaded.path, &demanded)?);
+    violations.extend(of_whitelist(settings, loaded, &demanded)?);
     Ok(Listed {
         name: plugin.to_string(),
         entry: entry.cloned(),
@@ -131,9 +140,10 @@ pub fn look_up(
         whitelist: demanded,
         whitelist_path: loaded.path.clone(),
         whitelist_digest: Some(loaded.digest.clone()),
+        floor: loaded.floor.clone(),
         policy,
         profile,
-        keeps: keeps(settings, &loaded.path),
+        keeps: keeps(settings, loaded),
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         sync: settings.audit.sync,
         violations,
@@ -141,7 +151,7 @@ pub fn look_up(
     })
 }
 
-fn keeps(settings: &Settings, whitelist: &Path) -> Vec<PathBuf> {
+fn keeps(settings: &Settings, loaded: &Loaded) -> Vec<PathBuf> {
     let log = settings.audit_log.as_deref();
     let beside = log.into_iter().flat_map(audit::beside);
     let optional = [
@@ -149,9 +159,10 @@ fn keeps(settings: &Settings, whitelist: &Path) -> Vec<PathBuf> {
         &settings.state_folder,
         &settings.config,
     ];
-    let always = [whitelist, &settings.profile_folder];
+    let always = [&*loaded.path, &settings.profile_folder];
     let optional = optional.into_iter().filter_map(|path| path.as_deref());
-    let paths = always.into_iter().chain(optional);
+    let floor = loaded.floor.iter().map(|floor| &*floor.path);
+    let paths = always.into_iter().chain(optional).chain(floor);
     paths.map(Path::to_path_buf).chain(beside).collect()
 }
 
@@ -168,15 +179,21 @@ impl Loaded {
 }
 
 impl Listed {
-    /// Remembers the whitelist's serial, so that no older one counts after it.
+    /// Remembers the whitelist's serials, so that no older one counts after it.
     ///
     /// # Errors
     /// The state can't be written.
     pub fn remember(&self, settings: &Settings) -> Result<(), Failure> {
-        self.whitelist.serial.map_or(Ok(()), |serial| {
-            let folder = settings.state_folder.as_deref();
-            state::remember_serial(folder, &self.whitelist_path, serial)
-        })
+        let own = self
+            .whitelist
+            .serial
+            .map(|serial| (&self.whitelist_path, serial));
+        let floor = self.floor.as_ref();
+        let floor = floor.and_then(|floor| Some((&floor.path, floor.serial?)));
+        for (path, serial) in own.into_iter().chain(floor) {
+            state::remember_serial(settings.state_folder.as_deref(), path, serial)?;
+        }
+        Ok(())
     }
 
     /// What the policy says of what was found so far: a plugin that is refused
@@ -230,7 +247,7 @@ pub fn is_folder(path: &Path) -> bool {
 /// It is missing or has a mistake.
 pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     if is_folder(path) {
-        return load_folder(path, plugin);
+        return folder::load(path, plugin);
     }
     let loaded = trust::read(path).map_err(|error| {
         let cure = error.cure("Name another with --whitelist or SECURE_EXEC_WHITELIST.");
@@ -243,68 +260,8 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder_of(path).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
+        floor: None,
     })
-}
-
-/// The name, without `.yaml`, of the file in a whitelist folder that has the
-/// settings for plugins which no other file lists.
-pub const FOLDER_SETTINGS: &str = ".settings";
-
-/// A folder holds one file a plugin, so a lookup reads one file however many
-/// there are; of a plugin without one, the folder's own.
-fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
-    let named = PluginName::new(plugin).ok();
-    let named = named.filter(|name| name.as_str() != FOLDER_SETTINGS);
-    if let Some(name) = named
-        && let Some(found) = load_file_of(folder, name.as_str())?
-    {
-        let (loaded, path) = found;
-        let shown = path.to_string_lossy();
-        let whitelist = Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str());
-        return Ok(of_folder(
-            folder,
-            whitelist.map_err(Failure::own)?,
-            &loaded,
-            &path,
-        ));
-    }
-    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS)? else {
-        return Ok(Loaded {
-            whitelist: Whitelist::default(),
-            path: folder.to_path_buf(),
-            digest: digest::sha256(b"").to_string(),
-            folder: folder.to_path_buf(),
-            findings: Vec::new(),
-        });
-    };
-    let shown = path.to_string_lossy();
-    let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
-    if let Some(entry) = whitelist.entries.first() {
-        let why = "this file has the settings of the folder; a plugin has a file of its own name";
-        let text = std::str::from_utf8(&loaded.bytes).unwrap_or_default();
-        let error = located(text, &shown, entry.line, entry.column, why.into());
-        return Err(Failure::own(error));
-    }
-    Ok(of_folder(folder, whitelist, &loaded, &path))
-}
-
-fn load_file_of(folder: &Path, name: &str) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
-    let path = folder.join(format!("{name}.yaml"));
-    match trust::read(&path) {
-        Ok(loaded) => Ok(Some((loaded, path))),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(Failure::own(format!("the whitelist {error}"))),
-    }
-}
-
-fn of_folder(folder: &Path, whitelist: Whitelist, loaded: &trust::Loaded, path: &Path) -> Loaded {
-    Loaded {
-        whitelist,
-        path: path.to_path_buf(),
-        digest: digest::sha256(&loaded.bytes).to_string(),
-        folder: folder.to_path_buf(),
-        findings: loaded.finding.clone().into_iter().collect(),
-    }
 }
 
 /// The folder that a file lies in.
@@ -343,7 +300,7 @@ fn of_entry(
 
 fn of_whitelist(
     settings: &Settings,
-    path: &Path,
+    loaded: &Loaded,
     demanded: &whitelist::Settings,
 ) -> Result<Vec<Violation>, Failure> {
     let mut found = Vec::new();
@@ -355,9 +312,17 @@ fn of_whitelist(
             "the whitelist expired at {end}"
         )));
     }
+    let state = settings.state_folder.as_deref();
     if let Some(serial) = demanded.serial {
-        let folder = settings.state_folder.as_deref();
-        found.extend(state::check_serial(folder, path, serial)?);
+        found.extend(state::check_serial(state, &loaded.path, serial)?);
+    }
+    if let Some(floor) = &loaded.floor {
+        // Without a file every floor would be gone: that is the oldest state
+        // there is. Where nothing could be remembered, nothing was.
+        let serial = floor.serial.or(state.map(|_| 0));
+        if let Some(serial) = serial {
+            found.extend(state::check_serial(state, &floor.path, serial)?);
+        }
     }
     Ok(found)
 }

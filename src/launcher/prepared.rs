@@ -25,8 +25,9 @@ use crate::failure::Failure;
 use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
+use crate::owner::Finding;
 use crate::rules;
-use crate::trust::{self, Finding};
+use crate::trust;
 
 /// A launch with nothing left to make.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub struct Prepared {
     pub(crate) pinned: usize,
     /// Paths that were granted and do not exist.
     pub(crate) absent: Vec<String>,
+    /// The plugin can read the key that signs the audit log.
+    pub(crate) exposes_key: bool,
 }
 
 /// The words that the host called the plugin with.
@@ -88,9 +91,13 @@ pub fn prepare(
     let user = account
         .as_ref()
         .map_or_else(process::effective_user, Account::uid);
+    let mut exposes_key = false;
     let rules = match examined.plan.landlock() {
-        None => Vec::new(),
-        Some(plan) => rules::open(plan, &examined, user, &mut absent, warn)?,
+        None => {
+            exposes_key = tell_of_key(&examined, user, warn);
+            Vec::new()
+        }
+        Some(plan) => rules::open(plan, &examined, user, &mut absent, &mut exposes_key, warn)?,
     };
     let filter = match examined.plan.seccomp() {
         None => None,
@@ -127,7 +134,28 @@ pub fn prepare(
         script,
         pinned,
         absent,
+        exposes_key,
     })
+}
+
+/// Without a sandbox nothing but its mode keeps the key of signed heads from
+/// the plugin. Returns whether the plugin can read it; audit-only is silent.
+fn tell_of_key(examined: &Examined, user: u32, warn: &dyn Fn(&str)) -> bool {
+    let listed = &examined.listed;
+    let Some(key) = listed.signing_key.as_deref() else {
+        return false;
+    };
+    if user != process::effective_user() && user != 0 {
+        return false;
+    }
+    if listed.policy != Policy::AuditOnly {
+        warn(&format!(
+            "profile '{}' has no sandbox, so the plugin can read '{}', which signs the audit log",
+            Escaped(&listed.profile.name),
+            Escaped(&key.to_string_lossy())
+        ));
+    }
+    true
 }
 
 /// The user that the plan changes to.

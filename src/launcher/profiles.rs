@@ -11,8 +11,9 @@ use secure_exec_core::profile::{self, Profile, ProfileError, RawProfile, builtin
 use secure_exec_core::whitelist::{Entry, ProfileRef};
 
 use crate::failure::Failure;
+use crate::owner::Finding;
 use crate::settings::{DEFAULT_PROFILES, Settings};
-use crate::trust::{self, Finding};
+use crate::trust;
 
 /// Where profiles come from: a folder, then the program itself.
 pub struct Profiles<'a> {

@@ -27,6 +27,7 @@ pub(crate) fn open(
     examined: &Examined,
     user: u32,
     absent: &mut Vec<String>,
+    exposes_key: &mut bool,
     warn: &dyn Fn(&str),
 ) -> Result<Vec<Rule>, Failure> {
     let policy = examined.listed.policy;
@@ -68,6 +69,7 @@ pub(crate) fn open(
                 let cure = "Keep it outside of the folders that plugins may read.";
                 return Err(Failure::own(format!("{what}\n{cure}")));
             }
+            *exposes_key = true;
             warn(&what);
         }
     }

@@ -24,6 +24,7 @@ use crate::prepared::{self, Words};
 use crate::settings::Settings;
 
 /// The program: parses, launches, and prints the one error there is.
+/// [`guard::as_caller`](crate::guard::as_caller) runs it.
 #[must_use]
 pub fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
@@ -68,14 +69,6 @@ pub fn main() -> ExitCode {
 
 /// One launch. It only returns if the plugin does not run.
 fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
-    if process::has_set_id() {
-        // Options and environment are a stranger's then, and name whitelist,
-        // profile and log.
-        return Err(Failure::own(
-            "secure-exec is installed set-user-ID or set-group-ID, which would give its rights to every caller\n\
-             Take the bits away with chmod.",
-        ));
-    }
     process::harden().map_err(Failure::own)?;
     process::ignore_signals_of_writes().map_err(Failure::own)?;
     let plugin = name(arguments)?;

@@ -12,7 +12,8 @@ use secure_exec_core::policy::Policy;
 
 use crate::cli::{self, Arguments};
 use crate::failure::Failure;
-use crate::trust::{self, Finding};
+use crate::owner::Finding;
+use crate::trust;
 
 /// The whitelist, where nothing names another.
 const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
@@ -47,7 +48,7 @@ pub struct Settings {
     pub state_folder: Option<PathBuf>,
     /// The configuration file, where there is one.
     pub config: Option<PathBuf>,
-    /// Others than root and owner could have written the configuration.
+    /// Others than root and the caller could have written the configuration.
     pub insecure: Vec<Finding>,
 }
 
@@ -89,6 +90,12 @@ impl Settings {
             if !audit.sinks.iter().any(is_file) {
                 audit.sinks.insert(0, SinkConfig::FILE);
             }
+        }
+        if let Some(key) = audit.without_effect().first() {
+            return Err(Failure::own(format!(
+                "'audit.{key}' of the configuration has no effect: it is about the log's file, and no sink is that file\n\
+                 Add '- type: file' to 'audit.sinks', or leave '{key}' out."
+            )));
         }
         let audit_log = audit_log.or_else(default_audit_log);
         Ok(Self {

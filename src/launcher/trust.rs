@@ -1,5 +1,6 @@
-//! Whom a configuration file is to be trusted from: who else could have
-//! written it.
+//! Reading a configuration file, and who else could have written it: the file
+//! itself and every folder on the way to it. Whom it may belong to is
+//! [`mod@crate::owner`]'s.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,7 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
-use secure_exec_sys::{Errno, lease, process};
+use secure_exec_sys::{Errno, lease};
+
+use crate::owner::{Finding, Owners};
 
 /// Configuration files are read up to this many bytes.
 const LIMIT: u64 = 64 << 20;
@@ -16,33 +19,10 @@ const LIMIT: u64 = 64 << 20;
 pub struct Loaded {
     /// The content.
     pub bytes: Vec<u8>,
-    /// Set where others than root and the owner could have written it.
+    /// Set where others than root and the caller could have written it.
     pub finding: Option<Finding>,
     /// Permission bits.
     pub mode: u32,
-}
-
-/// A file or folder that too many can write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// Its permission bits.
-    pub mode: u32,
-    /// Its owner.
-    pub owner: u32,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "'{}' can be written by others than root and the file's owner (mode {:04o}, user {})",
-            Escaped(&self.path.to_string_lossy()),
-            self.mode & 0o7777,
-            self.owner
-        )
-    }
 }
 
 /// Why a configuration file could not be read.
@@ -108,11 +88,11 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
         ));
     }
     let mut bytes = Vec::new();
-    match open::read_bounded(file.as_fd(), &mut bytes, LIMIT).map_err(failed)? {
+    match open::read_sized(file.as_fd(), stat.size, &mut bytes, LIMIT).map_err(failed)? {
         Bounded::Complete => {}
         Bounded::TooLarge => return Err(unreadable("it is larger than 64 MiB".into(), false)),
     }
-    let finding = insecure(path, &file, &stat).map_err(failed)?;
+    let finding = examine(path, &file, &stat, Owners::RootAndCaller).map_err(failed)?;
     Ok(Loaded {
         bytes,
         finding,
@@ -120,33 +100,29 @@ pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
     })
 }
 
-/// Finds the file, or the folder on the way to it, that others than root and
-/// its owner can write. The caller counts as the owner: he names the file.
+/// Finds the file, or the folder on the way to it, that somebody else owns or
+/// can write.
 ///
-/// A sticky folder (`/tmp`) is no way in where a folder lies in it: others
-/// can't rename that. What lies there itself, the file or a link to it, others
-/// may have put there first.
-fn insecure(
+/// A sticky folder (`/tmp`) is no way in to the caller's own files where a
+/// folder lies in it: others can't rename that. What lies there itself, the
+/// file or a link to it, others may have put there first.
+fn examine(
     path: &Path,
     file: &OwnedFd,
     stat: &Stat,
+    owners: Owners,
 ) -> Result<Option<Finding>, secure_exec_sys::Error> {
     let real = open::real_path(file.as_fd())?;
-    let finding = |path: &Path, stat: &Stat| Finding {
-        path: path.to_path_buf(),
-        mode: stat.mode,
-        owner: stat.uid,
-    };
-    if others_can_write(stat) {
-        return Ok(Some(finding(&real, stat)));
+    if let Some(found) = owners.check(&real, stat)? {
+        return Ok(Some(found));
     }
-    let caller = process::effective_user();
     for step in way(path, &real)? {
-        let folder = open::stat_path(&step.folder, false)?;
-        let stranger = ![0, stat.uid, caller].contains(&folder.uid);
-        let sticky = step.to_folder && folder.mode & 0o1000 != 0;
-        if stranger || (others_can_write(&folder) && !sticky) {
-            return Ok(Some(finding(&step.folder, &folder)));
+        let mut folder = step.stat;
+        if owners == Owners::RootAndCaller && step.to_folder && folder.mode & 0o1000 != 0 {
+            folder.mode &= !0o022;
+        }
+        if let Some(found) = owners.check(&step.folder, &folder)? {
+            return Ok(Some(found));
         }
     }
     Ok(None)
@@ -155,6 +131,7 @@ fn insecure(
 /// A folder in which a name is looked up on the way to a file.
 struct Looked {
     folder: PathBuf,
+    stat: Stat,
     /// The name is that of a folder, not of a file or link.
     to_folder: bool,
 }
@@ -162,17 +139,24 @@ struct Looked {
 /// The folders above a file, and those above every link that leads to it by
 /// the path that was named.
 fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> {
-    let above = |path: &Path| -> Vec<Looked> {
-        let folders = path.ancestors().skip(1).enumerate();
-        let looked = folders.map(|(level, folder)| Looked {
-            folder: folder.to_path_buf(),
-            to_folder: level > 0,
-        });
-        looked.collect()
-    };
-    let mut steps = above(real);
-    for link in links(path)?.links {
-        steps.extend(above(&link));
+    let way = links(path)?;
+    let mut steps = Vec::new();
+    for path in [real]
+        .into_iter()
+        .chain(way.links.iter().map(PathBuf::as_path))
+    {
+        for (level, folder) in path.ancestors().skip(1).enumerate() {
+            let seen = way.seen.iter().find(|(seen, _)| seen == folder);
+            let stat = match seen {
+                Some((_, stat)) => *stat,
+                None => open::stat_path(folder, false)?,
+            };
+            steps.push(Looked {
+                folder: folder.to_path_buf(),
+                stat,
+                to_folder: level > 0,
+            });
+        }
     }
     Ok(steps)
 }
@@ -183,13 +167,15 @@ pub(crate) struct Way {
     pub(crate) links: Vec<PathBuf>,
     /// Its end, without any.
     pub(crate) end: PathBuf,
+    /// The folders on it, but for the first, as they were on the way.
+    seen: Vec<(PathBuf, Stat)>,
 }
 
 /// Follows a path by hand. It was opened, so it leads somewhere; one that
 /// changes all the time is cut.
 pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
     let mut left = open::absolute(path)?;
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
     let mut at = PathBuf::from("/");
     while found.len() <= MOST_LINKS {
         let mut parts = left.components();
@@ -199,12 +185,16 @@ pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
         match part {
             Component::RootDir => at = next,
             Component::ParentDir => drop(at.pop()),
-            Component::Normal(_) if open::stat_path(&next, false)?.kind == Kind::Symlink => {
-                left = open::read_link(&next)?.join(rest);
-                found.push(next);
-                continue;
+            Component::Normal(_) => {
+                let stat = open::stat_path(&next, false)?;
+                if stat.kind == Kind::Symlink {
+                    left = open::read_link(&next)?.join(rest);
+                    found.push(next);
+                    continue;
+                }
+                at.clone_from(&next);
+                seen.push((next, stat));
             }
-            Component::Normal(_) => at = next,
             Component::CurDir | Component::Prefix(_) => {}
         }
         left = rest;
@@ -212,72 +202,37 @@ pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
     Ok(Way {
         links: found,
         end: at,
+        seen,
     })
 }
 
 /// As many as the kernel follows (man 7 path_resolution).
 const MOST_LINKS: usize = 40;
 
-const fn others_can_write(stat: &Stat) -> bool {
-    stat.mode & 0o022 != 0
-}
-
 /// Whether root alone can replace or change the file at its path: it and
 /// every folder on the way to it, by links too, belong to root and nobody else
-/// can write them. Returns the first thing that fails, as a phrase.
+/// can write them. Returns the first thing that fails.
 ///
 /// # Errors
 /// The path can't be examined.
 pub fn writable_by_root_alone(
     path: &Path,
     file: &OwnedFd,
-) -> Result<Option<String>, secure_exec_sys::Error> {
-    let real = open::real_path(file.as_fd())?;
+) -> Result<Option<Finding>, secure_exec_sys::Error> {
     let stat = open::stat(file.as_fd())?;
-    let complaint = |path: &Path, stat: &Stat| {
-        let shown = path.to_string_lossy();
-        let shown = Escaped(&shown);
-        if stat.uid != 0 {
-            Some(format!(
-                "'{shown}' belongs to user {}, not to root",
-                stat.uid
-            ))
-        } else if others_can_write(stat) {
-            Some(format!(
-                "'{shown}' can be written by others (mode {:04o})",
-                stat.mode & 0o7777
-            ))
-        } else {
-            None
-        }
-    };
-    if let Some(found) = complaint(&real, &stat) {
-        return Ok(Some(found));
-    }
-    for step in way(path, &real)? {
-        if let Some(found) = complaint(&step.folder, &open::stat_path(&step.folder, false)?) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
+    examine(path, file, &stat, Owners::Root)
 }
 
-/// Whether others than root and the launcher's user can write an open file,
-/// or somebody does. Returns how, as a phrase.
+/// Whether others than root and the launcher's user own or can write an open
+/// file, or somebody does. Returns how, as a phrase.
 ///
 /// # Errors
 /// The file can't be examined.
 pub fn writer(file: &OwnedFd) -> Result<Option<String>, secure_exec_sys::Error> {
     let stat = open::stat(file.as_fd())?;
-    let own = process::effective_user();
-    if stat.uid != 0 && stat.uid != own {
-        return Ok(Some(format!("belongs to user {}", stat.uid)));
-    }
-    if others_can_write(&stat) {
-        return Ok(Some(format!(
-            "can be written by others (mode {:04o})",
-            stat.mode & 0o7777
-        )));
+    // By its descriptor: its path plays no part.
+    if let Some(found) = Owners::RootAndCaller.check(Path::new(""), &stat)? {
+        return Ok(Some(found.phrase()));
     }
     // Where there are no leases, or none on root's files for other users,
     // the mode has to do.

@@ -2,8 +2,6 @@
 //! open file what it is.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -291,8 +289,8 @@ pub enum Bounded {
     TooLarge,
 }
 
-/// Reads a file to its end into `into`, but no more than `limit` bytes and one
-/// more, however large it claims to be or grows.
+/// Reads a file to its end into `into`, in place of what is there, but no more
+/// than `limit` bytes and one more, however large it claims to be or grows.
 ///
 /// # Errors
 /// As read(2).
@@ -302,20 +300,51 @@ pub fn read_bounded(
     limit: u64,
 ) -> Result<Bounded, Error> {
     let size = stat(file)?.size;
+    read_sized(file, size, into, limit)
+}
+
+/// As [`read_bounded`], of a file that claims this size.
+///
+/// # Errors
+/// As read(2).
+pub fn read_sized(
+    file: BorrowedFd<'_>,
+    size: u64,
+    into: &mut Vec<u8>,
+    limit: u64,
+) -> Result<Bounded, Error> {
     if size > limit {
         return Ok(Bounded::TooLarge);
     }
-    let failed = Error::io("read");
-    into.reserve_exact(usize::try_from(size).unwrap_or(0).saturating_add(1));
-    let file = File::from(file.try_clone_to_owned().map_err(&failed)?);
-    file.take(limit.saturating_add(1))
-        .read_to_end(into)
-        .map_err(&failed)?;
-    if into.len() as u64 > limit {
-        return Ok(Bounded::TooLarge);
+    // One byte more, to find its end.
+    let mut room = usize::try_from(size).unwrap_or(0).saturating_add(1);
+    let mut filled = 0;
+    loop {
+        into.resize(room, 0);
+        while let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match nix::unistd::read(file, rest) {
+                Ok(0) => {
+                    into.truncate(filled);
+                    return Ok(Bounded::Complete);
+                }
+                Ok(count) => filled = filled.saturating_add(count),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::call("read")(errno)),
+            }
+        }
+        if filled as u64 > limit {
+            return Ok(Bounded::TooLarge);
+        }
+        // It grows, or tells no size, as those of /proc.
+        let more = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
+        room = room.saturating_mul(2).max(SMALLEST).min(more);
     }
-    Ok(Bounded::Complete)
 }
+
+/// Bytes that are read at once where a file's size says nothing.
+const SMALLEST: usize = 1 << 12;
 
 /// Reads from an offset until `into` is full or the file ends; returns how
 /// much was read.

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -22,11 +23,38 @@ pub fn effective_user() -> u32 {
     Uid::effective().as_raw()
 }
 
-/// Whether the program has another user's or group's rights than its caller:
-/// it was installed set-user-ID or set-group-ID.
+/// Whether exec(2) gave this program rights that its caller lacks: by a
+/// set-user-ID or set-group-ID bit, by capabilities of its file, or by a
+/// transition of a security module (man 3 getauxval, `AT_SECURE`). The kernel
+/// wrote the answer beside the environment; asking costs no system call.
 #[must_use]
-pub fn has_set_id() -> bool {
-    Uid::current() != Uid::effective() || Gid::current() != Gid::effective()
+pub fn has_more_rights_than_its_caller() -> bool {
+    auxiliary(libc::AT_SECURE) != 0
+        || auxiliary(libc::AT_UID) != auxiliary(libc::AT_EUID)
+        || auxiliary(libc::AT_GID) != auxiliary(libc::AT_EGID)
+}
+
+fn auxiliary(key: libc::c_ulong) -> libc::c_ulong {
+    // SAFETY: takes a number and reads the vector that the kernel made, which
+    // the C library keeps.
+    unsafe { libc::getauxval(key) }
+}
+
+/// The user id by which the kernel shows users and owners that have none in
+/// this user namespace (`/proc/sys/kernel/overflowuid`). It is read once.
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn overflow_user() -> Result<u32, Error> {
+    const FILE: &str = "/proc/sys/kernel/overflowuid";
+    static KNOWN: OnceLock<u32> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(*known);
+    }
+    let text = std::fs::read_to_string(FILE).map_err(Error::io("read the overflow user id"))?;
+    let id = text.trim().parse();
+    let id = id.map_err(|_| Error::unexpected("read the overflow user id", "it is no number"))?;
+    Ok(*KNOWN.get_or_init(|| id))
 }
 
 /// Effective group id.

@@ -1,8 +1,6 @@
 //! Variables that load code into what the plugin is: the loader's, those of
 //! shells and of interpreters. Each hostile file works without the sandbox.
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::hostile;
 use crate::kit::{EVERYONE, Host, User, program, run};
 
@@ -182,6 +180,76 @@ fn an_interactive_python_runs_no_start_file_of_the_callers() {
     }
 }
 
+/// Variables that lead programs of some kind to code: by a search path, by
+/// options, by the name of a module or a program.
+const STEERING: [&str; 8] = [
+    "TCLLIBPATH",
+    "GEM_PATH",
+    "ERL_FLAGS",
+    "GTK_MODULES",
+    "GIT_EXEC_PATH",
+    "QT_PLUGIN_PATH",
+    "PAGER",
+    "KUBECONFIG",
+];
+
+#[test]
+fn no_shipped_profile_passes_what_it_does_not_know() {
+    let profiles = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", program::static_c(VARIABLES));
+        host.set("allow_unconfined: true").list("p", &[]);
+        let mut bare = host.command(host.path("plugins/p"));
+        bare.envs(STEERING.map(|name| (name, "hostile")));
+        let bare = run(bare, b"");
+        assert_eq!(bare.stdout.matches("=hostile").count(), STEERING.len());
+        for file in std::fs::read_dir(&profiles).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            if name == "cni" && user == User::Ordinary {
+                // It keeps capabilities of root's.
+                continue;
+            }
+            let mut launch = host.launch("p").profile(name).policy("permissive");
+            for name in STEERING {
+                launch = launch.env(name, "hostile");
+            }
+            let launched = launch.run().succeeded();
+            assert!(launched.stdout.contains("PATH="), "{name}: {launched:#?}");
+            assert!(
+                !launched.stdout.contains("hostile"),
+                "{name}: {launched:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_could_take_them_is_no_profile() {
+    let host = loader(User::Root);
+    for pattern in ["*", "G*", "TCL*", "*_PATH", "GIT_*", "GTK_*", "*R"] {
+        host.profile("wide", &format!("environment: {{ pass: [\"{pattern}\"] }}"));
+        let refused = host.launch("p").profile("wide").run().refused(125);
+        refused.says(&format!("'{pattern}'")).says("in full");
+    }
+    host.profile("full", "environment: { pass: [GIT_EXEC_PATH, \"APP_*\"] }");
+    host.launch("p")
+        .profile("full")
+        .arg("none")
+        .run()
+        .succeeded();
+}
+
+const VARIABLES: &str = r##"
+#include <stdio.h>
+extern char **environ;
+int main(void) {
+    for (char **variable = environ; *variable; variable++) puts(*variable);
+    return 0;
+}
+"##;
+
 /// A path in the host's folder, as text.
 fn text(host: &Host, name: &str) -> String {
     host.path(name)
@@ -189,22 +257,4 @@ fn text(host: &Host, name: &str) -> String {
         .unwrap()
         .trim_end_matches('/')
         .into()
-}
-
-#[test]
-fn a_set_id_launcher_takes_no_orders() {
-    let mut host = Host::of(User::Ordinary);
-    host.install_copy("p", "/usr/bin/id");
-    host.list("p", &[]);
-    host.launch("p").arg("-u").run().succeeded();
-    let id = host.install_copy("id", "/usr/bin/id");
-    for (bit, option) in [(0o4755, "-u"), (0o2755, "-g")] {
-        for path in [&id, &host.launcher()] {
-            std::os::unix::fs::chown(path, Some(0), Some(0)).unwrap();
-            std::fs::set_permissions(path, PermissionsExt::from_mode(bit)).unwrap();
-        }
-        host.bare(&id, &[option]).succeeded().prints("0\n");
-        let outcome = host.launch("p").arg(option).run().refused(125);
-        outcome.says("set-user-ID or set-group-ID");
-    }
 }

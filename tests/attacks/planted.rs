@@ -99,7 +99,7 @@ fn a_plugin_can_not_choose_the_file_of_its_secret() {
         launch("with").refused(125).says("lets the plugin write");
         // Another's folder is as bad as one's own.
         std::os::unix::fs::chown(&out, Some(ORDINARY + 1), None).unwrap();
-        launch("own").refused(125).says("can be written by others");
+        launch("own").refused(125).says("belongs to user");
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::kit::{EVERYONE, Host, User, program};
+use crate::kit::{EVERYONE, Host, User, program, run};
 
 /// A host with the plugin `p`, a profile that ends whoever calls anything of
 /// sockets, and these sinks beside the file.
@@ -216,5 +216,30 @@ fn a_mistake_in_a_sink_has_its_place() {
         let host = host(User::Root, &[sink]);
         let outcome = host.launch("p").run().refused(125);
         outcome.says("config.yaml:5:").says(what);
+    }
+}
+
+#[test]
+fn what_is_only_about_the_file_needs_one() {
+    let host = host(User::Root, &[]);
+    let elsewhere = "sinks: [{ type: stderr, on_failure: refuse }]";
+    let launch = |more: &str| {
+        host.audit(&format!("{{ {elsewhere}{more} }}"));
+        let mut launch = host.command(host.launcher());
+        launch.arg("--config").arg(host.path("config.yaml"));
+        launch.arg("--whitelist").arg(host.whitelist()).arg("p");
+        run(launch, b"")
+    };
+    launch("").succeeded();
+    for (key, more) in [
+        ("sign", "sign: { key: /k }"),
+        ("sync", "sync: always"),
+        ("compress", "compress: true"),
+        ("max_size", "max_size: 7"),
+        ("max_backups", "max_backups: 7"),
+        ("max_age", "max_age: 7"),
+    ] {
+        let refused = launch(&format!(", {more}")).refused(125);
+        refused.says(&format!("'audit.{key}'")).says("no effect");
     }
 }

@@ -145,7 +145,7 @@ fn the_log_too_has_hostile_names_escaped() {
     assert_eq!(host.record("security_violation")["plugin_name"], name);
     let ready = host.path("ready");
     let launch = host.launch(name).option("--ready-fd").option("9");
-    let command = with_ready(&launch.command(), &ready);
+    let command = with_ready(&host, &launch.command(), &ready);
     assert_eq!(run(command, b"").status, 126);
     let line = std::fs::read_to_string(ready).unwrap();
     assert_clean(&line);

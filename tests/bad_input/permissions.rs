@@ -1,5 +1,5 @@
-//! Whitelist, configuration and profile that others than root and their owner
-//! can write.
+//! Whitelist, configuration and profile that others than root and the launch's
+//! user own or can write.
 
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,18 @@ impl Case {
     /// both record it.
     #[track_caller]
     fn insecure(&self, path: &Path, named: &Path) {
-        let what = format!("'{}' can be written by others", named.display());
+        self.refused(path, named, "can be written by others");
+    }
+
+    /// The same of a file or folder that is a stranger's.
+    #[track_caller]
+    fn strange(&self, path: &Path, named: &Path) {
+        self.refused(path, named, &format!("belongs to user {STRANGER}, who is"));
+    }
+
+    #[track_caller]
+    fn refused(&self, path: &Path, named: &Path, why: &str) {
+        let what = format!("'{}' {why}", named.display());
         self.launch(path)
             .run()
             .refused(126)
@@ -139,7 +150,7 @@ fn nor_one_in_a_folder_that_they_can_write() {
 fn nor_one_in_a_folder_that_belongs_to_a_stranger() {
     each(|case| {
         chown(case.folder(), Some(STRANGER), None).unwrap();
-        case.insecure(&case.path(), &case.folder());
+        case.strange(&case.path(), &case.folder());
     });
 }
 
@@ -163,7 +174,25 @@ fn nor_one_that_is_named_by_a_link_in_such_a_folder() {
         lchown(&link, Some(STRANGER), None).unwrap();
         case.insecure(&link, &open);
         chmod(&open, 0o755);
+        chown(&open, Some(STRANGER), None).unwrap();
+        case.strange(&link, &open);
+        chown(&open, Some(0), None).unwrap();
+        chmod(&open, 0o755);
         case.sound(&link);
+    });
+}
+
+#[test]
+fn nor_is_a_strangers_own_file_in_his_own_folder() {
+    each(|case| {
+        chown(case.path(), Some(STRANGER), None).unwrap();
+        for mode in [0o644, 0o444] {
+            chmod(&case.path(), mode);
+            case.strange(&case.path(), &case.path());
+        }
+        // All of it his, and nobody else's to write.
+        chown(case.folder(), Some(STRANGER), None).unwrap();
+        case.strange(&case.path(), &case.path());
     });
 }
 
@@ -194,4 +223,77 @@ fn a_profile_or_entry_that_is_not_used_need_not_be_sound() {
         .run()
         .refused(126)
         .says("base.yaml' can be written");
+}
+
+/// The launch under words that change who its user and others are is refused
+/// for this by strict.
+#[track_caller]
+fn unclear(case: &Case, words: &[&str], named: &Path, why: &str) {
+    let what = format!("'{}' belongs to user 65534, {why}", named.display());
+    let launch = case.launch(&case.path()).under(words);
+    let refused = launch.run().refused(126);
+    refused.says("insecure_permissions").says(&what);
+}
+
+const UNMAPPED: &str =
+    "which stands for every owner that has no id in this user namespace: map the owner";
+
+#[test]
+fn an_owner_whom_a_user_namespace_does_not_map_is_nobody() {
+    for file in FILES {
+        let case = Case::of(User::Root, file);
+        // Root alone has an id there.
+        let words = ["unshare", "--map-root-user"];
+        let launch = || case.launch(&case.path()).under(words);
+        launch().run().succeeded().prints("ran\n");
+        chown(case.path(), Some(STRANGER), None).unwrap();
+        unclear(&case, &words, &case.path(), UNMAPPED);
+        let warned = launch().policy("permissive").run().succeeded();
+        warned.prints("ran\n").says("WARNING: ").says(UNMAPPED);
+        chown(case.path(), Some(0), None).unwrap();
+        chown(case.folder(), Some(STRANGER), None).unwrap();
+        unclear(&case, &words, &case.folder(), UNMAPPED);
+    }
+}
+
+#[test]
+fn where_root_has_no_id_the_way_is_nobodys() {
+    for file in FILES {
+        let case = Case::of(User::Ordinary, file);
+        // His own files are root's there, and the folder above them nobody's.
+        let words = ["unshare", "--map-root-user"];
+        unclear(&case, &words, &std::env::temp_dir(), UNMAPPED);
+    }
+}
+
+#[test]
+fn nor_is_a_launch_somebody_that_has_no_id() {
+    let why = "as this launch does";
+    for file in FILES {
+        let case = Case::of(User::Ordinary, file);
+        let first = match file {
+            "config" => case.path(),
+            _ => case.host.path("config.yaml"),
+        };
+        unclear(&case, &["unshare", "--user"], &first, why);
+        // The user of that id, with files of his own.
+        let case = Case::of(User::Root, file);
+        let nobody = [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+        ];
+        chmod(&case.host.path(""), 0o755);
+        for path in [case.path(), case.folder(), case.host.path("state")] {
+            chown(path, Some(65534), None).unwrap();
+        }
+        unclear(&case, &nobody, &case.path(), why);
+        // Root's are as good for him as for others.
+        for path in [case.path(), case.folder()] {
+            chown(path, Some(0), None).unwrap();
+        }
+        let launch = case.launch(&case.path()).under(nobody);
+        launch.run().succeeded().prints("ran\n");
+    }
 }

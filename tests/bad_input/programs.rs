@@ -189,6 +189,22 @@ fn an_interpreter_that_is_a_script() {
 }
 
 #[test]
+fn an_interpreter_of_what_is_no_script() {
+    let mut host = Host::new();
+    let plugin = host.install_copy("p", "/usr/bin/true");
+    host.list_path("q", "./plugins/p", &digest(&plugin), &[]);
+    host.launch("q").run().succeeded();
+    host.list("p", &["interpreter: { path: /bin/sh }"]);
+    let outcome = host.launch("p").run().refused(126);
+    is_recorded(
+        &host,
+        &outcome,
+        "interpreter_untrusted",
+        "take 'interpreter' out of the entry",
+    );
+}
+
+#[test]
 fn an_interpreter_in_a_place_that_others_can_write() {
     let mut host = Host::new();
     let interpreter = host.path("bin/sh");

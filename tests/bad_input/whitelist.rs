@@ -46,6 +46,17 @@ fn a_mistake_in_an_entry_refuses_the_file() {
             (3, 11),
             "an argument of plugin 'p' contains NUL",
         ),
+        (
+            "    type: t\n",
+            (6, 11),
+            "does nothing about this key; leave it out",
+        ),
+        ("    endpoint: e\n", (6, 15), "does nothing about this key"),
+        (
+            "    allowed_endpoints: [e]\n",
+            (6, 24),
+            "does nothing about this key",
+        ),
         ("    metadata: x\n", (6, 15), "expected a mapping"),
         ("    metadata: {a: [b]}\n", (6, 16), "expected text"),
         ("    metadata: {a: 1, a: 2}\n", (6, 22), "duplicate key 'a'"),

@@ -126,6 +126,62 @@ fn a_whitelist_folder_gets_one_file_a_plugin() {
 }
 
 #[test]
+fn a_whitelist_folders_settings_hold_for_the_tool_too() {
+    let host = Host::new();
+    let folder = host.folder("list.d");
+    host.install_sh("p", "");
+    let hidden = host.folder("plugins/hidden");
+    std::fs::copy(host.path("plugins/p"), hidden.join("q")).unwrap();
+    let on = |words: &[&str]| {
+        let mut command = command(&host, words);
+        command.arg("--whitelist").arg(&folder);
+        run(command, b"")
+    };
+    let floor = |more: &str| {
+        let root = host.path("plugins");
+        let text = format!("version: 1\nsettings: {{ plugin_root: {root:?}, {more} }}\n");
+        host.write("list.d/.settings.yaml", &text)
+    };
+    floor("hash_algorithm: blake3");
+    on(&["whitelist", "add", "plugins/p", "plugins/hidden/q"]).succeeded();
+    let own = std::fs::read_to_string(folder.join("p.yaml")).unwrap();
+    assert!(own.contains("path: ./p\n"), "{own}");
+    assert!(own.contains("hash: blake3:"), "{own}");
+    on(&["whitelist", "verify"])
+        .succeeded()
+        .prints("p: OK\nq: OK\n");
+    floor(&format!("forbidden_paths: [{hidden:?}]"));
+    let wrong = on(&["whitelist", "verify"]);
+    assert_eq!(wrong.status, 1);
+    assert!(wrong.stdout.contains("q: path_traversal: "), "{wrong:#?}");
+    let explained = on(&["explain", "q", "--policy", "audit-only"]);
+    let explained = explained.succeeded().stdout;
+    assert!(explained.contains("the forbidden path"), "{explained}");
+    floor(&format!("policy: strict, forbidden_paths: [{hidden:?}]"));
+    let explained = on(&["explain", "q", "--policy", "audit-only"]);
+    assert_eq!(explained.status, 126);
+    // What would loosen them is told, and their file is no plugin's.
+    let text = own.replacen("plugins:", "settings: { policy: permissive }\nplugins:", 1);
+    host.write("list.d/p.yaml", &text);
+    for words in [["whitelist", "list"], ["whitelist", "verify"]] {
+        let told = on(&words);
+        let what = "p.yaml: 'settings.policy' has no effect";
+        assert!(told.stderr.contains(what), "{told:#?}");
+    }
+    for command in ["remove", "update", "enable", "lock"] {
+        let refused = on(&["whitelist", command, ".settings"]).refused(125);
+        refused.says("the folder's own settings");
+    }
+    on(&["whitelist", "add", "--name", ".settings", "plugins/p"]).refused(125);
+    std::fs::set_permissions(floor(""), PermissionsExt::from_mode(0o666)).unwrap();
+    for words in [["whitelist", "list"], ["whitelist", "verify"]] {
+        let told = on(&words);
+        let all = format!("{}{}", told.stdout, told.stderr);
+        assert!(all.contains(".settings.yaml"), "{all}");
+    }
+}
+
+#[test]
 fn many_who_add_at_once_lose_nothing() {
     let host = Host::new();
     let names: Vec<String> = (0..16).map(|number| format!("p{number:02}")).collect();

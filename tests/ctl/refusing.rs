@@ -182,3 +182,16 @@ fn nobody_else_can_hold_the_lock() {
     symlink(&victim, &lock).unwrap();
     ctl(&host, ["whitelist", "remove", "p"]).refused(125);
 }
+
+#[test]
+fn a_tool_with_more_rights_than_its_caller_takes_no_orders() {
+    crate::kit::privileges::take_no_orders(
+        std::path::Path::new(env!("CARGO_BIN_EXE_secure-execctl")),
+        &[
+            &["--config", "{SECRET}", "whitelist", "list"],
+            &["--whitelist", "{SECRET}", "whitelist", "list"],
+            &["profile", "show", "{SECRET}"],
+            &["audit", "verify", "{SECRET}"],
+        ],
+    );
+}

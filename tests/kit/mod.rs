@@ -2,6 +2,7 @@
 //! programs that are launched. It knows nothing of single tests.
 
 pub(crate) mod namespace;
+pub(crate) mod privileges;
 pub(crate) mod program;
 pub(crate) mod record;
 
@@ -498,9 +499,9 @@ pub(crate) fn run(mut command: Command, stdin: &[u8]) -> Outcome {
     }
 }
 
-/// The launch with descriptor 9 open for writing on a file.
-pub(crate) fn with_ready(launch: &Command, ready: &Path) -> Command {
-    let mut shell = Command::new("/bin/sh");
+/// The host's launch with descriptor 9 open for writing on a file.
+pub(crate) fn with_ready(host: &Host, launch: &Command, ready: &Path) -> Command {
+    let mut shell = host.command("/bin/sh");
     shell.args(["-c", "exec 9>\"$0\"; exec \"$@\""]).arg(ready);
     shell.arg(launch.get_program()).args(launch.get_args());
     let variables = launch

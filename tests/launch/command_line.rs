@@ -261,7 +261,7 @@ fn the_ready_descriptor_ends_when_the_plugin_runs() {
         .option("--ready-fd")
         .option("9")
         .command();
-    let mut child = with_ready(&launch, &ready)
+    let mut child = with_ready(&host, &launch, &ready)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -295,7 +295,7 @@ fn the_ready_descriptor_gets_one_json_line_when_the_plugin_does_not_run() {
         (option("p").policy("nonsense"), 125, Value::Null),
         (option("p").option("--dry-run"), 125, Value::Null),
     ] {
-        let outcome = run(with_ready(&launch.command(), &ready), b"").refused(status);
+        let outcome = run(with_ready(&host, &launch.command(), &ready), b"").refused(status);
         let told = std::fs::read_to_string(&ready).unwrap();
         assert_eq!(told.matches('\n').count(), 1, "{told}");
         let line: Value = serde_json::from_str(&told).unwrap();

@@ -1,6 +1,5 @@
 //! What the plugin's process is: identity, privileges, limits, descriptors.
 
-use std::process::Command;
 
 use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, program, run};
 
@@ -145,7 +144,7 @@ fn limits_are_lowered_and_never_raised() {
         outcome.prints("64\n64\n2048\n2048\n0\n0\n1048576\n1048576\n");
         let told = &host.record("sandbox_applied")["sandbox"]["limits"];
         assert_eq!(told["open_files"], 64);
-        let mut lowered = Command::new("/bin/sh");
+        let mut lowered = host.command("/bin/sh");
         let launch = host.launch("p").command();
         lowered.args(["-c", "ulimit -n 32; exec \"$@\"", "sh"]);
         lowered.arg(launch.get_program()).args(launch.get_args());

@@ -20,7 +20,7 @@ fn the_environment_is_what_the_profile_passes_and_sets_and_nothing_else() {
         host.list(
             "p",
             &[
-                "profile:\n  environment:\n    pass: [GIVEN, 'APP_*', ABSENT, LD_PRELOAD]\n    \
+                "profile:\n  environment:\n    pass: [GIVEN, 'APP_*', ABSENT]\n    \
                set: { FIXED: 'a b=c', LANG: C, WHERE: '{plugin_dir}/x' }",
             ],
         );
@@ -85,6 +85,10 @@ fn secrets_reach_the_plugin_and_no_record_or_message() {
         outcome
             .says("secret 'TOKEN'")
             .says("can be written by others");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        std::os::unix::fs::chown(&file, Some(58_299), None).unwrap();
+        let outcome = launch().run().refused(125).says("secret 'TOKEN'");
+        outcome.says("belongs to user 58299");
         let outcome = launch().policy("permissive").run().succeeded();
         outcome.says("WARNING: secret 'TOKEN'");
         std::fs::remove_file(file).unwrap();

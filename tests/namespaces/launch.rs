@@ -225,7 +225,7 @@ fn the_ready_descriptor_ends_when_the_plugin_runs_not_when_it_ends() {
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
         host.own(&fifo);
         let launch = host.launch("namespaces").option("--ready-fd").option("9");
-        let mut command = with_ready(&launch.command(), &fifo);
+        let mut command = with_ready(&host, &launch.command(), &fifo);
         let mut child = command
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
@@ -248,7 +248,7 @@ fn the_ready_descriptor_tells_of_a_failure_inside() {
         );
         let ready = host.write("ready", "");
         let launch = host.launch("namespaces").option("--ready-fd").option("9");
-        let outcome = crate::kit::run(with_ready(&launch.command(), &ready), b"");
+        let outcome = crate::kit::run(with_ready(&host, &launch.command(), &ready), b"");
         outcome.refused(125).says("/absent");
         let told = std::fs::read_to_string(&ready).unwrap();
         let told: Value = serde_json::from_str(&told).unwrap();
@@ -290,7 +290,7 @@ fn a_program_that_the_kernel_refuses_is_reported_from_inside() {
         host.list("broken", &["profile: namespaces"]);
         let ready = host.write("ready", "");
         let launch = host.launch("broken").option("--ready-fd").option("9");
-        let outcome = crate::kit::run(with_ready(&launch.command(), &ready), b"");
+        let outcome = crate::kit::run(with_ready(&host, &launch.command(), &ready), b"");
         outcome.refused(126).says("could not be executed");
         let told: Value = serde_json::from_str(&std::fs::read_to_string(&ready).unwrap()).unwrap();
         assert_eq!(told["exit_status"], 126);

@@ -74,7 +74,12 @@ fn the_key_may_lie_in_a_file_that_nobody_else_writes() {
         case.host.list("p", &[&signed]);
         case.host.launch("p").run().succeeded().prints("ran\n");
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+        let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode));
+        mode(0o666).unwrap();
+        case.waivable("signature_untrusted");
+        // A stranger keeps it to himself.
+        mode(0o644).unwrap();
+        std::os::unix::fs::chown(&file, Some(58_299), None).unwrap();
         case.waivable("signature_untrusted");
     }
 }

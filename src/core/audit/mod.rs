@@ -114,6 +114,10 @@ pub struct Record<'a> {
     /// Digest of the whitelist's bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whitelist_digest: Option<&'a str>,
+    /// Digest of the settings of the whitelist's folder, which that file only
+    /// tightens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whitelist_settings_digest: Option<&'a str>,
     /// Name of the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<&'a str>,
@@ -189,6 +193,7 @@ impl<'a> Record<'a> {
             reason: None,
             launch,
             whitelist_digest: None,
+            whitelist_settings_digest: None,
             profile: None,
             image: None,
             arguments: None,

@@ -30,13 +30,20 @@ pub struct State {
     pub begun: i64,
     /// Number of the last rotation; 0 before the first.
     pub rotation: u64,
-    /// Seconds since 1970 of the last signed head; 0 before the first.
+    /// Seconds since 1970 of the last signed head; 0 before the first, and
+    /// where the next record is to be signed in any case.
     pub head: i64,
     /// Bytes of torn records that were cut off, and are not yet recorded.
     pub cut: u64,
 }
 
 impl State {
+    /// The next record is signed, however young the last head is: its record
+    /// may be in a file that a rotation removed.
+    pub fn sign_next(&mut self) {
+        self.head = 0;
+    }
+
     /// The state as its file holds it. Allocates nothing.
     #[must_use]
     pub fn render(&self) -> [u8; SIZE] {

@@ -7,7 +7,7 @@ mod lower;
 pub mod namespaces;
 
 pub use enforcement::{Coverage, Enforcement, KernelFacts, Missing, TakenOver, requirements};
-pub use environment::{Environment, is_loader_variable};
+pub use environment::Environment;
 pub use lower::{Inputs, lower};
 
 use namespaces::NamespacePlan;

@@ -5,6 +5,7 @@ pub mod builtin;
 mod expand;
 mod raw;
 mod resolve;
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 pub use expand::{expand, glob_matches, has_dotdot};
 pub use raw::RawProfile;
 pub use resolve::{ProfileError, resolve};
+pub(crate) use variables::passes;
 
 /// A resolved profile: every key has a value.
 #[derive(Clone, Debug)]

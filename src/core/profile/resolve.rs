@@ -5,7 +5,7 @@ use std::fmt;
 use super::raw::RawProfile;
 use super::{
     Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant, Ports, Processes,
-    Profile, Signals, SyscallLayer, Syscalls,
+    Profile, Signals, SyscallLayer, Syscalls, variables,
 };
 use crate::escape::Escaped;
 use crate::located::LocatedError;
@@ -245,6 +245,9 @@ fn environment(to: &mut Environment, raw: &RawProfile) -> Result<(), String> {
     };
     for name in &raw.environment.pass {
         check(name, true)?;
+        if let Some(why) = variables::flaw(name) {
+            return Err(why);
+        }
         // The nearest profile decides: one that passes a variable by name does
         // not want the value that another set before it.
         to.set.remove(name);

@@ -1,5 +1,6 @@
 //! The whitelist: which plugins there are, and by which bytes they are known.
 
+mod floor;
 mod raw;
 mod resolve;
 
@@ -12,6 +13,8 @@ use crate::located::LocatedError;
 use crate::name::PluginName;
 use crate::policy::Policy;
 use crate::profile::RawProfile;
+
+pub use floor::Within;
 
 /// A whitelist whose every entry is well formed, but for digests.
 #[derive(Clone, Debug, Default)]
@@ -97,8 +100,6 @@ pub struct Settings {
     pub forbidden_paths: Vec<String>,
     /// Public keys, in minisign's format.
     pub trusted_keys: Vec<String>,
-    /// Certificates.
-    pub trusted_certs: Vec<String>,
     /// From then on the whitelist is refused.
     pub expires_at: Option<jiff::Timestamp>,
     /// May never go back.
@@ -139,12 +140,6 @@ pub struct Entry {
     pub image: ImageChoice,
     /// Largest size in bytes.
     pub max_file_size: Option<u64>,
-    /// Callers that the gateway lets in.
-    pub allowed_endpoints: Vec<String>,
-    /// Where the gateway listens.
-    pub endpoint: Option<String>,
-    /// Kind of plugin (`type` in the file).
-    pub kind: Option<String>,
     /// Line of the entry's name.
     pub line: u32,
     /// Column of the entry's name.

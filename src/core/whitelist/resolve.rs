@@ -80,7 +80,6 @@ fn settings(raw: RawSettings, source: &Source<'_>) -> Result<Settings, LocatedEr
         max_file_size: raw.max_file_size.map(|size| size.0),
         forbidden_paths: raw.forbidden_paths,
         trusted_keys: raw.trusted_keys,
-        trusted_certs: raw.trusted_certs,
         expires_at,
         serial: raw.serial,
         allow_unconfined: raw.allow_unconfined,
@@ -110,6 +109,12 @@ fn entry(
         return Err(source.at(word, why));
     }
     let hash = match &raw.hash {
+        None if raw.algorithm.is_some() => {
+            let why = format!(
+                "plugin '{name}' has an 'algorithm' and no 'hash' that it could be of; add the hash, or take it out"
+            );
+            return Err(source.at(&raw.name, why));
+        }
         None => Expected::Missing,
         Some(text) => match expected(&text.value, raw.algorithm, settings.hash_algorithm) {
             Ok(digest) => Expected::Pinned(digest),
@@ -164,9 +169,6 @@ fn entry(
         libraries,
         image: raw.image,
         max_file_size: raw.max_file_size.map(|size| size.0),
-        allowed_endpoints: raw.allowed_endpoints,
-        endpoint: raw.endpoint,
-        kind: raw.kind,
         line,
         column,
     })

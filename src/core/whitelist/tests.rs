@@ -158,3 +158,27 @@ fn a_folders_file_has_one_plugin_of_its_name() {
     assert!(Whitelist::parse_entry_file(text.as_bytes(), "b.yaml", "b").is_err());
     assert!(Whitelist::parse_entry_file(b"version: '1'\n", "b.yaml", "b").is_err());
 }
+
+#[test]
+fn a_key_that_would_do_nothing_is_a_mistake() {
+    for key in ["allowed_endpoints: [e]", "endpoint: e", "type: t"] {
+        let error = refused(&with_plugin(&format!("    {key}\n")));
+        assert_eq!(error.line, 5, "{error}");
+        assert!(error.message.contains("does nothing"), "{error}");
+    }
+    for value in ["[c]", "[]", "~", "{ a: b }"] {
+        let error = refused(&format!(
+            "version: 1\nsettings:\n  trusted_certs: {value}\n"
+        ));
+        assert_eq!(error.line, 3, "{error}");
+        assert!(error.column > 1, "{error}");
+        assert!(error.message.contains("leave it out"), "{error}");
+    }
+}
+
+#[test]
+fn an_algorithm_is_of_a_hash() {
+    let error = refused(&with_plugin("    algorithm: blake3\n"));
+    assert_eq!((error.line, error.column), (3, 11));
+    assert!(error.message.contains("no 'hash'"), "{error}");
+}

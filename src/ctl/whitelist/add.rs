@@ -12,14 +12,14 @@ use secure_exec::profiles::Profiles;
 use secure_exec::settings::Settings;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
-use secure_exec_core::whitelist::{Entry, Expected, ImageChoice, Pin, ProfileRef, Whitelist};
+use secure_exec_core::whitelist::{Entry, Expected, ImageChoice, Pin, ProfileRef};
 use secure_exec_sys::open;
 use serde_json::json;
 
 use super::change::now;
 use super::draft::{self, text};
 use super::file::Held;
-use super::loaded;
+use super::{file_of, loaded};
 use crate::cli::Add;
 use crate::screen::Screen;
 use crate::yaml::sheet::Sheet;
@@ -84,7 +84,7 @@ fn to_file(
     {
         return Err(exists(name, &settings.whitelist));
     }
-    let loaded = loaded(settings, held.whitelist().clone());
+    let loaded = loaded(settings, held.whitelist().clone())?;
     let entries = drafts(settings, add, names, &loaded)?;
     write(&held, &entries)?;
     Ok(entries)
@@ -92,14 +92,17 @@ fn to_file(
 
 /// One file a plugin; all are drafted before the first is written.
 fn to_folder(settings: &Settings, add: &Add, names: &[PluginName]) -> Result<Vec<Entry>, Failure> {
-    let loaded = loaded(settings, Whitelist::default());
-    let entries = drafts(settings, add, names, &loaded)?;
-    let path = |name: &PluginName| settings.whitelist.join(format!("{name}.yaml"));
-    if let Some(name) = names.iter().find(|name| path(name).exists()) {
+    let paths = names
+        .iter()
+        .map(|name| file_of(&settings.whitelist, name.as_str()));
+    let paths = paths.collect::<Result<Vec<_>, _>>()?;
+    if let Some((name, _)) = names.iter().zip(&paths).find(|(_, path)| path.exists()) {
         return Err(exists(name, &settings.whitelist));
     }
-    for entry in &entries {
-        let held = Held::open(&path(&entry.name))?;
+    let floor = listed::load_floor(&settings.whitelist)?;
+    let entries = drafts(settings, add, names, &floor)?;
+    for (entry, path) in entries.iter().zip(&paths) {
+        let held = Held::open(path)?;
         if held.text().is_some() {
             return Err(exists(&entry.name, &settings.whitelist));
         }
@@ -191,9 +194,6 @@ fn drafts(
             libraries: libraries.clone(),
             image: ImageChoice::Auto,
             max_file_size: None,
-            allowed_endpoints: Vec::new(),
-            endpoint: None,
-            kind: None,
             line: 0,
             column: 0,
         });

@@ -40,7 +40,7 @@ pub(crate) fn update(
     let mut changes = Vec::new();
     for (path, names) in files(settings, names)? {
         let held = existing(&path, settings)?;
-        let loaded = loaded(settings, held.whitelist().clone());
+        let loaded = loaded(settings, held.whitelist().clone())?;
         let mut sheet = read(&held)?;
         let mut meant = held.whitelist().entries.clone();
         let before = changes.len();

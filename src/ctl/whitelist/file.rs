@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use secure_exec::failure::Failure;
 use secure_exec::listed::folder_of;
-use secure_exec::trust::{self, Finding};
+use secure_exec::owner::Finding;
+use secure_exec::trust;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
 use secure_exec_core::whitelist::{Entry, Whitelist};

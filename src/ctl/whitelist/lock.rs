@@ -31,7 +31,7 @@ pub(crate) fn run(settings: &Settings, typed: &Lock, screen: Screen) -> Result<E
     let mut held_files = Vec::new();
     for (path, names) in files(settings, &typed.names)? {
         let held = existing(&path, settings)?;
-        let loaded = loaded(settings, held.whitelist().clone());
+        let loaded = loaded(settings, held.whitelist().clone())?;
         let mut locked = Vec::new();
         for name in names.unwrap_or_default() {
             let entry = held.whitelist().find(&name);

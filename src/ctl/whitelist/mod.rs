@@ -46,19 +46,25 @@ pub(crate) fn run(
 }
 
 /// A whitelist that was read here, as the launcher would have loaded it.
-fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Loaded {
-    let folder = if listed::is_folder(&settings.whitelist) {
-        settings.whitelist.as_path()
-    } else {
-        listed::folder_of(&settings.whitelist)
+fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded, Failure> {
+    let path = &settings.whitelist;
+    let floor = listed::is_folder(path).then(|| listed::load_floor(path));
+    let folder = match floor {
+        Some(_) => path,
+        None => listed::folder_of(path),
     };
-    Loaded {
+    let loaded = Loaded {
         whitelist,
-        path: settings.whitelist.clone(),
+        path: path.clone(),
         digest: String::new(),
         folder: folder.to_path_buf(),
         findings: Vec::new(),
-    }
+        floor: None,
+    };
+    Ok(match floor {
+        Some(floor) => loaded.within(floor?),
+        None => loaded,
+    })
 }
 
 /// The names that a whitelist folder has files for.
@@ -77,6 +83,12 @@ fn file_of(whitelist: &Path, name: &str) -> Result<PathBuf, Failure> {
         return Ok(whitelist.to_path_buf());
     }
     let name = PluginName::new(name).map_err(Failure::own)?;
+    if name.as_str() == listed::FOLDER_SETTINGS {
+        return Err(Failure::own(format!(
+            "'{name}' is no plugin's name in a whitelist folder: '{name}.yaml' has the folder's own settings\n\
+             Edit that file by hand, or name the plugin something else with --name."
+        )));
+    }
     Ok(whitelist.join(format!("{name}.yaml")))
 }
 

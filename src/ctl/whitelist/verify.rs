@@ -28,9 +28,13 @@ pub(crate) fn run(
             names.to_vec()
         };
         let mut rehearsal = Rehearsal::default();
-        all.iter()
-            .map(|name| Verdict::of(name, listed::list(settings, name), &mut rehearsal))
-            .collect()
+        let check = |name: &String| {
+            let listed = listed::list(settings, name);
+            let warnings = listed.iter().flat_map(|listed| &listed.warnings);
+            warnings.for_each(|warning| screen.warn(warning));
+            Verdict::of(name, listed, &mut rehearsal)
+        };
+        all.iter().map(check).collect()
     } else {
         of_file(settings, names, screen)?
     };

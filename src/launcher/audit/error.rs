@@ -49,7 +49,7 @@ impl fmt::Display for LogError {
             Self::NoName => f.write_str("its path names no file, or one that is not UTF-8"),
             Self::File(error) => error.fmt(f),
             Self::System(Errno::ETIMEDOUT) => f.write_str(
-                "another process keeps the log's lock for too long; lslocks(8) shows which, by the file that ends in '.state'",
+                "another process keeps the log's lock for too long; lslocks(8) shows which, by the file that ends in '.lock'",
             ),
             Self::System(Errno::EBADMSG | Errno::ESTALE) => {
                 f.write_str("another program changed it in the middle of a launch; try again")

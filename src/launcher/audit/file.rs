@@ -25,7 +25,7 @@ use super::create_private;
 use super::error::LogError;
 use super::held::Held;
 use super::locks::{APPEND, GATE, HOLDS, Locks};
-use super::sign::Signer;
+use super::sign::{Signed, Signer};
 
 /// A log and its folder.
 #[derive(Debug)]
@@ -289,8 +289,10 @@ impl FileLog {
     }
 
     /// Writes the record that comes next. The caller holds the lock. Where the
-    /// head or the state can't be written, the record is taken back: the
+    /// state or the head can't be written, the record is taken back: the
     /// launch is told that it failed.
+    ///
+    /// The head is last: it vouches for no record that may still be taken back.
     pub(super) fn put(
         &self,
         file: &LogFile,
@@ -306,18 +308,31 @@ impl FileLog {
         let before = *state;
         state.last = link;
         state.end = state.end.saturating_add(line.sealed().len() as u64);
-        let signed = match &self.signer {
-            Some(signer) => signer.sign_if_due(state),
-            None => Ok(()),
-        };
-        let told = signed.and_then(|()| self.shared.overwrite(&state.render()));
-        if let Err(errno) = told {
+        if let Err(errno) = self.shared.overwrite(&state.render()) {
             // Should this fail as well, the next writer finds the record.
             let _left = file.cut(before.end);
             *state = before;
             return Err(errno);
         }
-        Ok(link)
+        let Some(signer) = &self.signer else {
+            return Ok(link);
+        };
+        match signer.sign_if_due(state) {
+            Ok(Signed::Already) => Ok(link),
+            Ok(Signed::Now) => {
+                // Should this fail, the next writer signs again.
+                let _untold = self.shared.overwrite(&state.render());
+                Ok(link)
+            }
+            Err(errno) => {
+                // A record that the state still knows would be missed.
+                if self.shared.overwrite(&before.render()).is_ok() {
+                    let _left = file.cut(before.end);
+                    *state = before;
+                }
+                Err(errno)
+            }
+        }
     }
 
     fn rotation_cause(&self, state: &State, length: usize) -> Option<&'static str> {

@@ -84,6 +84,7 @@ impl FileLog {
             Some(last) if follows(&last, state.last) => {
                 state.last = last.link();
                 state.begun = super::now();
+                state.sign_next();
                 self.uncompressed.set(true);
             }
             found => {
@@ -121,6 +122,7 @@ impl FileLog {
             }
         }
         state.cut = 0;
+        state.sign_next();
         let there = self.begin_file()?;
         Ok((on(state, &there, there.size), reports))
     }

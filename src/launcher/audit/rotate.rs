@@ -50,6 +50,7 @@ impl FileLog {
         state.inode = there.ino;
         state.end = there.size;
         state.begun = super::now();
+        state.sign_next();
         self.rotated(Some(&name), state, cause, bytes).map(Some)
     }
 

@@ -26,6 +26,15 @@ pub(super) struct Signer {
     file: LogFile,
 }
 
+/// Whether the last record has a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signed {
+    /// It was signed.
+    Now,
+    /// The last head is not old enough.
+    Already,
+}
+
 impl Signer {
     pub(super) fn open(
         config: &SignConfig,
@@ -49,18 +58,18 @@ impl Signer {
     /// Signs the state's last record, if there is no head yet or the last is
     /// old enough. One of the future is: the clock was set back. Allocates
     /// nothing.
-    pub(super) fn sign_if_due(&self, state: &mut State) -> Result<(), Errno> {
+    pub(super) fn sign_if_due(&self, state: &mut State) -> Result<Signed, Errno> {
         let now = jiff::Timestamp::now();
         let age = now.as_second().saturating_sub(state.head);
         if state.head != 0 && (0..self.interval).contains(&age) {
-            return Ok(());
+            return Ok(Signed::Already);
         }
         let mut timestamp = Fixed::<40>::new();
         write!(timestamp, "{now:.6}").map_err(|_| Errno::EOVERFLOW)?;
         let head = head::sign(&self.key, &self.name, state.last, timestamp.as_str());
         self.file.overwrite(&head)?;
         state.head = now.as_second();
-        Ok(())
+        Ok(Signed::Now)
     }
 }
 

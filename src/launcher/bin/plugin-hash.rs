@@ -1,5 +1,5 @@
 //! Print and check the digests of plugins.
 
 fn main() -> std::process::ExitCode {
-    secure_exec::hash_command::main()
+    secure_exec::guard::as_caller(secure_exec::hash_command::main)
 }

@@ -4,5 +4,5 @@
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> std::process::ExitCode {
-    secure_exec::run::main()
+    secure_exec::guard::as_caller(secure_exec::run::main)
 }

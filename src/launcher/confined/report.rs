@@ -73,8 +73,18 @@ pub(crate) fn sentences(list: &[impl ToString]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-/// What was really applied.
+/// What was really applied, and what of the log's own proof it leaves.
 fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> Value {
+    let mut facts = enforced(prepared, applied, signals_are_proven);
+    if let Some(facts) = facts.as_object_mut()
+        && prepared.exposes_key
+    {
+        facts.insert("signing_key_readable".into(), true.into());
+    }
+    facts
+}
+
+fn enforced(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> Value {
     let examined = &prepared.examined;
     if !applies_sandbox(examined.listed.policy) {
         return json!({ "enforcement": "none", "why": "policy audit-only" });

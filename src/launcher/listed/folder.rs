@@ -1,0 +1,142 @@
+//! A whitelist that is a folder: one file a plugin, and the folder's own
+//! settings, which hold for all of them.
+
+use std::path::{Path, PathBuf};
+
+use secure_exec_core::digest;
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::located::located;
+use secure_exec_core::name::PluginName;
+use secure_exec_core::whitelist::{Whitelist, Within};
+
+use super::Loaded;
+use crate::failure::Failure;
+use crate::trust;
+
+/// The name, without `.yaml`, of the file in a whitelist folder that has the
+/// folder's own settings.
+pub const FOLDER_SETTINGS: &str = ".settings";
+
+/// The file with the settings of a whitelist folder.
+#[derive(Clone, Debug)]
+pub struct Floor {
+    /// Its path.
+    pub path: PathBuf,
+    /// SHA-256 of it; `None` where the folder has no such file.
+    pub digest: Option<String>,
+    /// Its own serial.
+    pub serial: Option<u64>,
+}
+
+impl Loaded {
+    /// The same file in a folder that has these settings.
+    #[must_use]
+    pub fn within(mut self, floor: Self) -> Self {
+        if floor.floor.is_some() {
+            // There is no such file, so nothing is demanded.
+            self.floor = floor.floor;
+            return self;
+        }
+        let Within {
+            settings,
+            overruled,
+        } = self
+            .whitelist
+            .settings
+            .within(floor.whitelist.settings.clone());
+        self.whitelist.settings = settings;
+        let shown = self.path.to_string_lossy().into_owned();
+        self.whitelist.warnings.extend(overruled.iter().map(|key| {
+            format!(
+                "{}: 'settings.{key}' has no effect: the folder's '{FOLDER_SETTINGS}.yaml' demands more",
+                Escaped(&shown)
+            )
+        }));
+        self.findings.extend(floor.findings);
+        self.floor = Some(Floor {
+            path: floor.path,
+            digest: Some(floor.digest),
+            serial: floor.whitelist.settings.serial,
+        });
+        self
+    }
+
+    /// Where else a thing must be allowed that the file allows, as the end of
+    /// a sentence.
+    pub(super) fn also_in(&self) -> &'static str {
+        let is_within = |floor: &Floor| floor.digest.is_some();
+        if self.floor.as_ref().is_some_and(is_within) {
+            ", and in its folder's '.settings.yaml'"
+        } else {
+            ""
+        }
+    }
+}
+
+/// A folder holds one file a plugin, so a lookup reads two files however many
+/// there are: the folder's settings, and what the plugin's own file adds.
+pub(super) fn load(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
+    let floor = load_floor(folder)?;
+    let named = PluginName::new(plugin).ok();
+    let Some(name) = named.filter(|name| name.as_str() != FOLDER_SETTINGS) else {
+        return Ok(floor);
+    };
+    let Some((loaded, path)) = load_file_of(folder, name.as_str())? else {
+        return Ok(floor);
+    };
+    let shown = path.to_string_lossy();
+    let whitelist = Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str());
+    let whitelist = whitelist.map_err(Failure::own)?;
+    Ok(of_folder(folder, whitelist, &loaded, &path).within(floor))
+}
+
+/// The settings of a whitelist folder, which a launch of an unlisted plugin
+/// goes by alone.
+///
+/// # Errors
+/// They have a mistake, or list a plugin.
+pub fn load_floor(folder: &Path) -> Result<Loaded, Failure> {
+    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS)? else {
+        return Ok(Loaded {
+            whitelist: Whitelist::default(),
+            path: folder.to_path_buf(),
+            digest: digest::sha256(b"").to_string(),
+            folder: folder.to_path_buf(),
+            findings: Vec::new(),
+            floor: Some(Floor {
+                path: folder.join(format!("{FOLDER_SETTINGS}.yaml")),
+                digest: None,
+                serial: None,
+            }),
+        });
+    };
+    let shown = path.to_string_lossy();
+    let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
+    if let Some(entry) = whitelist.entries.first() {
+        let why = "this file has the settings of the folder; a plugin has a file of its own name";
+        let text = std::str::from_utf8(&loaded.bytes).unwrap_or_default();
+        let error = located(text, &shown, entry.line, entry.column, why.into());
+        return Err(Failure::own(error));
+    }
+    Ok(of_folder(folder, whitelist, &loaded, &path))
+}
+
+fn load_file_of(folder: &Path, name: &str) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
+    let path = folder.join(format!("{name}.yaml"));
+    match trust::read(&path) {
+        Ok(loaded) => Ok(Some((loaded, path))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(Failure::own(format!("the whitelist {error}"))),
+    }
+}
+
+fn of_folder(folder: &Path, whitelist: Whitelist, loaded: &trust::Loaded, path: &Path) -> Loaded {
+    Loaded {
+        whitelist,
+        path: path.to_path_buf(),
+        digest: digest::sha256(&loaded.bytes).to_string(),
+        folder: folder.to_path_buf(),
+        findings: loaded.finding.clone().into_iter().collect(),
+        floor: None,
+    }
+}
