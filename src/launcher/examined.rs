@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::{Algorithm, Digest};
-use secure_exec_core::elf;
+use secure_exec_core::elf::{self, WriteExecute};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{self, Environment, SandboxPlan};
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, Profile, expand};
+use secure_exec_core::profile::{Profile, expand};
 use secure_exec_core::shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Expected, ImageChoice};
@@ -193,13 +193,18 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
             }
         },
     };
-    let of_loader = loader.as_ref().map(|file| image::program(file.as_fd()));
-    let loader_asks = matches!(&of_loader, Some(Ok(loader)) if loader.write_execute);
-    if (program.write_execute || loader_asks) && refuses_write_execute(&listed) {
-        violations.push(Violation::SandboxUnavailable(format!(
-            "the program's headers ask for memory that is writable and executable, which profile '{}' refuses",
-            Escaped(&listed.profile.name)
-        )));
+    let loads = loader.as_ref().map(loader_program);
+    if refuses_write_execute(&listed) {
+        let asked = [
+            ("program", Ok(program.write_execute)),
+            (
+                "dynamic loader",
+                loads.map_or(Ok(None), |loader| Ok(loader?.write_execute)),
+            ),
+        ];
+        for (role, asks) in asked {
+            violations.extend(write_execute(role, asks, &listed));
+        }
     }
     listed.violations.extend(violations);
     let runtime_folder = runtime_folder(&listed.name);
@@ -259,10 +264,39 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
     listed.violations.extend(found);
 }
 
+/// The headers of a dynamic loader, which the kernel maps beside the program.
+/// It takes one of the program's machine, whatever else the file claims to be.
+fn loader_program(file: &OwnedFd) -> Result<elf::Program, String> {
+    let loader = image::program(file.as_fd())?;
+    if loader.arch == Some(Arch::NATIVE) {
+        Ok(loader)
+    } else {
+        Err("it is not for this machine".into())
+    }
+}
+
+/// Headers that ask for memory which the profile refuses, or that can't be
+/// read.
+fn write_execute(
+    role: &str,
+    asks: Result<Option<WriteExecute>, String>,
+    listed: &Listed,
+) -> Option<Violation> {
+    let why = match asks {
+        Ok(None) => return None,
+        Ok(Some(what)) => format!(
+            "the {role}'s headers ask for {what}; profile '{}' admits no memory that is writable and executable",
+            Escaped(&listed.profile.name)
+        ),
+        Err(why) => format!("the {role}'s headers say nothing of the memory it asks for: {why}"),
+    };
+    Some(Violation::SandboxUnavailable(why))
+}
+
 fn refuses_write_execute(listed: &Listed) -> bool {
     let confines = listed.policy != Policy::AuditOnly;
     let profile = &listed.profile;
-    confines && profile.isolation == Isolation::Process && !profile.write_execute
+    confines && profile.isolation.confines() && !profile.write_execute
 }
 
 fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
@@ -358,7 +392,7 @@ fn plan(
         Failure::own(format!("profile '{name}': {why}"))
     })?;
     let missing = plan.enforcement().missing();
-    if !missing.is_empty() && listed.profile.isolation != Isolation::None {
+    if !missing.is_empty() && listed.profile.isolation.confines() {
         let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let why = format!("this kernel lacks {}", names.join(", "));
         listed.violations.push(Violation::SandboxUnavailable(why));

@@ -9,7 +9,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::located;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, OnViolation, Profile};
+use secure_exec_core::profile::{OnViolation, Profile};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
 
@@ -101,7 +101,7 @@ pub fn look_up(
     let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
     findings.extend(profiles.findings.into_inner());
-    if profile.isolation == Isolation::None && !demanded.allow_unconfined {
+    if !profile.isolation.confines() && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
             "profile '{}' has no sandbox, and the whitelist does not say 'allow_unconfined: true'\n\
              Use another profile, or allow it in the whitelist's settings.",

@@ -3,7 +3,7 @@
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_core::plan::{Enforcement, LandlockPlan};
-use secure_exec_core::profile::{Isolation, OnViolation, Signals};
+use secure_exec_core::profile::{OnViolation, Signals};
 use serde_json::{Value, json};
 
 use super::{Applied, applies_sandbox};
@@ -171,7 +171,7 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
     let profile = &prepared.examined.listed.profile;
     let (landlock, seccomp) = (plan.landlock(), plan.seccomp());
     let (domain, filter) = (prepared.domain.is_some(), prepared.filter.is_some());
-    let confined = profile.isolation != Isolation::None;
+    let confined = profile.isolation.confines();
     let apart = prepared.entered.is_some();
     let signals = apart
         || landlock.is_some_and(LandlockPlan::keeps_signals)
@@ -188,7 +188,7 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
         ),
         (
             "namespaces",
-            profile.isolation == Isolation::Namespaces,
+            profile.isolation.has_namespaces(),
             apart,
         ),
         ("capabilities", true, reduced),
