@@ -31,7 +31,7 @@
 //! | new mount calls, clone3 | CVE-2021-41133 (Flatpak), CVE-2022-0185 (Linux) | `kernel::calls_that_rebuild_*`, `kernel::what_bypasses_a_filter_*` |
 //! | calls of i386 and x32 | | `kernel::calls_of_other_abis_*` |
 //! | namespaces, keys, shared memory | CVE-2024-42318 (Landlock) | `kernel::kernel_features_*` |
-//! | memory written, then executed | | `kernel::memory_is_never_*`, `kernel::a_program_gets_no_writable_code_*` |
+//! | memory written, then executed | | `kernel::memory_is_never_*`, `headers::*` |
 //!
 //! `suite` tries some 370 of them one by one, each in a process and an arena
 //! of its own.
@@ -41,6 +41,7 @@ mod descriptors;
 mod environment;
 mod exec;
 mod files;
+mod headers;
 mod identity;
 mod interloper;
 mod kernel;
