@@ -256,6 +256,7 @@ fn steps(examined: &Examined) -> Vec<Value> {
 fn step_json(step: &Step, examined: &Examined) -> Value {
     match step {
         Step::Environment(names) => json!({ "step": step.name(), "names": names }),
+        Step::Inherited => json!({ "step": step.name() }),
         Step::Namespaces(plan) => json!({
             "step": step.name(),
             "made": namespaces::means_name(plan.means),
@@ -312,6 +313,9 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
 fn describe(step: &Step, examined: &Examined) -> String {
     match step {
         Step::Environment(names) => format!("environment: {}", names.join(" ")),
+        Step::Inherited => {
+            "set back what exec leaves: signals, scheduling, execution domain".into()
+        }
         Step::Namespaces(plan) => spaces(plan),
         Step::WorkingDirectory(path) => format!("working directory: {}", Escaped(path)),
         Step::NewSession => "a session of its own".into(),

@@ -27,6 +27,7 @@ use crate::namespaces;
 use crate::opened::Opened;
 use crate::settings::runtime_folder;
 use crate::signature;
+use crate::streams::{self, Streams};
 
 /// A plugin of which everything is known.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct Examined {
     pub environment: Environment,
     /// `{runtime_dir}`.
     pub runtime_folder: PathBuf,
+    /// What the caller handed over.
+    pub(crate) streams: Streams,
 }
 
 impl Examined {
@@ -210,6 +213,8 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
+    let (streams, violations) = streams::examine(&listed, &plan).map_err(&failed)?;
+    listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
         listed,
         path,
@@ -221,6 +226,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         plan,
         environment,
         runtime_folder,
+        streams,
     })))
 }
 

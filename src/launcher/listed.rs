@@ -46,6 +46,8 @@ pub struct Listed {
     pub signing_key: Option<PathBuf>,
     /// When records are brought to the disk.
     pub sync: Sync,
+    /// What Landlock refuses goes to the kernel's audit as well.
+    pub kernel_denials: bool,
     /// What is wrong already.
     pub violations: Vec<Violation>,
     /// What is to be said on stderr.
@@ -136,6 +138,7 @@ pub fn look_up(
         keeps: keeps(settings, &loaded.path),
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         sync: settings.audit.sync,
+        kernel_denials: settings.audit.kernel_denials,
         violations,
         warnings,
     })

@@ -12,7 +12,13 @@ use crate::Error;
 /// As setrlimit(2).
 pub fn lower(limit: Limit) -> Result<u64, Error> {
     let value = lowered(limit)?;
-    setrlimit(raw(limit.resource), value, value).map_err(Error::call("lower a resource limit"))?;
+    let set = |value: u64| setrlimit(raw(limit.resource), value, value);
+    // With CAP_SYS_RESOURCE even where the hard limit is 0.
+    let wanted = wanted(limit);
+    if limit.resource == Resource::Core && value < wanted && set(wanted).is_ok() {
+        return Ok(wanted);
+    }
+    set(value).map_err(Error::call("lower a resource limit"))?;
     Ok(value)
 }
 
@@ -22,7 +28,18 @@ pub fn lower(limit: Limit) -> Result<u64, Error> {
 /// As getrlimit(2).
 pub fn lowered(limit: Limit) -> Result<u64, Error> {
     let (_, hard) = getrlimit(raw(limit.resource)).map_err(Error::call("read a resource limit"))?;
-    Ok(limit.value.min(hard))
+    Ok(wanted(limit).min(hard))
+}
+
+/// No core dump is a limit of 1 byte: with 0 the kernel still starts the
+/// program that core_pattern(5) names behind a `|`, with root's rights, and
+/// hands it the plugin's memory. 1 it takes for that program's own, and no file
+/// is so small (man 5 core, "Piping core dumps to a program").
+fn wanted(limit: Limit) -> u64 {
+    match limit.resource {
+        Resource::Core if limit.value == 0 => 1,
+        _ => limit.value,
+    }
 }
 
 /// The number by which prlimit64(2) knows a resource.
@@ -47,6 +64,16 @@ pub fn make_room_for_files(count: usize) -> Result<(), Error> {
     }
     setrlimit(Raw::RLIMIT_NOFILE, wanted.min(hard), hard)
         .map_err(Error::call("raise the limit of open files"))
+}
+
+/// How far the stack may grow, in bytes.
+///
+/// # Errors
+/// As getrlimit(2).
+pub fn stack() -> Result<u64, Error> {
+    getrlimit(Raw::RLIMIT_STACK)
+        .map(|(soft, _)| soft)
+        .map_err(Error::call("read a resource limit"))
 }
 
 /// Files that a launch has open beside those of its plugin: more than it does.

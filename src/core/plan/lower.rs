@@ -42,6 +42,7 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
             taken_over: Vec::new(),
         });
     }
+    steps.push(Step::Inherited);
     let landlock = if profile.isolation.confines() {
         Some(landlock(profile, inputs)?)
     } else {

@@ -113,6 +113,15 @@ fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> 
     let processes = limits
         .contains_key("processes")
         .then(|| processes_limit(prepared));
+    let mut not_enforced = Vec::new();
+    if let Some(Err(_)) = processes {
+        not_enforced.push("processes");
+    }
+    // The caller's own limit of 0 stops no dump into a program, and can't be
+    // raised to 1.
+    if limits.get("core") == Some(&json!(0)) {
+        not_enforced.push("core");
+    }
     let mut proven = prepared.canaries.proves();
     proven.extend(prepared.entered.iter().flat_map(|entered| &entered.proves));
     if signals_are_proven {
@@ -128,11 +137,9 @@ fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> 
         "network": plan.namespaces().map(NamespacePlan::network_name),
         "landlock": landlock,
         "seccomp": seccomp,
+        "inherited_set_back": applied.set_back,
         "limits": limits,
-        "limits_not_enforced": match processes {
-            Some(Err(_)) => vec!["processes"],
-            _ => vec![],
-        },
+        "limits_not_enforced": not_enforced,
         "processes_limited_by": processes.map(|by| match by {
             Ok(by) => by,
             Err(why) => format!("nothing: {why}"),
@@ -186,11 +193,7 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
             confined && profile.processes.signals == Signals::Own,
             signals,
         ),
-        (
-            "namespaces",
-            profile.isolation.has_namespaces(),
-            apart,
-        ),
+        ("namespaces", profile.isolation.has_namespaces(), apart),
         ("capabilities", true, reduced),
     ];
     let controls: serde_json::Map<String, Value> = states
