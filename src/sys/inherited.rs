@@ -14,10 +14,10 @@
 //! | alarm(2) and interval timers, the parent-death signal | the caller's: they end a plugin in time |
 //! | user, groups, session, terminal, folder, umask, limits, capabilities, descriptors, filters and Landlock domains | steps of the plan, or the caller's, within these |
 
-use std::io::Read as _;
-
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::stat::Mode;
 
 use crate::Error;
 use crate::process::set_dumpable;
@@ -100,9 +100,7 @@ fn reset_ignored() -> Result<bool, Error> {
 fn ignored() -> Result<u64, Error> {
     let operation = "list ignored signals";
     let mut text = [0_u8; 4096];
-    let mut status = std::fs::File::open("/proc/self/status").map_err(Error::io(operation))?;
-    let count = status.read(&mut text).map_err(Error::io(operation))?;
-    let text = std::str::from_utf8(text.get(..count).unwrap_or_default()).unwrap_or_default();
+    let text = read(c"/proc/self/status", &mut text).map_err(Error::call(operation))?;
     text.lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
@@ -110,12 +108,8 @@ fn ignored() -> Result<u64, Error> {
 }
 
 fn has_terminal() -> bool {
-    let flags = nix::fcntl::OFlag::O_RDWR
-        | nix::fcntl::OFlag::O_NOCTTY
-        | nix::fcntl::OFlag::O_NONBLOCK
-        | nix::fcntl::OFlag::O_CLOEXEC;
-    let mode = nix::sys::stat::Mode::empty();
-    crate::open::open_with(std::path::Path::new("/dev/tty"), flags, mode).is_ok()
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    openat(AT_FDCWD, c"/dev/tty", flags, Mode::empty()).is_ok()
 }
 
 /// By the system call: C libraries keep the first real-time signals to
@@ -244,17 +238,15 @@ fn take_right(resource: impl TryInto<Resource>) -> Result<(), Error> {
     Errno::result(answer).map(drop).map_err(failed)
 }
 
-const OOM: &str = "/proc/self/oom_score_adj";
-
 fn reset_oom() -> Result<bool, Error> {
-    let failed = Error::io("read and write /proc/self/oom_score_adj");
-    let mut file = std::fs::File::open(OOM).map_err(&failed)?;
+    let failed = Error::io("write /proc/self/oom_score_adj");
     let mut text = [0_u8; 16];
-    let count = file.read(&mut text).map_err(&failed)?;
-    if !text.get(..count).unwrap_or_default().starts_with(b"-") {
+    let text = read(c"/proc/self/oom_score_adj", &mut text);
+    let text = text.map_err(Error::call("read /proc/self/oom_score_adj"))?;
+    if !text.starts_with('-') {
         return Ok(false);
     }
-    let write = || std::fs::write(OOM, "0");
+    let write = || std::fs::write("/proc/self/oom_score_adj", "0");
     if write().is_err() {
         // The files of a process that is not dumpable belong to root.
         set_dumpable(true)?;
@@ -263,4 +255,17 @@ fn reset_oom() -> Result<bool, Error> {
         written.map_err(failed)?;
     }
     Ok(true)
+}
+
+/// The start of a file of the kernel's, which it renders in one read; empty
+/// where it is no text.
+fn read<'a>(path: &std::ffi::CStr, into: &'a mut [u8]) -> Result<&'a str, Errno> {
+    let file = openat(
+        AT_FDCWD,
+        path,
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?;
+    let count = nix::unistd::read(&file, into)?;
+    Ok(std::str::from_utf8(into.get(..count).unwrap_or_default()).unwrap_or_default())
 }
