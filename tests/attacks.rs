@@ -43,6 +43,7 @@ mod exec;
 mod files;
 mod headers;
 mod identity;
+mod inherited;
 mod interloper;
 mod kernel;
 mod legitimate;
@@ -50,6 +51,7 @@ mod paths;
 mod planted;
 mod processes;
 mod sockets;
+mod streams;
 mod suite;
 
 use std::ffi::OsStr;
