@@ -99,7 +99,7 @@ impl Streams {
             return Ok(());
         }
         for written in &self.written {
-            let Some(path) = written.read_through(rules).map_err(Failure::own)? else {
+            let Some(path) = written.mapped_through(rules).map_err(Failure::own)? else {
                 continue;
             };
             let what = format!(
@@ -120,7 +120,7 @@ impl Streams {
 
 impl Written {
     /// The rule that lets the plugin read it, by the path of the rule's file.
-    fn read_through(&self, rules: &[Rule]) -> Result<Option<String>, Error> {
+    fn mapped_through(&self, rules: &[Rule]) -> Result<Option<String>, Error> {
         // A file without a name is in no folder.
         let Ok(path) = open::real_path(self.stream.file()) else {
             return Ok(None);
@@ -132,7 +132,7 @@ impl Written {
                 open::stat_path(step, true)?
             };
             let reads = |rule: &&Rule| {
-                lets_read(rule.kind) && (rule.stat.dev, rule.stat.ino) == (stat.dev, stat.ino)
+                lets_map(rule.kind) && (rule.stat.dev, rule.stat.ino) == (stat.dev, stat.ino)
             };
             if let Some(rule) = rules.iter().find(reads) {
                 let place = open::real_path(rule.file.as_fd());
@@ -144,12 +144,13 @@ impl Written {
     }
 }
 
-/// Files that the plugin can map executable. Folders that it may write are
-/// mounted `noexec`.
-const fn lets_read(kind: GrantKind) -> bool {
+/// Files that the plugin can map executable. Folders that it may write, or that
+/// it is shown apart, are mounted `noexec`.
+const fn lets_map(kind: GrantKind) -> bool {
     match kind {
-        GrantKind::Read | GrantKind::Apart | GrantKind::Execute => true,
+        GrantKind::Read | GrantKind::Execute => true,
         GrantKind::List
+        | GrantKind::Apart
         | GrantKind::Write
         | GrantKind::Device
         | GrantKind::BindSocket

@@ -154,30 +154,31 @@ fn seal(file: &OwnedFd) {
 #[test]
 fn in_namespaces_what_is_written_is_not_where_the_plugin_reads() {
     for user in EVERYONE {
+        let host = host(user, "");
+        let files = host.path("files");
         for kind in ["read", "apart"] {
-            let host = host(user, "");
-            let files = host.path("files");
             let grant = format!("isolation: namespaces\nfilesystem: {{ {kind}: [{files:?}] }}");
-            host.profile("reads", &grant);
-            let code = files.join("code");
-            let words = ["1", code.to_str().unwrap()];
-            let script = "exec \"$@\" >files/code";
-            let mut bare = host.command(host.path("plugins/p"));
-            let bare = redirected(&host, script, bare.args(words));
-            assert_eq!(bare.status, 0, "{bare:#?}");
-            let launch = host.launch("p").profile("reads").args(words);
-            let outcome = redirected(&host, script, &launch.command());
-            assert_eq!(outcome.status, 125, "{outcome:#?}");
-            let why = "standard output is a file in";
-            assert!(outcome.stderr.contains(why), "{outcome:#?}");
-            let weaker = host.launch("p").profile("reads").args(words);
-            let outcome = redirected(&host, script, &weaker.policy("permissive").command());
-            assert_eq!(outcome.status, 0, "{outcome:#?}");
-            assert!(outcome.stderr.contains(why), "{outcome:#?}");
-            let elsewhere = host.launch("p").profile("reads").arg("nothing");
-            let outcome = redirected(&host, "exec \"$@\" >other", &elsewhere.command());
-            assert_eq!(outcome.status, 0, "{outcome:#?}");
+            host.profile(kind, &grant);
         }
+        let code = files.join("code");
+        let words = ["1", code.to_str().unwrap()];
+        let script = "exec \"$@\" >files/code";
+        let mut bare = host.command(host.path("plugins/p"));
+        let bare = redirected(&host, script, bare.args(words));
+        assert_eq!(bare.status, 0, "{bare:#?}");
+        let launch = |profile: &str, policy: &str| {
+            let launch = host.launch("p").profile(profile).policy(policy);
+            redirected(&host, script, &launch.args(words).command())
+        };
+        let why = "standard output is a file in";
+        let refused = launch("read", "strict").refused(125).says(why);
+        assert!(refused.stderr.contains("Redirect it"), "{refused:#?}");
+        let outcome = launch("read", "permissive").succeeded().says(why);
+        assert!(outcome.stderr.starts_with("WARNING: "), "{outcome:#?}");
+        // What is shown apart can't be mapped executable.
+        assert_eq!(launch("apart", "strict").status, 4);
+        let elsewhere = host.launch("p").profile("read").arg("nothing");
+        redirected(&host, "exec \"$@\" >other", &elsewhere.command()).succeeded();
     }
 }
 
