@@ -44,7 +44,8 @@ pub struct Shown {
 /// As a launch.
 pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let settings = Settings::merge(arguments)?;
-    let mut plan = inspect(&settings, &name(arguments)?)?;
+    let listed = listed::list(&settings, &name(arguments)?)?;
+    let mut plan = inspect_listed(listed, &mut Rehearsal::of_own_launch())?;
     if let (Some(examined), None) = (&plan.examined, &plan.failure) {
         // Here it is the caller who would launch.
         let warned = RefCell::new(Vec::new());
@@ -104,7 +105,7 @@ pub fn inspect_listed(listed: Listed, rehearsal: &mut Rehearsal) -> Result<Inspe
         Opening::Open(opened) => *opened,
         Opening::Violated(listed, violation) => return Ok(refused(*listed, violation)),
     };
-    let examined = match examined::examine(opened)? {
+    let examined = match examined::examine(opened, rehearsal.streams())? {
         Examining::Done(examined) => *examined,
         Examining::Violated(listed, violation) => return Ok(refused(*listed, violation)),
     };

@@ -27,7 +27,7 @@ use crate::namespaces;
 use crate::opened::Opened;
 use crate::settings::runtime_folder;
 use crate::signature;
-use crate::streams::{self, Streams};
+use crate::streams::{self, Handed, Streams};
 
 /// A plugin of which everything is known.
 #[derive(Debug)]
@@ -77,11 +77,11 @@ pub enum Examining {
     Violated(Box<Listed>, Violation),
 }
 
-/// Examines an open plugin.
+/// Examines an open plugin, and the standard streams that it is to have.
 ///
 /// # Errors
 /// A system call failed, or the profile names a path that can't be.
-pub fn examine(opened: Opened) -> Result<Examining, Failure> {
+pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let Opened {
         mut listed,
         file,
@@ -213,7 +213,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
-    let (streams, violations) = streams::examine(&listed, &plan).map_err(&failed)?;
+    let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
         listed,

@@ -29,7 +29,7 @@ mod rules;
 pub mod settings;
 pub mod signature;
 pub mod state;
-mod streams;
+pub mod streams;
 pub mod trust;
 
 /// `secure-exec/VERSION`, as audit records name this program.

@@ -22,6 +22,7 @@ use crate::listed::{self, Listed};
 use crate::opened::{self, Opening};
 use crate::prepared;
 use crate::settings::Settings;
+use crate::streams::Handed;
 
 /// The program: parses, launches, and prints the one error there is.
 #[must_use]
@@ -184,7 +185,7 @@ fn authorize(
             return Err(authorized::record_failure(record, failure, log, warn));
         }
     };
-    let examined = match examined::examine(opened) {
+    let examined = match examined::examine(opened, Handed::Own) {
         Ok(Examining::Done(examined)) => *examined,
         Ok(Examining::Violated(listed, violation)) => {
             return Err(refuse(&listed, None, violation, log, warn));

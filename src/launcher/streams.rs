@@ -32,16 +32,27 @@ pub(crate) struct Streams {
     written: Vec<Written>,
 }
 
+/// Which streams the plugin is to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handed {
+    /// This process's.
+    Own,
+    /// Those of whoever launches it some day.
+    #[default]
+    Unknown,
+}
+
 /// Examines the streams.
 ///
 /// # Errors
 /// A system call failed: what can't be examined can't be handed over.
 pub(crate) fn examine(
+    handed: Handed,
     listed: &Listed,
     plan: &SandboxPlan,
 ) -> Result<(Streams, Vec<Violation>), Error> {
     let confines = listed.policy != Policy::AuditOnly && listed.profile.isolation.confines();
-    if !confines || leaves_out("streams") {
+    if handed == Handed::Unknown || !confines || leaves_out("streams") {
         return Ok((Streams::default(), Vec::new()));
     }
     let mut files = Vec::new();
@@ -83,6 +94,11 @@ pub(crate) fn examine(
 }
 
 impl Streams {
+    /// No rule for files makes a difference.
+    pub(crate) fn is_harmless(&self, listed: &Listed) -> bool {
+        self.written.is_empty() || !listed.profile.isolation.has_namespaces()
+    }
+
     /// The same, of a file that the plugin writes through a stream and reads by
     /// its path. Only in namespaces is no file of the plugin's own mapped
     /// executable otherwise.
@@ -95,7 +111,7 @@ impl Streams {
         listed: &Listed,
         warn: &dyn Fn(&str),
     ) -> Result<(), Failure> {
-        if !listed.profile.isolation.has_namespaces() {
+        if self.is_harmless(listed) {
             return Ok(());
         }
         for written in &self.written {

@@ -93,6 +93,26 @@ fn weaker_policies_say_so_and_profiles_that_grant_it_do_not() {
 }
 
 #[test]
+fn a_dry_run_foresees_it() {
+    for user in EVERYONE {
+        let host = host(user, "");
+        let files = host.path("files");
+        let grant = format!("isolation: namespaces\nfilesystem: {{ read: [{files:?}] }}");
+        host.profile("reads", &grant);
+        for (profile, script, status) in [
+            ("process", "exec \"$@\" 0<>files/code", 126),
+            ("namespaces", "exec \"$@\" 0<>files/code", 126),
+            ("reads", "exec \"$@\" >files/code", 125),
+            ("reads", "exec \"$@\" >other", 0),
+        ] {
+            let launch = host.launch("p").profile(profile).option("--dry-run");
+            let outcome = redirected(&host, script, &launch.command());
+            assert_eq!(outcome.status, status, "{profile} {script} {outcome:#?}");
+        }
+    }
+}
+
+#[test]
 fn honest_redirections_go_on() {
     for user in EVERYONE {
         let host = host(user, "");
