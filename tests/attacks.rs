@@ -17,7 +17,9 @@
 //! | sockets of every family; MPTCP, fast open | | `sockets` |
 //! | leaked descriptors | CVE-2024-21626 (runc) | `descriptors::leaked_descriptors_*`, `descriptors::a_standard_stream_*` |
 //! | any UNIX socket by way of one's own | | `sockets::a_socket_of_its_own_*` |
-//! | an inherited datagram socket | | `descriptors::a_datagram_socket_*` |
+//! | an inherited datagram socket | | `descriptors::a_datagram_socket_*`, `streams::a_socket_*` |
+//! | code in a file that is a standard stream | | `streams::a_file_*`, `streams::in_namespaces_*` |
+//! | inherited signals, scheduling, address layout | | `inherited` |
 //! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
 //! | conversion modules | CVE-2021-4034 (polkit) | `environment::the_c_library_*` |
 //! | a set-ID launcher | CVE-2021-4034 (polkit) | `environment::a_set_id_launcher_*` |

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::{Algorithm, Digest};
-use secure_exec_core::elf::{self, WriteExecute};
+use secure_exec_core::elf;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{self, Environment, SandboxPlan};
 use secure_exec_core::policy::Policy;
@@ -20,7 +20,8 @@ use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{limits, open, probe, process};
 
 use crate::failure::Failure;
-use crate::image::{self, Fixing, Image};
+use crate::headers;
+use crate::image::{Fixing, Image};
 use crate::interpreter::{self, Interpreter, Trusted};
 use crate::listed::Listed;
 use crate::namespaces;
@@ -196,19 +197,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
             }
         },
     };
-    let loads = loader.as_ref().map(loader_program);
-    if refuses_write_execute(&listed) {
-        let asked = [
-            ("program", Ok(program.write_execute)),
-            (
-                "dynamic loader",
-                loads.map_or(Ok(None), |loader| Ok(loader?.write_execute)),
-            ),
-        ];
-        for (role, asks) in asked {
-            violations.extend(write_execute(role, asks, &listed));
-        }
-    }
+    violations.extend(headers::check(&program, loader.as_ref(), &listed));
     listed.violations.extend(violations);
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed);
@@ -268,41 +257,6 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
     }
     found.extend(signature::check(entry, &listed.whitelist, image));
     listed.violations.extend(found);
-}
-
-/// The headers of a dynamic loader, which the kernel maps beside the program.
-/// It takes one of the program's machine, whatever else the file claims to be.
-fn loader_program(file: &OwnedFd) -> Result<elf::Program, String> {
-    let loader = image::program(file.as_fd())?;
-    if loader.arch == Some(Arch::NATIVE) {
-        Ok(loader)
-    } else {
-        Err("it is not for this machine".into())
-    }
-}
-
-/// Headers that ask for memory which the profile refuses, or that can't be
-/// read.
-fn write_execute(
-    role: &str,
-    asks: Result<Option<WriteExecute>, String>,
-    listed: &Listed,
-) -> Option<Violation> {
-    let why = match asks {
-        Ok(None) => return None,
-        Ok(Some(what)) => format!(
-            "the {role}'s headers ask for {what}; profile '{}' admits no memory that is writable and executable",
-            Escaped(&listed.profile.name)
-        ),
-        Err(why) => format!("the {role}'s headers say nothing of the memory it asks for: {why}"),
-    };
-    Some(Violation::SandboxUnavailable(why))
-}
-
-fn refuses_write_execute(listed: &Listed) -> bool {
-    let confines = listed.policy != Policy::AuditOnly;
-    let profile = &listed.profile;
-    confines && profile.isolation.confines() && !profile.write_execute
 }
 
 fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {

@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod failure;
 pub mod hash_command;
+mod headers;
 pub mod manual;
 mod mutation;
 pub mod run;

@@ -12,6 +12,7 @@
 //! | protection from being killed where memory is short | none |
 //! | a nice value above 0, `SCHED_BATCH`, `SCHED_IDLE`, affinity, memory policy, cgroup, a greater wish to be killed | the caller's: they take away |
 //! | alarm(2) and interval timers, the parent-death signal | the caller's: they end a plugin in time |
+//! | the place of a reaper of orphans, same-page merging, huge pages, speculation controls | the caller's: they reach nobody else, or decide on timing alone |
 //! | user, groups, session, terminal, folder, umask, limits, capabilities, descriptors, filters and Landlock domains | steps of the plan, or the caller's, within these |
 
 use nix::errno::Errno;
