@@ -17,7 +17,9 @@
 //! | sockets of every family; MPTCP, fast open | | `sockets` |
 //! | leaked descriptors | CVE-2024-21626 (runc) | `descriptors::leaked_descriptors_*`, `descriptors::a_standard_stream_*` |
 //! | any UNIX socket by way of one's own | | `sockets::a_socket_of_its_own_*` |
-//! | an inherited datagram socket | | `descriptors::a_datagram_socket_*` |
+//! | an inherited datagram socket | | `descriptors::a_datagram_socket_*`, `streams::a_socket_*` |
+//! | code in a file that is a standard stream | | `streams::a_file_*`, `streams::in_namespaces_*` |
+//! | inherited signals, scheduling, address layout | | `inherited` |
 //! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
 //! | conversion modules | CVE-2021-4034 (polkit) | `environment::the_c_library_*` |
 //! | a program that is set-ID or has file capabilities | CVE-2021-4034 (polkit) | `privileges` |
@@ -31,7 +33,7 @@
 //! | new mount calls, clone3 | CVE-2021-41133 (Flatpak), CVE-2022-0185 (Linux) | `kernel::calls_that_rebuild_*`, `kernel::what_bypasses_a_filter_*` |
 //! | calls of i386 and x32 | | `kernel::calls_of_other_abis_*` |
 //! | namespaces, keys, shared memory | CVE-2024-42318 (Landlock) | `kernel::kernel_features_*` |
-//! | memory written, then executed | | `kernel::memory_is_never_*`, `kernel::a_program_gets_no_writable_code_*` |
+//! | memory written, then executed | | `kernel::memory_is_never_*`, `headers::*` |
 //!
 //! `suite` tries some 370 of them one by one, each in a process and an arena
 //! of its own.
@@ -41,7 +43,9 @@ mod descriptors;
 mod environment;
 mod exec;
 mod files;
+mod headers;
 mod identity;
+mod inherited;
 mod interloper;
 mod kernel;
 mod legitimate;
@@ -50,6 +54,7 @@ mod planted;
 mod privileges;
 mod processes;
 mod sockets;
+mod streams;
 mod suite;
 
 use std::ffi::OsStr;

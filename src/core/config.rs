@@ -54,6 +54,9 @@ pub struct AuditConfig {
     pub sinks: Vec<SinkConfig>,
     /// What is recorded beside the usual.
     pub include: Include,
+    /// What Landlock refuses a plugin goes to the kernel's own audit as well
+    /// (Linux 6.15). A plugin can fill that as fast as it likes.
+    pub kernel_denials: bool,
 }
 
 impl Default for AuditConfig {
@@ -69,6 +72,7 @@ impl Default for AuditConfig {
             sign: None,
             sinks: Vec::new(),
             include: Include::default(),
+            kernel_denials: false,
         }
     }
 }
@@ -89,6 +93,7 @@ impl AuditConfig {
             sign,
             sinks,
             include: _,
+            kernel_denials: _,
         } = self;
         if sinks.is_empty() || sinks.iter().any(|sink| sink.kind == SinkKind::File) {
             return Vec::new();
@@ -228,6 +233,12 @@ impl TryFrom<RawSink> for SinkConfig {
                     "'socket' must be an absolute path of at most {LONGEST_SOCKET} bytes"
                 ));
             }
+        }
+        if raw.kind == SinkKind::Stderr && raw.on_failure == Some(OnFailure::Refuse) {
+            return Err("'on_failure: refuse' is not for the sink 'stderr': \
+                 plugins have it too, and can take what was written out of a pipe again; \
+                 use 'file', 'journald' or 'syslog' for records that have to arrive"
+                .into());
         }
         if raw.format.is_some() && raw.kind == SinkKind::File {
             return Err("the format of the file is 'log_format', one level above".into());
@@ -388,6 +399,7 @@ mod tests {
             ("{ type: mail }", "unknown variant"),
             ("{ socket: /s }", "missing"),
             ("{ type: stderr, on_failure: panic }", "unknown variant"),
+            ("{ type: stderr, on_failure: refuse }", "plugins have it"),
         ] {
             let error = parse(sink).unwrap_err();
             assert_eq!(error.line, 3, "{error}");

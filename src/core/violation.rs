@@ -56,6 +56,8 @@ pub enum Violation {
     SandboxUnavailable(String),
     /// The bytes can't be fixed, or measured, as the whitelist demands.
     ImageUnavailable(String),
+    /// A standard stream would be a way around the sandbox.
+    StandardStream(String),
 }
 
 impl Violation {
@@ -98,7 +100,9 @@ impl Violation {
             Self::LibraryMismatch(_) => "library_mismatch",
             Self::WhitelistExpired(_) => "whitelist_expired",
             Self::WhitelistRollback(_) => "whitelist_rollback",
-            Self::SandboxUnavailable(_) | Self::ImageUnavailable(_) => "sandbox_unavailable",
+            Self::SandboxUnavailable(_) | Self::ImageUnavailable(_) | Self::StandardStream(_) => {
+                "sandbox_unavailable"
+            }
         }
     }
 
@@ -152,7 +156,8 @@ impl Violation {
             | Self::WhitelistExpired(why)
             | Self::WhitelistRollback(why)
             | Self::SandboxUnavailable(why)
-            | Self::ImageUnavailable(why) => why.clone(),
+            | Self::ImageUnavailable(why)
+            | Self::StandardStream(why) => why.clone(),
         }
     }
 }
@@ -194,6 +199,7 @@ mod tests {
             Violation::WhitelistRollback(why()),
             Violation::SandboxUnavailable(why()),
             Violation::ImageUnavailable(why()),
+            Violation::StandardStream(why()),
         ];
         let mut codes: Vec<&str> = all.iter().map(Violation::code).collect();
         codes.dedup();

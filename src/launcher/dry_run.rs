@@ -44,7 +44,8 @@ pub struct Shown {
 /// As a launch.
 pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
     let settings = Settings::merge(arguments)?;
-    let mut plan = inspect(&settings, &name(arguments)?)?;
+    let listed = listed::list(&settings, &name(arguments)?)?;
+    let mut plan = inspect_listed(listed, &mut Rehearsal::of_own_launch())?;
     if let (Some(examined), None) = (&plan.examined, &plan.failure) {
         // Here it is the caller who would launch.
         let warned = RefCell::new(Vec::new());
@@ -104,7 +105,7 @@ pub fn inspect_listed(listed: Listed, rehearsal: &mut Rehearsal) -> Result<Inspe
         Opening::Open(opened) => *opened,
         Opening::Violated(listed, violation) => return Ok(refused(*listed, violation)),
     };
-    let examined = match examined::examine(opened)? {
+    let examined = match examined::examine(opened, rehearsal.streams())? {
         Examining::Done(examined) => *examined,
         Examining::Violated(listed, violation) => return Ok(refused(*listed, violation)),
     };
@@ -256,6 +257,7 @@ fn steps(examined: &Examined) -> Vec<Value> {
 fn step_json(step: &Step, examined: &Examined) -> Value {
     match step {
         Step::Environment(names) => json!({ "step": step.name(), "names": names }),
+        Step::Inherited => json!({ "step": step.name() }),
         Step::Namespaces(plan) => json!({
             "step": step.name(),
             "made": namespaces::means_name(plan.means),
@@ -312,6 +314,9 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
 fn describe(step: &Step, examined: &Examined) -> String {
     match step {
         Step::Environment(names) => format!("environment: {}", names.join(" ")),
+        Step::Inherited => {
+            "set back what exec leaves: signals, scheduling, execution domain".into()
+        }
         Step::Namespaces(plan) => spaces(plan),
         Step::WorkingDirectory(path) => format!("working directory: {}", Escaped(path)),
         Step::NewSession => "a session of its own".into(),

@@ -12,7 +12,7 @@ use secure_exec_core::elf;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{self, Environment, SandboxPlan};
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, Profile, expand};
+use secure_exec_core::profile::{Profile, expand};
 use secure_exec_core::shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Expected, ImageChoice};
@@ -20,13 +20,15 @@ use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{limits, open, probe, process};
 
 use crate::failure::Failure;
-use crate::image::{self, Fixing, Image};
+use crate::headers;
+use crate::image::{Fixing, Image};
 use crate::interpreter::{self, Interpreter, Trusted};
 use crate::listed::Listed;
 use crate::namespaces;
 use crate::opened::Opened;
 use crate::settings::runtime_folder;
 use crate::signature;
+use crate::streams::{self, Handed, Streams};
 
 /// A plugin of which everything is known.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Examined {
     pub environment: Environment,
     /// `{runtime_dir}`.
     pub runtime_folder: PathBuf,
+    /// What the caller handed over.
+    pub(crate) streams: Streams,
 }
 
 impl Examined {
@@ -74,11 +78,11 @@ pub enum Examining {
     Violated(Box<Listed>, Violation),
 }
 
-/// Examines an open plugin.
+/// Examines an open plugin, and the standard streams that it is to have.
 ///
 /// # Errors
 /// A system call failed, or the profile names a path that can't be.
-pub fn examine(opened: Opened) -> Result<Examining, Failure> {
+pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let Opened {
         mut listed,
         file,
@@ -194,18 +198,13 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
             }
         },
     };
-    let of_loader = loader.as_ref().map(|file| image::program(file.as_fd()));
-    let loader_asks = matches!(&of_loader, Some(Ok(loader)) if loader.write_execute);
-    if (program.write_execute || loader_asks) && refuses_write_execute(&listed) {
-        violations.push(Violation::SandboxUnavailable(format!(
-            "the program's headers ask for memory that is writable and executable, which profile '{}' refuses",
-            Escaped(&listed.profile.name)
-        )));
-    }
+    violations.extend(headers::check(&program, loader.as_ref(), &listed));
     listed.violations.extend(violations);
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
+    let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
+    listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
         listed,
         path,
@@ -217,6 +216,7 @@ pub fn examine(opened: Opened) -> Result<Examining, Failure> {
         plan,
         environment,
         runtime_folder,
+        streams,
     })))
 }
 
@@ -258,12 +258,6 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
     }
     found.extend(signature::check(entry, &listed.whitelist, image));
     listed.violations.extend(found);
-}
-
-fn refuses_write_execute(listed: &Listed) -> bool {
-    let confines = listed.policy != Policy::AuditOnly;
-    let profile = &listed.profile;
-    confines && profile.isolation == Isolation::Process && !profile.write_execute
 }
 
 fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
@@ -377,7 +371,7 @@ fn plan(
         Failure::own(format!("profile '{name}': {why}"))
     })?;
     let missing = plan.enforcement().missing();
-    if !missing.is_empty() && listed.profile.isolation != Isolation::None {
+    if !missing.is_empty() && listed.profile.isolation.confines() {
         let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let why = format!("this kernel lacks {}", names.join(", "));
         listed.violations.push(Violation::SandboxUnavailable(why));

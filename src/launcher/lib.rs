@@ -9,6 +9,7 @@ pub mod cli;
 pub mod failure;
 pub mod guard;
 pub mod hash_command;
+mod headers;
 pub mod manual;
 mod mutation;
 pub mod run;
@@ -31,6 +32,7 @@ mod rules;
 pub mod settings;
 pub mod signature;
 pub mod state;
+pub mod streams;
 pub mod trust;
 
 /// `secure-exec/VERSION`, as audit records name this program.

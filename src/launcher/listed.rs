@@ -9,7 +9,7 @@ use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, OnViolation, Profile};
+use secure_exec_core::profile::{OnViolation, Profile};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
 
@@ -50,6 +50,8 @@ pub struct Listed {
     pub signing_key: Option<PathBuf>,
     /// When records are brought to the disk.
     pub sync: Sync,
+    /// What Landlock refuses goes to the kernel's audit as well.
+    pub kernel_denials: bool,
     /// What is wrong already.
     pub violations: Vec<Violation>,
     /// What is to be said on stderr.
@@ -108,7 +110,7 @@ pub fn look_up(
     let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
     findings.extend(profiles.findings.into_inner());
-    if profile.isolation == Isolation::None && !demanded.allow_unconfined {
+    if !profile.isolation.confines() && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
             "profile '{}' has no sandbox, and the whitelist does not say 'allow_unconfined: true'\n\
              Use another profile, or allow it in the whitelist's settings{}.",
@@ -146,6 +148,7 @@ pub fn look_up(
         keeps: keeps(settings, loaded),
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         sync: settings.audit.sync,
+        kernel_denials: settings.audit.kernel_denials,
         violations,
         warnings,
     })

@@ -99,6 +99,8 @@ pub fn prepare(
         }
         Some(plan) => rules::open(plan, &examined, user, &mut absent, &mut exposes_key, warn)?,
     };
+    let streams = &examined.streams;
+    streams.check_rules(&rules, &examined.listed, warn)?;
     let filter = match examined.plan.seccomp() {
         None => None,
         Some(plan) => {
@@ -116,7 +118,8 @@ pub fn prepare(
         // In a PID namespace there is nobody outside to try it on.
         examined.plan.namespaces().is_none() && landlock.is_some_and(LandlockPlan::keeps_signals),
     )?;
-    let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
+    let domain = landlock
+        .map(|plan| domain(plan, rules, examined.listed.kernel_denials).map_err(Failure::own));
     let domain = domain.transpose()?;
     let namespaces = namespaces::prepare(&examined, user, &absent)?;
     // The kernel has their rules. They may be more than the plugin may open.
@@ -453,6 +456,7 @@ fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
 fn domain(
     plan: &LandlockPlan,
     rules: Vec<Rule>,
+    logs_denials: bool,
 ) -> Result<secure_exec_sys::landlock::Ready, secure_exec_sys::Error> {
     let domain = Domain {
         abi: plan.abi,
@@ -461,6 +465,7 @@ fn domain(
         tcp_bind: plan.tcp_bind.clone().filter(|_| !leaves_out("tcp")),
         scope_signals: plan.scope_signals && !leaves_out("signals"),
         scope_abstract: plan.scope_abstract && !leaves_out("abstract"),
+        logs_denials,
     };
     domain.build()
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::ExecTicket;
 use secure_exec_core::plan::{LandlockPlan, SeccompPlan, Step};
+use secure_exec_sys::landlock::Rule;
 use secure_exec_sys::open::{self, Kind};
 use secure_exec_sys::{capabilities, process};
 
@@ -14,15 +15,32 @@ use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::prepared::{self, account, kept};
 use crate::rules::unopened;
+use crate::streams::Handed;
 
 /// Rehearses any number of launches. Of many plugins most have the same
 /// filter, which costs more than all the rest: it is compiled once.
 #[derive(Debug, Default)]
 pub struct Rehearsal {
     admitted: Vec<SeccompPlan>,
+    streams: Handed,
 }
 
 impl Rehearsal {
+    /// Of a launch by this process's caller, with this process's streams.
+    #[must_use]
+    pub fn of_own_launch() -> Self {
+        Self {
+            streams: Handed::Own,
+            ..Self::default()
+        }
+    }
+
+    /// Whose streams the plugin is to have.
+    #[must_use]
+    pub const fn streams(&self) -> Handed {
+        self.streams
+    }
+
     /// Looks for what [`prepared::prepare`] and the steps of the plan need. Not
     /// for secrets: the launch's caller has them, who may be somebody else.
     ///
@@ -42,7 +60,10 @@ impl Rehearsal {
                     held.map_err(prepared::not_user(name))?;
                 }
                 Step::WorkingDirectory(path) => working_directory(path)?,
-                Step::Landlock(plan) => grants(plan, examined)?,
+                Step::Landlock(plan) => {
+                    grants(plan, examined)?;
+                    streams(plan, examined)?;
+                }
                 Step::Seccomp(plan) => self.filter(plan, examined)?,
                 _ => {}
             }
@@ -83,6 +104,19 @@ fn working_directory(path: &str) -> Result<(), Failure> {
         ))),
         Err(error) => Err(failed(&error)),
     }
+}
+
+fn streams(plan: &LandlockPlan, examined: &Examined) -> Result<(), Failure> {
+    let (streams, listed) = (&examined.streams, &examined.listed);
+    if streams.is_harmless(listed) {
+        return Ok(());
+    }
+    let opened = plan.grants.iter().filter_map(|grant| {
+        let file = open::open_path(Path::new(&grant.path)).ok()?;
+        Rule::new(file, grant.kind).ok()
+    });
+    let rules: Vec<Rule> = opened.collect();
+    streams.check_rules(&rules, listed, &|_| {})
 }
 
 fn grants(plan: &LandlockPlan, examined: &Examined) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use secure_exec_core::decide::Judgement;
 use secure_exec_core::escape::{Lines, Whole};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
-use secure_exec_sys::process;
+use secure_exec_sys::{limits, process};
 
 use crate::audit::{AuditLog, timestamp};
 use crate::authorized::{self, Authorized};
@@ -22,11 +22,39 @@ use crate::listed::{self, Listed};
 use crate::opened::{self, Opening};
 use crate::prepared::{self, Words};
 use crate::settings::Settings;
+use crate::streams::Handed;
 
 /// The program: parses, launches, and prints the one error there is.
 /// [`guard::as_caller`](crate::guard::as_caller) runs it.
 #[must_use]
 pub fn main() -> ExitCode {
+    match check_stack() {
+        Ok(()) => run(),
+        Err(failure) => report(&failure),
+    }
+}
+
+/// A stack that ends would end the launcher without a word. In a function of
+/// its own, so that what comes after does not need the stack already.
+fn check_stack() -> Result<(), Failure> {
+    let stack = limits::stack().map_err(Failure::own)?;
+    if stack >= LEAST_STACK {
+        return Ok(());
+    }
+    Err(Failure::own(format!(
+        "the limit of the stack is {} KiB, the launcher needs {} KiB\n\
+         Raise it, in a shell with 'ulimit -s {}'.",
+        stack >> 10,
+        LEAST_STACK >> 10,
+        LEAST_STACK >> 10
+    )))
+}
+
+/// In bytes; more than any launch was seen to use, several times.
+const LEAST_STACK: u64 = 512 << 10;
+
+#[inline(never)]
+fn run() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(misuse) => {
@@ -154,7 +182,7 @@ fn authorize(
             return Err(authorized::record_failure(record, failure, log, warn));
         }
     };
-    let examined = match examined::examine(opened) {
+    let examined = match examined::examine(opened, Handed::Own) {
         Ok(Examining::Done(examined)) => *examined,
         Ok(Examining::Violated(listed, violation)) => {
             return Err(refuse(&listed, None, violation, log, warn));

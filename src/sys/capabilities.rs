@@ -54,23 +54,35 @@ pub fn may_administer() -> Result<bool, Error> {
 /// # Errors
 /// A capability to be kept is not held, or a call failed.
 pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
-    check_held(keep)?;
-    let may_set = read(CapSet::Effective)?.contains(&Capability::CAP_SETPCAP);
+    let held = Sets::read()?;
+    let kept = keep.iter().fold(0, |mask, one| mask | one.bitmask());
+    if kept & !held.permitted != 0 {
+        check_held(keep)?;
+    }
+    let may_set = held.effective & Capability::CAP_SETPCAP.bitmask() != 0;
     caps::clear(None, CapSet::Ambient).map_err(failed)?;
     if may_set {
         drop_bounding(keep)?;
     }
-    caps::set(None, CapSet::Inheritable, keep).map_err(failed)?;
+    if kept != 0 {
+        // Only what is inheritable can be raised in the ambient set.
+        let inheritable = kept;
+        Sets {
+            inheritable,
+            ..held
+        }
+        .write()?;
+    }
     for capability in keep {
         caps::raise(None, CapSet::Ambient, *capability).map_err(failed)?;
     }
     if may_set {
         set_secure_bits()?;
     }
-    caps::set(None, CapSet::Effective, keep).map_err(failed)?;
-    caps::set(None, CapSet::Permitted, keep).map_err(failed)?;
+    let reduced = Sets::of(kept);
+    reduced.write()?;
     // The kernel keeps the ambient set within the permitted one.
-    if &read(CapSet::Permitted)? != keep {
+    if Sets::read()? != reduced {
         return Err(Error::unexpected(
             "reduce capabilities",
             "the kernel kept others",
@@ -89,6 +101,62 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
         bounding: may_set,
         secure_bits: may_set,
     })
+}
+
+/// Three sets of this process as masks, read and written in one call each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sets {
+    effective: u64,
+    permitted: u64,
+    inheritable: u64,
+}
+
+/// `struct __user_cap_header_struct`: `_LINUX_CAPABILITY_VERSION_3`, and this
+/// process.
+const HEADER: [u32; 2] = [0x2008_0522, 0];
+
+impl Sets {
+    const fn of(mask: u64) -> Self {
+        Self {
+            effective: mask,
+            permitted: mask,
+            inheritable: mask,
+        }
+    }
+
+    fn read() -> Result<Self, Error> {
+        let mut header = HEADER;
+        // `struct __user_cap_data_struct` twice: the lower halves of the three
+        // sets, then the upper ones.
+        let mut halves = [0_u32; 6];
+        // SAFETY: the kernel reads the header, may write to it, and fills in
+        // two structures of three words; all live through the call.
+        let answer =
+            unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), halves.as_mut_ptr()) };
+        Errno::result(answer).map_err(Error::call("read the capabilities"))?;
+        let [effective, permitted, inheritable, upper @ ..] = halves.map(u64::from);
+        let [upper_effective, upper_permitted, upper_inheritable] = upper.map(|half| half << 32);
+        Ok(Self {
+            effective: effective | upper_effective,
+            permitted: permitted | upper_permitted,
+            inheritable: inheritable | upper_inheritable,
+        })
+    }
+
+    fn write(self) -> Result<(), Error> {
+        let mut header = HEADER;
+        let lower = |mask: u64| u32::try_from(mask & u64::from(u32::MAX)).unwrap_or(0);
+        let upper = |mask: u64| u32::try_from(mask >> 32).unwrap_or(0);
+        let sets = [self.effective, self.permitted, self.inheritable];
+        let halves = [sets.map(lower), sets.map(upper)];
+        // SAFETY: the kernel reads the header, may write to it, and reads two
+        // structures of three words; all live through the call.
+        let answer =
+            unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), halves.as_ptr()) };
+        Errno::result(answer)
+            .map(drop)
+            .map_err(Error::call("reduce capabilities"))
+    }
 }
 
 /// Whether this process holds capabilities.

@@ -4,8 +4,8 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use nix::errno::Errno;
 use secure_exec_core::plan::GrantKind;
@@ -51,6 +51,8 @@ pub struct Domain {
     pub scope_signals: bool,
     /// No connections to abstract UNIX sockets from outside of the domain.
     pub scope_abstract: bool,
+    /// What the plugin is refused goes to the kernel's audit, from ABI 7 on.
+    pub logs_denials: bool,
 }
 
 /// A ruleset that only waits to be entered.
@@ -67,6 +69,9 @@ pub struct Ready {
 const LOG_SAME_EXEC_OFF: u32 = 1;
 /// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`: what the plugin is refused is.
 const LOG_NEW_EXEC_ON: u32 = 2;
+/// `LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF`: nor what a domain refuses that
+/// the plugin enters by itself, which logs unless told otherwise.
+const LOG_SUBDOMAINS_OFF: u32 = 4;
 
 impl Domain {
     /// Creates the ruleset. Every right of the ABI is handled, whether or not
@@ -111,36 +116,32 @@ impl Domain {
             ruleset = ruleset.scope(scope).map_err(failed)?;
         }
         let mut created = ruleset.create().map_err(failed)?;
-        for rule in self.rules {
-            let access = allowed(&rule, abi);
-            if access.is_empty() {
-                continue;
-            }
-            created = created
-                .add_rule(PathBeneath::new(rule.file, access))
-                .map_err(failed)?;
-        }
         created = ports(created, net, AccessNet::ConnectTcp, self.tcp_connect)?;
         created = ports(created, net, AccessNet::BindTcp, self.tcp_bind)?;
-        let flags = if self.abi >= 7 {
-            LOG_SAME_EXEC_OFF | LOG_NEW_EXEC_ON
-        } else {
-            0
+        let flags = match self.abi >= 7 {
+            false => 0,
+            true if self.logs_denials => LOG_SAME_EXEC_OFF | LOG_NEW_EXEC_ON,
+            true => LOG_SAME_EXEC_OFF | LOG_SUBDOMAINS_OFF,
         };
         let ruleset = Option::<OwnedFd>::from(created).ok_or_else(|| {
             Error::unexpected("create the Landlock ruleset", "the kernel has none")
         })?;
-        Ok(Ready {
+        let ready = Ready {
             abi: self.abi,
             ruleset,
             flags,
             rights,
-        })
+        };
+        for rule in &self.rules {
+            ready.admit(rule)?;
+        }
+        Ok(ready)
     }
 }
 
 impl Ready {
-    /// Adds a rule to the ruleset.
+    /// Adds a rule to the ruleset. By the system call: what the file is, which
+    /// the crate would ask the kernel for once more, the rule knows.
     ///
     /// # Errors
     /// As landlock_add_rule(2).

@@ -8,6 +8,7 @@ pub mod children;
 pub mod datagram;
 pub mod error;
 pub mod exec;
+pub mod inherited;
 pub mod landlock;
 pub mod lease;
 pub mod limits;
@@ -22,6 +23,7 @@ pub mod overlay;
 pub mod probe;
 pub mod process;
 pub mod seccomp;
+pub mod standard;
 pub mod stream;
 pub mod verity;
 

@@ -109,66 +109,6 @@ fn memory_is_never_writable_and_executable() {
     }
 }
 
-#[test]
-fn a_program_gets_no_writable_code_by_its_headers_either() {
-    for user in EVERYONE {
-        let mut host = Host::of(user);
-        let sound = std::fs::read(hostile(STACK)).unwrap();
-        host.install("sound", &sound);
-        host.install("stack", with_flags(&sound, PT_GNU_STACK));
-        host.install("segment", with_flags(&sound, PT_LOAD));
-        host.profile("compiler", "memory: { write_execute: true }");
-        for (name, attack) in [("stack", "stack"), ("segment", "segment")] {
-            host.list(name, &[]);
-            host.bare(host.path("plugins").join(name), &[attack])
-                .all_work();
-            let granted = host.launch(name).profile("compiler").arg(attack);
-            granted.run().all_work();
-            let refused = host.launch(name).arg(attack).run().refused(126);
-            refused.says("(sandbox_unavailable)");
-        }
-        host.list("sound", &[]);
-        let crashed = 128 + 11;
-        for attack in ["stack", "segment"] {
-            let outcome = host.launch("sound").arg(attack).run();
-            assert_eq!((outcome.status, &*outcome.stdout), (crashed, ""));
-        }
-    }
-}
-
-const PT_LOAD: u32 = 1;
-const PT_GNU_STACK: u32 = 0x6474_e551;
-
-/// The program with all segments of a kind readable, writable and executable.
-fn with_flags(program: &[u8], kind: u32) -> Vec<u8> {
-    let mut program = program.to_vec();
-    let start = u32::from_le_bytes(program[32..36].try_into().unwrap());
-    let count = u16::from_le_bytes(program[56..58].try_into().unwrap());
-    for header in program[start as usize..].chunks_mut(56).take(count.into()) {
-        if header[..4] == kind.to_le_bytes() {
-            header[4..8].copy_from_slice(&7_u32.to_le_bytes());
-        }
-    }
-    program
-}
-
-/// Runs an instruction, "return", that it wrote itself.
-const STACK: &str = r##"
-static char segment[16];
-int main(int n, char **a) {
-    char stack[16];
-    char *code = !strcmp(a[1], "stack") ? stack : segment;
-#if defined __x86_64__
-    memcpy(code, "\xc3", 1);
-#else
-    memcpy(code, "\xc0\x03\x5f\xd6", 4);
-#endif
-    __builtin___clear_cache(code, code + 4);
-    ((void (*)(void))code)();
-    tell(a[1], 0);
-}
-"##;
-
 fn host(user: User) -> Host {
     let mut host = Host::of(user);
     host.install_copy("p", hostile(PROGRAM));

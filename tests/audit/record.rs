@@ -106,7 +106,7 @@ fn the_sandbox_is_recorded_as_it_was_applied() {
         assert_eq!(limits["open_files"], 77);
         assert_eq!(limits["file_size"], 5 << 20);
         assert_eq!(limits["cpu_seconds"], 9);
-        assert_eq!(limits["core"], 0);
+        assert_eq!(limits["core"], 1);
         assert!(
             limits.to_string().contains(&(1_u64 << 30).to_string()),
             "{limits}"
@@ -159,7 +159,7 @@ fn the_limits_of_a_record_are_those_of_the_process() {
         host.profile("own", "limits: { file_size: 12345, open_files: 77 }");
         host.profile("closed", "extends: own\nsyscalls: { deny: [prlimit64] }");
         let launch = host.launch("q").profile("own").run().succeeded();
-        launch.prints("12345 12345\n77 77\n0 0\n");
+        launch.prints("12345 12345\n77 77\n1 1\n");
         // Where nobody may lower it later, it is lowered before.
         host.launch("p").profile("closed").run().succeeded();
         assert_eq!(

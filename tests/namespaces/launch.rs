@@ -86,9 +86,10 @@ fn the_plan_shows_the_namespaces_before_all_that_is_done_in_them() {
         .succeeded();
     let plan: Value = serde_json::from_str(&shown.stdout).unwrap();
     let steps = plan["plan"].as_array().unwrap();
-    assert_eq!(steps[1]["step"], "namespaces");
-    assert_eq!(steps[1]["kinds"][0], "user");
-    let mounts = steps[1]["mounts"].as_array().unwrap();
+    assert_eq!(steps[1]["step"], "inherited");
+    assert_eq!(steps[2]["step"], "namespaces");
+    assert_eq!(steps[2]["kinds"][0], "user");
+    let mounts = steps[2]["mounts"].as_array().unwrap();
     assert!(mounts.contains(&serde_json::json!({
         "path": "/dev/null", "attributes": "ro,nosuid,noexec", "optional": true,
     })));

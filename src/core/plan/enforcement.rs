@@ -6,7 +6,7 @@ use std::fmt;
 use super::lower::sockets;
 use super::namespaces::{Means, Obstacle};
 use crate::filter::{Sockets, StandIn};
-use crate::profile::{Isolation, OnViolation, PathGrant, Ports, Profile, Signals};
+use crate::profile::{OnViolation, PathGrant, Ports, Profile, Signals};
 
 /// What matters of the running kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub fn requirements(
         let is_required = !is_void && (rule.required_by)(&wanted);
         is_required.then(|| (rule.missing, rule.coverage(&wanted, kernel)))
     });
-    let namespaces = (profile.isolation == Isolation::Namespaces).then(|| {
+    let namespaces = profile.isolation.has_namespaces().then(|| {
         let coverage = match kernel.namespaces {
             Ok(_) => Coverage::Kernel,
             Err(_) => Coverage::Nobody,

@@ -8,7 +8,7 @@ use super::{
 use crate::escape::Escaped;
 use crate::filter::{Sockets, StandIn};
 use crate::policy::Policy;
-use crate::profile::{Isolation, PathGrant, Ports, Profile, Signals, has_dotdot};
+use crate::profile::{PathGrant, Ports, Profile, Signals, has_dotdot};
 
 /// What lowering needs beside the profile.
 pub struct Inputs<'a> {
@@ -42,14 +42,18 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
             taken_over: Vec::new(),
         });
     }
-    let landlock = match profile.isolation {
-        Isolation::None => None,
-        Isolation::Process | Isolation::Namespaces => Some(landlock(profile, inputs)?),
+    steps.push(Step::Inherited);
+    let landlock = if profile.isolation.confines() {
+        Some(landlock(profile, inputs)?)
+    } else {
+        None
     };
     let mut spaces = None;
-    if let (Isolation::Namespaces, Some(landlock), Ok(means)) =
-        (profile.isolation, &landlock, inputs.kernel.namespaces)
-    {
+    if let (true, Some(landlock), Ok(means)) = (
+        profile.isolation.has_namespaces(),
+        &landlock,
+        inputs.kernel.namespaces,
+    ) {
         let plan = namespaces::lower(profile, means, &landlock.grants)?;
         steps.push(Step::Namespaces(plan.clone()));
         spaces = Some(plan);

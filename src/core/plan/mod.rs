@@ -76,6 +76,8 @@ impl SandboxPlan {
 pub enum Step {
     /// Replace the environment; the names that the plugin will see.
     Environment(Vec<String>),
+    /// Set back what exec leaves as the caller had it.
+    Inherited,
     /// Enter namespaces with a root folder of what is granted; the launcher
     /// stays outside and waits.
     Namespaces(NamespacePlan),
@@ -107,6 +109,7 @@ impl Step {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Environment(_) => "environment",
+            Self::Inherited => "inherited",
             Self::Namespaces(_) => "namespaces",
             Self::WorkingDirectory(_) => "working_directory",
             Self::NewSession => "new_session",

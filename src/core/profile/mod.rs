@@ -225,7 +225,9 @@ pub struct Environment {
     pub secrets: BTreeMap<String, String>,
 }
 
-/// Kind of confinement.
+/// Kind of confinement. What a kind means is asked by name
+/// ([`Isolation::confines`], [`Isolation::has_namespaces`]), not by comparing,
+/// so that no question forgets one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
@@ -239,6 +241,24 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// Whether there is a sandbox at all.
+    #[must_use]
+    pub const fn confines(self) -> bool {
+        match self {
+            Self::Process | Self::Namespaces => true,
+            Self::None => false,
+        }
+    }
+
+    /// Whether the plugin gets namespaces of its own.
+    #[must_use]
+    pub const fn has_namespaces(self) -> bool {
+        match self {
+            Self::Namespaces => true,
+            Self::Process | Self::None => false,
+        }
+    }
+
     /// The name in profiles.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -71,7 +71,7 @@ pub fn resolve(
         apply(&mut profile, raw).map_err(|why| ProfileError::Invalid(name.clone(), why))?;
         profile.chain.push(name.clone());
     }
-    if !profile.filesystem.apart.is_empty() && profile.isolation != Isolation::Namespaces {
+    if !profile.filesystem.apart.is_empty() && !profile.isolation.has_namespaces() {
         let why = "'filesystem.apart' needs 'isolation: namespaces': elsewhere files have no other inodes";
         return Err(ProfileError::Invalid(name.to_string(), why.into()));
     }

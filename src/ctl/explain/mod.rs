@@ -11,7 +11,6 @@ use secure_exec::namespaces;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{Coverage, Enforcement, SandboxPlan, requirements};
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::Isolation;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::probe;
 use serde_json::{Map, Value, json};
@@ -160,9 +159,9 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
         probe::kernel_release(),
         probe::landlock_abi()
     );
-    let nothing = match (listed.policy, listed.profile.isolation) {
+    let nothing = match (listed.policy, listed.profile.isolation.confines()) {
         (Policy::AuditOnly, _) => "nothing: the policy audit-only applies no sandbox",
-        (_, Isolation::None) => "nothing: the profile has no sandbox",
+        (_, false) => "nothing: the profile has no sandbox",
         _ => "nothing",
     };
     Section {

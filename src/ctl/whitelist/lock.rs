@@ -10,7 +10,6 @@ use secure_exec::opened::Opened;
 use secure_exec::settings::Settings;
 use secure_exec_core::digest::{Algorithm, Digest};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::profile::Isolation;
 use secure_exec_core::whitelist::{Entry, Expected, Pin};
 use serde_json::{Value as Json, json};
 
@@ -307,7 +306,7 @@ impl Pins<'_> {
 
 fn notes(opened: &Opened, closure: &Closure) -> Vec<String> {
     let mut notes = closure.notes.clone();
-    if opened.listed.profile.isolation == Isolation::None {
+    if !opened.listed.profile.isolation.confines() {
         let why = "its profile has no sandbox: files that are not pinned can be loaded too";
         notes.push(why.into());
     }

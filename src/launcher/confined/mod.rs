@@ -10,7 +10,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::Action;
 use secure_exec_core::plan::{Limit, Resource, Step};
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::{capabilities, limits, process};
+use secure_exec_sys::{capabilities, inherited, limits, process};
 
 use crate::audit::{AuditLog, AuditReceipt};
 use crate::authorized;
@@ -26,6 +26,7 @@ pub(crate) struct Applied {
     limits: Vec<(&'static str, u64)>,
     capabilities: Option<capabilities::Reduced>,
     last: Vec<Limit>,
+    set_back: Vec<&'static str>,
 }
 
 /// A process that is confined and has proof of it.
@@ -52,10 +53,14 @@ pub struct Confined {
 /// A step failed, or a canary showed that the sandbox leaks.
 pub fn confine(prepared: Prepared, record: &Listed, log: &AuditLog) -> Result<Confined, Failure> {
     let failed = |failure| authorized::record_failure(record, failure, log, &|_| {});
+    let mut applied = Applied {
+        // Of all processes that the launch becomes, where the caller's /proc is.
+        set_back: set_back(&prepared).map_err(failed)?,
+        ..Applied::default()
+    };
     let prepared = namespaces::enter(prepared).map_err(failed)?;
     // Whom the process becomes may not reach the log.
     log.hold()?;
-    let mut applied = Applied::default();
     carry_out(&prepared, &mut applied).map_err(failed)?;
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
     let mut confined = Confined {
@@ -152,6 +157,15 @@ impl Confined {
     }
 }
 
+/// What the plugin must not get from the caller.
+fn set_back(prepared: &Prepared) -> Result<Vec<&'static str>, Failure> {
+    let mut steps = prepared.examined.plan.steps().iter();
+    if !steps.any(|step| matches!(step, Step::Inherited)) || leaves_out(Step::Inherited.name()) {
+        return Ok(Vec::new());
+    }
+    inherited::reset().map_err(Failure::own)
+}
+
 /// All of it but the domain and the filter.
 fn carry_out(prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {
     for step in prepared.examined.plan.steps() {
@@ -169,8 +183,12 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         return Ok(());
     }
     match step {
-        // Entered already; part of the exec call; of the two entries below.
-        Step::Namespaces(_) | Step::Environment(_) | Step::Landlock(_) | Step::Seccomp(_) => {}
+        // Done already; part of the exec call; of the two entries below.
+        Step::Inherited
+        | Step::Namespaces(_)
+        | Step::Environment(_)
+        | Step::Landlock(_)
+        | Step::Seccomp(_) => {}
         Step::WorkingDirectory(path) => {
             process::change_directory(std::path::Path::new(path)).map_err(|error| {
                 let path = Escaped(path);

@@ -3,7 +3,7 @@
 use secure_exec_core::audit::{Event, Outcome};
 use secure_exec_core::plan::namespaces::NamespacePlan;
 use secure_exec_core::plan::{Enforcement, LandlockPlan};
-use secure_exec_core::profile::{Isolation, OnViolation, Signals};
+use secure_exec_core::profile::{OnViolation, Signals};
 use serde_json::{Value, json};
 
 use super::{Applied, applies_sandbox};
@@ -123,6 +123,15 @@ fn enforced(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) ->
     let processes = limits
         .contains_key("processes")
         .then(|| processes_limit(prepared));
+    let mut not_enforced = Vec::new();
+    if let Some(Err(_)) = processes {
+        not_enforced.push("processes");
+    }
+    // The caller's own limit of 0 stops no dump into a program, and can't be
+    // raised to 1.
+    if limits.get("core") == Some(&json!(0)) {
+        not_enforced.push("core");
+    }
     let mut proven = prepared.canaries.proves();
     proven.extend(prepared.entered.iter().flat_map(|entered| &entered.proves));
     if signals_are_proven {
@@ -138,11 +147,9 @@ fn enforced(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) ->
         "network": plan.namespaces().map(NamespacePlan::network_name),
         "landlock": landlock,
         "seccomp": seccomp,
+        "inherited_set_back": applied.set_back,
         "limits": limits,
-        "limits_not_enforced": match processes {
-            Some(Err(_)) => vec!["processes"],
-            _ => vec![],
-        },
+        "limits_not_enforced": not_enforced,
         "processes_limited_by": processes.map(|by| match by {
             Ok(by) => by,
             Err(why) => format!("nothing: {why}"),
@@ -181,7 +188,7 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
     let profile = &prepared.examined.listed.profile;
     let (landlock, seccomp) = (plan.landlock(), plan.seccomp());
     let (domain, filter) = (prepared.domain.is_some(), prepared.filter.is_some());
-    let confined = profile.isolation != Isolation::None;
+    let confined = profile.isolation.confines();
     let apart = prepared.entered.is_some();
     let signals = apart
         || landlock.is_some_and(LandlockPlan::keeps_signals)
@@ -196,11 +203,7 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
             confined && profile.processes.signals == Signals::Own,
             signals,
         ),
-        (
-            "namespaces",
-            profile.isolation == Isolation::Namespaces,
-            apart,
-        ),
+        ("namespaces", profile.isolation.has_namespaces(), apart),
         ("capabilities", true, reduced),
     ];
     let controls: serde_json::Map<String, Value> = states

@@ -3,7 +3,7 @@
 
 use secure_exec_core::plan::KernelFacts;
 use secure_exec_core::plan::namespaces::{Means, NamespacePlan, Obstacle, Proc, has_own_network};
-use secure_exec_core::profile::{Isolation, Profile};
+use secure_exec_core::profile::Profile;
 use secure_exec_sys::namespaces::{self, Ending, Identity, Side};
 use secure_exec_sys::{capabilities, children, probe};
 
@@ -20,7 +20,7 @@ pub fn kernel(profile: &Profile) -> KernelFacts {
 }
 
 fn trial(profile: &Profile) -> Result<Means, Obstacle> {
-    if profile.isolation != Isolation::Namespaces {
+    if !profile.isolation.has_namespaces() {
         return Err(Obstacle::Untried);
     }
     let plan = NamespacePlan {

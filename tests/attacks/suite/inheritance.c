@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <sys/personality.h>
 
 ATTACK(leaked_file, BOTH, "read a leaked descriptor") {
     char byte;
@@ -52,6 +53,65 @@ ATTACK(stream_redirect, BOTH, "connect its standard input to somebody") {
     return connect(0, (void *)&to, sizeof to);
 }
 PREPARE(stream_redirect) { return scene.input = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+ATTACK(stream_code, BOTH, "run code in its standard input, and change it while it is mapped") {
+    static char page[4096];
+    memcpy(page, returns_42, sizeof returns_42);
+    page[1] = 43;
+    if (pwrite(0, page, sizeof page, 0) < 0) return -1;
+    void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 0, 0);
+    if (code == MAP_FAILED || runs(code) >= 0) return -1;
+    return pwrite(0, returns_42, sizeof returns_42, 0) < 0 ? -1 : runs(code);
+}
+PREPARE(stream_code) { return with_input(outside("secret"), O_RDWR); }
+ATTACK(inherited_layout, BOTH, "be loaded at addresses that everybody knows") {
+    return personality(0xffffffff) & ADDR_NO_RANDOMIZE ? 0 : -1;
+}
+PREPARE(inherited_layout) { return personality(ADDR_NO_RANDOMIZE); }
+ATTACK(inherited_ignored, BOTH, "ignore signals since its host does") {
+    struct sigaction now;
+    return sigaction(SIGUSR1, NULL, &now) || now.sa_handler != SIG_IGN ? -1 : 0;
+}
+PREPARE(inherited_ignored) { return signal(SIGUSR1, SIG_IGN) == SIG_ERR ? -1 : 0; }
+ATTACK(inherited_blocked, BOTH, "block signals since its host does") {
+    sigset_t now;
+    return sigprocmask(SIG_BLOCK, NULL, &now) || !sigismember(&now, SIGUSR1) ? -1 : 0;
+}
+PREPARE(inherited_blocked) {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    return sigprocmask(SIG_BLOCK, &blocked, NULL);
+}
+// The arena is root's, and so it may.
+ATTACK(inherited_class, BOTH, "run in real time, as its host") {
+    return sched_getscheduler(0) == SCHED_RR ? 0 : -1;
+}
+PREPARE(inherited_class) {
+    struct sched_param lowest = {1};
+    return sched_setscheduler(0, SCHED_RR, &lowest);
+}
+ATTACK(inherited_nice, BOTH, "run before others, as its host") {
+    return getpriority(PRIO_PROCESS, 0) < 0 ? 0 : -1;
+}
+PREPARE(inherited_nice) { return setpriority(PRIO_PROCESS, 0, -5); }
+// Root has the right by a capability; others only where the arena may give it.
+static long may(int resource, rlim_t most) {
+    setrlimit(resource, &(struct rlimit){most, most});
+    return 0;
+}
+ATTACK(inherited_class_right, BOTH, "begin to run in real time, as its host may") {
+    struct sched_param lowest = {1};
+    return sched_setscheduler(0, SCHED_RR, &lowest);
+}
+PREPARE(inherited_class_right) { return may(RLIMIT_RTPRIO, 1); }
+ATTACK(inherited_nice_right, BOTH, "begin to run before others, as its host may") {
+    return setpriority(PRIO_PROCESS, 0, -5);
+}
+PREPARE(inherited_nice_right) { return may(RLIMIT_NICE, 40); }
+ATTACK(inherited_storage, BOTH, "be served before others by disks, as its host") {
+    return syscall(SYS_ioprio_get, 1, 0) >> 13 == 1 ? 0 : -1;
+}
+PREPARE(inherited_storage) { return syscall(SYS_ioprio_set, 1, 0, 1 << 13 | 7); }
 ATTACK(folder_read, BOTH, "read in the working folder that it was left") { return opens("secret", O_RDONLY); }
 PREPARE(folder_read) { return scene.folder = outside(""), 0; }
 ATTACK(folder_list, BOTH, "list it") {

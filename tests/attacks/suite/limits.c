@@ -31,6 +31,12 @@ ATTACK(memory_children, BOTH, "have memory of several processes") {
     }
     return 0;
 }
+// 1 byte: none, into a program (core_pattern with "|") neither.
+ATTACK(core_piped, BOTH, "leave its memory to the program that takes core dumps") {
+    struct rlimit limit;
+    getrlimit(RLIMIT_CORE, &limit);
+    return limit.rlim_cur == 1 ? -1 : 0;
+}
 ATTACK(processes_fork, BOTH, "fork") {
     pid_t pid = fork();
     if (!pid) _exit(0);

@@ -172,10 +172,10 @@ impl Stage {
             other => match other.strip_prefix("refused: ") {
                 Some(error) if outcome.status == 0 => Ok(Answer::Refused(error.into())),
                 // The launcher refuses to start the plugin so.
-                _ if other.starts_with("error: status 7d00,")
-                    && outcome
-                        .stderr
-                        .starts_with("ERROR: standard input is a folder") =>
+                _ if (other.starts_with("error: status 7d00,")
+                    || other.starts_with("error: status 7e00,"))
+                    && outcome.stderr.starts_with("ERROR: ")
+                    && outcome.stderr.contains("standard input is a") =>
                 {
                     Ok(Answer::Refused("the launch".into()))
                 }

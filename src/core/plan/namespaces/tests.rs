@@ -199,6 +199,7 @@ fn namespaces_come_first_and_the_filter_last() {
         .iter()
         .map(|step| match step {
             Step::Environment(_) => "environment",
+            Step::Inherited => "inherited",
             Step::Namespaces(_) => "namespaces",
             Step::WorkingDirectory(_) => "folder",
             Step::NewSession => "session",
@@ -212,7 +213,7 @@ fn namespaces_come_first_and_the_filter_last() {
             Step::Seccomp(_) => "seccomp",
         })
         .collect();
-    let expected = "environment namespaces folder session umask limits user descriptors \
+    let expected = "environment inherited namespaces folder session umask limits user descriptors \
                     capabilities no_new_privs landlock seccomp";
     assert_eq!(order.join(" "), expected);
     assert_eq!(plan.seccomp().unwrap().own_pid, Some(PLUGIN_PID));

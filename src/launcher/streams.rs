@@ -1,0 +1,219 @@
+//! The standard streams, which a caller opened and the plugin keeps: they may
+//! be what they are, and no way around the sandbox. A launch whose streams are
+//! one is refused; what is asked of a stream here no filter and no rule sees.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::plan::{Grant, GrantKind, SandboxPlan};
+use secure_exec_core::policy::Policy;
+use secure_exec_core::violation::Violation;
+use secure_exec_sys::Error;
+use secure_exec_sys::landlock::Rule;
+use secure_exec_sys::open::{self, Kind, Stat};
+use secure_exec_sys::standard::{self, Family, STREAMS, Socket, Stream};
+
+use crate::failure::Failure;
+use crate::listed::Listed;
+use crate::mutation::leaves_out;
+
+/// A regular file that the plugin can write through a stream, and could map
+/// executable if it could read it.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    stream: Stream,
+    stat: Stat,
+}
+
+/// What the streams are, as far as it matters.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    written: Vec<Written>,
+}
+
+/// Which streams the plugin is to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handed {
+    /// This process's.
+    Own,
+    /// Those of whoever launches it some day.
+    #[default]
+    Unknown,
+}
+
+/// Examines the streams.
+///
+/// # Errors
+/// A system call failed: what can't be examined can't be handed over.
+pub(crate) fn examine(
+    handed: Handed,
+    listed: &Listed,
+    plan: &SandboxPlan,
+) -> Result<(Streams, Vec<Violation>), Error> {
+    let confines = listed.policy != Policy::AuditOnly && listed.profile.isolation.confines();
+    if handed == Handed::Unknown || !confines || leaves_out("streams") {
+        return Ok((Streams::default(), Vec::new()));
+    }
+    let mut files = Vec::new();
+    let mut violations = Vec::new();
+    for stream in STREAMS {
+        let stat = stream.stat()?;
+        match stat.kind {
+            Kind::Regular => files.push((stream, stat, standard::access(stream, &stat)?)),
+            Kind::Socket => violations.extend(reaches_others(stream, plan)?),
+            _ => {}
+        }
+    }
+    let mut written = Vec::new();
+    if !guards_code(listed, plan) {
+        return Ok((Streams { written }, violations));
+    }
+    for (stream, stat, access) in &files {
+        if !access.writes || standard::is_on_noexec(*stream)? {
+            continue;
+        }
+        // Two descriptors may be one file.
+        let same = |other: &Stat| (other.dev, other.ino) == (stat.dev, stat.ino);
+        let reader = files
+            .iter()
+            .find(|(_, other, access)| access.reads && same(other));
+        match reader {
+            None => written.push(Written {
+                stream: *stream,
+                stat: *stat,
+            }),
+            Some((reader, ..)) => violations.push(Violation::StandardStream(format!(
+                "{} is a file that the plugin could write and, through {}, map as code that it changes while it runs",
+                stream.name(),
+                if reader == stream { "the same descriptor" } else { reader.name() },
+            ))),
+        }
+    }
+    Ok((Streams { written }, violations))
+}
+
+impl Streams {
+    /// No rule for files makes a difference.
+    pub(crate) fn is_harmless(&self, listed: &Listed) -> bool {
+        self.written.is_empty() || !listed.profile.isolation.has_namespaces()
+    }
+
+    /// The same, of a file that the plugin writes through a stream and reads by
+    /// its path. Only in namespaces is no file of the plugin's own mapped
+    /// executable otherwise.
+    ///
+    /// # Errors
+    /// The file lies where the plugin may read, under strict.
+    pub(crate) fn check_rules(
+        &self,
+        rules: &[Rule],
+        listed: &Listed,
+        warn: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        if self.is_harmless(listed) {
+            return Ok(());
+        }
+        for written in &self.written {
+            let Some(path) = written.mapped_through(rules).map_err(Failure::own)? else {
+                continue;
+            };
+            let what = format!(
+                "{} is a file in '{}', which the plugin may read: it could map the file as code that it changes while it runs",
+                written.stream.name(),
+                Escaped(&path)
+            );
+            if listed.policy == Policy::Strict {
+                return Err(Failure::own(format!(
+                    "{what}\nRedirect it to a pipe, or to a file elsewhere."
+                )));
+            }
+            warn(&what);
+        }
+        Ok(())
+    }
+}
+
+impl Written {
+    /// The rule that lets the plugin read it, by the path of the rule's file.
+    fn mapped_through(&self, rules: &[Rule]) -> Result<Option<String>, Error> {
+        // A file without a name is in no folder.
+        let Ok(path) = open::real_path(self.stream.file()) else {
+            return Ok(None);
+        };
+        for step in path.ancestors() {
+            let stat = if step == path {
+                self.stat
+            } else {
+                open::stat_path(step, true)?
+            };
+            let reads = |rule: &&Rule| {
+                lets_map(rule.kind) && (rule.stat.dev, rule.stat.ino) == (stat.dev, stat.ino)
+            };
+            if let Some(rule) = rules.iter().find(reads) {
+                let place = open::real_path(rule.file.as_fd());
+                let place = place.unwrap_or_else(|_| Path::new(step).to_path_buf());
+                return Ok(Some(place.to_string_lossy().into_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Files that the plugin can map executable. Folders that it may write, or that
+/// it is shown apart, are mounted `noexec`.
+const fn lets_map(kind: GrantKind) -> bool {
+    match kind {
+        GrantKind::Read | GrantKind::Execute => true,
+        GrantKind::List
+        | GrantKind::Apart
+        | GrantKind::Write
+        | GrantKind::Device
+        | GrantKind::BindSocket
+        | GrantKind::ConnectSocket => false,
+    }
+}
+
+/// Whether nothing else lets the plugin map what it wrote. Without namespaces
+/// a folder that it may write does.
+fn guards_code(listed: &Listed, plan: &SandboxPlan) -> bool {
+    let profile = &listed.profile;
+    let writes = |grant: &Grant| grant.kind == GrantKind::Write;
+    let makes_files = plan
+        .landlock()
+        .is_some_and(|plan| plan.grants.iter().any(writes));
+    !profile.write_execute && (profile.isolation.has_namespaces() || !makes_files)
+}
+
+/// With sockets of some kind the filter admits calls that name an address, and
+/// can't tell for which socket: one that was handed over would reach whom the
+/// profile's own can't.
+fn reaches_others(stream: Stream, plan: &SandboxPlan) -> Result<Option<Violation>, Error> {
+    let Some(seccomp) = plan.seccomp().filter(|plan| !plan.sockets.is_none()) else {
+        return Ok(None);
+    };
+    let sockets = &seccomp.sockets;
+    let Socket {
+        family,
+        is_stream,
+        is_connected,
+    } = standard::socket(stream)?;
+    let has_ports = plan.landlock().is_some_and(|plan| plan.abi >= TCP_PORTS);
+    let is_harmless = match family {
+        Family::Unix => sockets.unix || (is_stream && is_connected),
+        // Landlock's rules are for whatever it is connected to next.
+        Family::Tcp => sockets.tcp || has_ports,
+        Family::Udp => sockets.udp,
+        Family::Netlink => sockets.netlink,
+        Family::Other => false,
+    };
+    Ok((!is_harmless).then(|| {
+        Violation::StandardStream(format!(
+            "{} is a socket that could send to others, of a kind that the profile does not grant",
+            stream.name()
+        ))
+    }))
+}
+
+/// The first ABI of Landlock with rules for TCP ports.
+const TCP_PORTS: u8 = 4;
