@@ -41,6 +41,7 @@ mod descriptors;
 mod environment;
 mod exec;
 mod files;
+mod goes_by;
 mod identity;
 mod interloper;
 mod kernel;

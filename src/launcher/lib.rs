@@ -19,16 +19,20 @@ pub mod dry_run;
 pub mod examined;
 pub mod image;
 pub mod interpreter;
+mod links;
 pub mod listed;
 pub mod namespaces;
 pub mod opened;
 pub mod prepared;
 pub mod profiles;
+mod reach;
 pub mod rehearsal;
 mod rules;
 pub mod settings;
+mod sight;
 pub mod signature;
 pub mod state;
+pub mod trail;
 pub mod trust;
 
 /// `secure-exec/VERSION`, as audit records name this program.

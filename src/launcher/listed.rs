@@ -1,6 +1,7 @@
 //! First stage: whitelist, entry, policy, profile.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secure_exec_core::config::Sync;
 use secure_exec_core::decide::{Judgement, decide};
@@ -9,15 +10,16 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::located;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, OnViolation, Profile};
+use secure_exec_core::profile::{Isolation, OnViolation, Profile, RawProfile};
 use secure_exec_core::violation::Violation;
-use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
+use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
 
 use crate::audit;
 use crate::failure::Failure;
-use crate::profiles::Profiles;
+use crate::profiles::{Folders, Profiles};
 use crate::settings::Settings;
 use crate::state;
+use crate::trail::Trail;
 use crate::trust::{self, Finding};
 
 /// What is launched, and on which terms. Nothing of the plugin was touched
@@ -40,8 +42,14 @@ pub struct Listed {
     pub policy: Policy,
     /// The profile in force.
     pub profile: Profile,
-    /// Files and folders by which launches go, this one's record among them.
-    pub keeps: Vec<PathBuf>,
+    /// What launches go by, this one's record among it.
+    pub trail: Trail,
+    /// Where profiles come from.
+    pub profiles: Folders,
+    /// The whitelist's folder, where it is one with a file a plugin.
+    pub whitelist_folder: Option<PathBuf>,
+    /// Profiles that stand in entries of the whitelist's file.
+    pub inline: Arc<[(String, RawProfile)]>,
     /// What signs the audit log: nobody else may read it.
     pub signing_key: Option<PathBuf>,
     /// When records are brought to the disk.
@@ -65,6 +73,10 @@ pub struct Loaded {
     pub folder: PathBuf,
     /// Others than root and owner could have written it.
     pub findings: Vec<Finding>,
+    /// The files that were read, or looked for.
+    pub trail: Trail,
+    /// Profiles that stand in its entries, each with the entry's name.
+    pub inline: Arc<[(String, RawProfile)]>,
 }
 
 /// Loads what a launch goes by.
@@ -100,6 +112,10 @@ pub fn look_up(
 
     let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
+    let folders = profiles.folders();
+    let trail = settings.trail.clone();
+    trail.follow(&loaded.trail);
+    trail.follow(&profiles.trail);
     findings.extend(profiles.findings.into_inner());
     if profile.isolation == Isolation::None && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
@@ -123,7 +139,7 @@ pub fn look_up(
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
-    violations.extend(of_whitelist(settings, &loaded.path, &demanded)?);
+    violations.extend(of_whitelist(settings, &loaded.path, &demanded, &trail)?);
     Ok(Listed {
         name: plugin.to_string(),
         entry: entry.cloned(),
@@ -133,26 +149,17 @@ pub fn look_up(
         whitelist_digest: Some(loaded.digest.clone()),
         policy,
         profile,
-        keeps: keeps(settings, &loaded.path),
+        trail,
+        profiles: folders,
+        whitelist_folder: Some(&loaded.folder)
+            .filter(|folder| **folder == settings.whitelist && is_folder(folder))
+            .cloned(),
+        inline: Arc::clone(&loaded.inline),
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         sync: settings.audit.sync,
         violations,
         warnings,
     })
-}
-
-fn keeps(settings: &Settings, whitelist: &Path) -> Vec<PathBuf> {
-    let log = settings.audit_log.as_deref();
-    let beside = log.into_iter().flat_map(audit::beside);
-    let optional = [
-        &settings.audit_log,
-        &settings.state_folder,
-        &settings.config,
-    ];
-    let always = [whitelist, &settings.profile_folder];
-    let optional = optional.into_iter().filter_map(|path| path.as_deref());
-    let paths = always.into_iter().chain(optional);
-    paths.map(Path::to_path_buf).chain(beside).collect()
 }
 
 impl Loaded {
@@ -175,7 +182,7 @@ impl Listed {
     pub fn remember(&self, settings: &Settings) -> Result<(), Failure> {
         self.whitelist.serial.map_or(Ok(()), |serial| {
             let folder = settings.state_folder.as_deref();
-            state::remember_serial(folder, &self.whitelist_path, serial)
+            state::remember_serial(folder, &self.whitelist_path, serial, &self.trail)
         })
     }
 
@@ -223,18 +230,31 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     if is_folder(path) {
         return load_folder(path, plugin);
     }
-    let loaded = trust::read(path).map_err(|error| {
+    let trail = Trail::default();
+    let loaded = trust::read(path, &trail).map_err(|error| {
         let cure = error.cure("Name another with --whitelist or SECURE_EXEC_WHITELIST.");
         Failure::own(format!("the whitelist {error}\n{cure}"))
     })?;
     let shown = path.to_string_lossy();
+    let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
     Ok(Loaded {
-        whitelist: Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?,
+        inline: inline(&whitelist),
+        whitelist,
+        trail,
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder_of(path).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
     })
+}
+
+fn inline(whitelist: &Whitelist) -> Arc<[(String, RawProfile)]> {
+    let entries = whitelist.entries.iter();
+    let inline = entries.filter_map(|entry| match &entry.profile {
+        Some(ProfileRef::Inline(raw)) => Some((entry.name.to_string(), (**raw).clone())),
+        _ => None,
+    });
+    inline.collect()
 }
 
 /// The name, without `.yaml`, of the file in a whitelist folder that has the
@@ -244,10 +264,12 @@ pub const FOLDER_SETTINGS: &str = ".settings";
 /// A folder holds one file a plugin, so a lookup reads one file however many
 /// there are; of a plugin without one, the folder's own.
 fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
+    let trail = Trail::default();
+    trail.folder(folder);
     let named = PluginName::new(plugin).ok();
     let named = named.filter(|name| name.as_str() != FOLDER_SETTINGS);
     if let Some(name) = named
-        && let Some(found) = load_file_of(folder, name.as_str())?
+        && let Some(found) = load_file_of(folder, name.as_str(), &trail)?
     {
         let (loaded, path) = found;
         let shown = path.to_string_lossy();
@@ -257,15 +279,18 @@ fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
             whitelist.map_err(Failure::own)?,
             &loaded,
             &path,
+            trail,
         ));
     }
-    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS)? else {
+    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS, &trail)? else {
         return Ok(Loaded {
             whitelist: Whitelist::default(),
             path: folder.to_path_buf(),
             digest: digest::sha256(b"").to_string(),
             folder: folder.to_path_buf(),
             findings: Vec::new(),
+            trail,
+            inline: Arc::default(),
         });
     };
     let shown = path.to_string_lossy();
@@ -276,21 +301,33 @@ fn load_folder(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
         let error = located(text, &shown, entry.line, entry.column, why.into());
         return Err(Failure::own(error));
     }
-    Ok(of_folder(folder, whitelist, &loaded, &path))
+    Ok(of_folder(folder, whitelist, &loaded, &path, trail))
 }
 
-fn load_file_of(folder: &Path, name: &str) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
+fn load_file_of(
+    folder: &Path,
+    name: &str,
+    trail: &Trail,
+) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
     let path = folder.join(format!("{name}.yaml"));
-    match trust::read(&path) {
+    match trust::read(&path, trail) {
         Ok(loaded) => Ok(Some((loaded, path))),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(Failure::own(format!("the whitelist {error}"))),
     }
 }
 
-fn of_folder(folder: &Path, whitelist: Whitelist, loaded: &trust::Loaded, path: &Path) -> Loaded {
+fn of_folder(
+    folder: &Path,
+    whitelist: Whitelist,
+    loaded: &trust::Loaded,
+    path: &Path,
+    trail: Trail,
+) -> Loaded {
     Loaded {
+        inline: inline(&whitelist),
         whitelist,
+        trail,
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder.to_path_buf(),
@@ -336,6 +373,7 @@ fn of_whitelist(
     settings: &Settings,
     path: &Path,
     demanded: &whitelist::Settings,
+    trail: &Trail,
 ) -> Result<Vec<Violation>, Failure> {
     let mut found = Vec::new();
     if let Some(end) = demanded
@@ -348,7 +386,7 @@ fn of_whitelist(
     }
     if let Some(serial) = demanded.serial {
         let folder = settings.state_folder.as_deref();
-        found.extend(state::check_serial(folder, path, serial)?);
+        found.extend(state::check_serial(folder, path, serial, trail)?);
     }
     Ok(found)
 }

@@ -3,25 +3,29 @@
 
 use std::fmt::Display;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secure_exec_core::escape::Escaped;
+use secure_exec_core::plan::namespaces::is_in_proc;
 use secure_exec_core::plan::{Grant, GrantKind, LandlockPlan};
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::Error;
 use secure_exec_sys::landlock::Rule;
-use secure_exec_sys::open;
+use secure_exec_sys::{Errno, Error, open};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::Trusted;
+use crate::links::{Flaw, Links};
 use crate::namespaces;
-use crate::trust;
+use crate::reach::{Reach, Whom};
+use crate::sight::{Sight, Way};
+use crate::trail::Kept;
 
 /// Opens the profile's grants and the plugin's own files.
 ///
 /// # Errors
-/// A path does not exist, or the plugin could have led it elsewhere.
+/// A path does not exist, or somebody could have led it elsewhere; the plugin
+/// could write what launches go by.
 pub(crate) fn open(
     plan: &LandlockPlan,
     examined: &Examined,
@@ -30,12 +34,12 @@ pub(crate) fn open(
     warn: &dyn Fn(&str),
 ) -> Result<Vec<Rule>, Failure> {
     let policy = examined.listed.policy;
+    let sight = Sight::default();
     let mut opened = Vec::with_capacity(plan.grants.len());
     let opened_now = |grant: &&Grant| !namespaces::waits(examined, grant);
     for grant in plan.grants.iter().filter(opened_now) {
-        let file = open::open_path(Path::new(&grant.path));
-        match file.and_then(|file| Rule::new(file, grant.kind)) {
-            Ok(rule) => opened.push((grant, rule)),
+        match granted(&sight, grant) {
+            Ok(Granted { rule, way }) => opened.push((grant, rule, way)),
             Err(_) if grant.optional => {}
             Err(error) => {
                 unopened(grant, &error, policy, warn)?;
@@ -43,57 +47,135 @@ pub(crate) fn open(
             }
         }
     }
-    let writable = Reach::of(opened.iter().map(|(_, rule)| rule), WRITING)?;
-    if let Some(kept) = writable.holds(&kept(examined), user) {
-        let what = format!(
-            "profile '{}' lets the plugin write '{}', by which launches go or are recorded",
-            Escaped(&examined.listed.profile.name),
-            Escaped(&kept.to_string_lossy())
-        );
-        if policy == Policy::Strict {
-            let cure = "Keep it outside of the folders that plugins may write.";
-            return Err(Failure::own(format!("{what}\n{cure}")));
-        }
-        warn(&what);
+    let reach = |kind: fn(GrantKind) -> bool| {
+        let rules = opened.iter().map(|(_, rule, _)| rule);
+        let rules = rules.filter(|rule| kind(rule.kind));
+        Reach::of_rules(&sight, rules).map_err(Failure::own)
+    };
+    let writable = reach(GrantKind::writes)?;
+    let kept = kept(examined);
+    let whom = Whom {
+        user,
+        privileged: !examined.listed.profile.capabilities.is_empty(),
+    };
+    keep_off(&writable, &kept, whom, examined, "write", warn)?;
+    if let Some(key) = &examined.listed.signing_key {
+        let key = [Kept::File(key.clone())];
+        keep_off(
+            &reach(GrantKind::reads)?,
+            &key,
+            whom,
+            examined,
+            "read",
+            warn,
+        )?;
     }
-    if let Some(key) = examined.listed.signing_key.as_deref() {
-        let readable = Reach::of(opened.iter().map(|(_, rule)| rule), READING)?;
-        if readable.holds(&[key], user).is_some() {
-            let what = format!(
-                "profile '{}' lets the plugin read '{}', which signs the audit log",
-                Escaped(&examined.listed.profile.name),
-                Escaped(&key.to_string_lossy())
-            );
-            if policy == Policy::Strict {
-                let cure = "Keep it outside of the folders that plugins may read.";
-                return Err(Failure::own(format!("{what}\n{cure}")));
-            }
-            warn(&what);
+    let links = Links::new(&examined.listed, &sight, &kept);
+    let mut astray = Vec::new();
+    for (grant, _, way) in &opened {
+        let flaw = match way {
+            None => None,
+            Some(way) => links.flaw(way, &writable)?,
+        };
+        if let Some(Flaw { why, cure }) = &flaw {
+            ungranted(grant, why, cure, policy, warn)?;
+            absent.push(grant.path.clone());
+        }
+        astray.push(flaw.is_some());
+    }
+    for secret in secrets(examined) {
+        let way = sight.follow(secret).map_err(Failure::own)?;
+        if let Some(Flaw { why, cure }) = links.flaw(&way, &writable)? {
+            let shown = secret.to_string_lossy();
+            let what = format!("the file '{}' of a secret: {why}", Escaped(&shown));
+            refuse_or_warn(&what, &cure, policy, warn)?;
         }
     }
-    let mut rules = Vec::with_capacity(opened.len());
-    for (grant, rule) in opened {
-        match writable.leads_astray(Path::new(&grant.path), &rule.file) {
-            Ok(None) => rules.push(rule),
-            Ok(Some(why)) => {
-                let cure = "Remove the link, or name the path that it leads to in the profile.";
-                ungranted(grant, &why, cure, policy, warn)?;
-                absent.push(grant.path.clone());
-            }
-            Err(error) => return Err(Failure::own(error)),
-        }
-    }
+    let rules = opened.into_iter().zip(astray);
+    let rules = rules.filter(|(_, is_astray)| !is_astray);
+    let mut rules: Vec<Rule> = rules.map(|((_, rule, _), _)| rule).collect();
     rules.extend(own_files(examined)?);
     Ok(rules)
 }
 
-/// What the plugin must not write: what launches go by, and its secrets.
-fn kept(examined: &Examined) -> Vec<&Path> {
-    let listed = &examined.listed;
-    let secrets = listed.profile.environment.secrets.values();
-    let secrets = secrets.filter_map(|source| source.strip_prefix("file:").map(Path::new));
-    let kept = listed.keeps.iter().map(PathBuf::as_path);
-    kept.chain(secrets).collect()
+/// What a grant leads to.
+struct Granted {
+    rule: Rule,
+    /// The way there, if symbolic links are on it.
+    way: Option<Way>,
+}
+
+/// Opens what a grant leads to. Links are followed by hand, so that what was
+/// judged is what was followed.
+fn granted(sight: &Sight, grant: &Grant) -> Result<Granted, Error> {
+    let path = Path::new(&grant.path);
+    let (file, way) = match open::open_path_plain(path) {
+        Err(error) if error.errno() == Some(Errno::ELOOP) => {
+            let way = sight.follow(path)?;
+            let file = match way.unseen {
+                None => open::open_path_plain(&way.end)?,
+                // A magic link leads to no path.
+                Some(_) if is_in_proc(&grant.path) => open::open_path(path)?,
+                Some(error) => return Err(error),
+            };
+            (file, Some(way))
+        }
+        file => (file?, None),
+    };
+    let rule = Rule::new(file, grant.kind)?;
+    Ok(Granted { rule, way })
+}
+
+/// What the plugin must not write: what launches go by, its secrets among it,
+/// the launcher itself, and what says who a user is.
+fn kept(examined: &Examined) -> Vec<Kept> {
+    let mut kept = examined.listed.trail.kept();
+    kept.extend(secrets(examined).map(|path| Kept::File(path.into())));
+    // Its own path is absent where it was started from memory.
+    kept.extend(std::env::current_exe().ok().map(Kept::File));
+    if examined.listed.profile.user.is_some() {
+        kept.extend(["/etc/passwd", "/etc/group"].map(|path| Kept::File(path.into())));
+    }
+    kept
+}
+
+fn secrets(examined: &Examined) -> impl Iterator<Item = &Path> {
+    let secrets = examined.listed.profile.environment.secrets.values();
+    secrets.filter_map(|source| source.strip_prefix("file:").map(Path::new))
+}
+
+/// Sees to it that a plugin does not get at something that launches go by.
+fn keep_off(
+    reach: &Reach<'_>,
+    kept: &[Kept],
+    whom: Whom,
+    examined: &Examined,
+    verb: &str,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    for kept in kept {
+        let held = reach.holds(kept, whom);
+        let path = kept.path().to_string_lossy();
+        let path = Escaped(&path);
+        let profile = Escaped(&examined.listed.profile.name);
+        let what = match held {
+            Ok(false) => continue,
+            Ok(true) if verb == "read" => {
+                format!(
+                    "profile '{profile}' lets the plugin read '{path}', which signs the audit log"
+                )
+            }
+            Ok(true) => format!(
+                "profile '{profile}' lets the plugin write '{path}', by which launches go or are recorded"
+            ),
+            Err(error) => format!(
+                "profile '{profile}' may let the plugin {verb} '{path}', which can't be looked for: {error}"
+            ),
+        };
+        let cure = format!("Keep it outside of the folders that plugins may {verb}.");
+        return refuse_or_warn(&what, &cure, examined.listed.policy, warn);
+    }
+    Ok(())
 }
 
 /// A path that does not exist, or can't be opened, and must.
@@ -121,10 +203,20 @@ fn ungranted(
         Escaped(&grant.path),
         grant.kind.name()
     );
+    refuse_or_warn(&what, cure, policy, warn)
+}
+
+/// An error under strict, else a warning.
+fn refuse_or_warn(
+    what: &str,
+    cure: &str,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
     if policy == Policy::Strict {
         return Err(Failure::own(format!("{what}\n{cure}")));
     }
-    warn(&what);
+    warn(what);
     Ok(())
 }
 
@@ -153,82 +245,4 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
         add(library, GrantKind::Read)?;
     }
     Ok(rules)
-}
-
-const WRITING: &[GrantKind] = &[GrantKind::Write];
-const READING: &[GrantKind] = &[
-    GrantKind::Read,
-    GrantKind::Apart,
-    GrantKind::Write,
-    GrantKind::Execute,
-];
-
-/// The folders and files that the plugin has such a right to, by the paths
-/// that they really have.
-struct Reach(Vec<PathBuf>);
-
-impl Reach {
-    fn of<'a>(rules: impl Iterator<Item = &'a Rule>, kinds: &[GrantKind]) -> Result<Self, Failure> {
-        rules
-            .filter(|rule| kinds.contains(&rule.kind))
-            .map(|rule| open::real_path(rule.file.as_fd()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-            .map_err(Failure::own)
-    }
-
-    /// The first of these files and folders that lies in one of the folders
-    /// and that this user could change, replace or read there.
-    fn holds<'a>(&self, kept: &[&'a Path], user: u32) -> Option<&'a Path> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let owns = |path: &Path| open::stat_path(path, false).is_ok_and(|stat| stat.uid == user);
-        let is_in_reach = |path: &Path| {
-            let folders = self.0.iter();
-            let mut above = folders.filter(|folder| path.starts_with(folder));
-            above.any(|folder| {
-                let mut steps = path.ancestors().take_while(|step| step.starts_with(folder));
-                steps.any(owns)
-            })
-        };
-        let is_held = |path: &&&Path| {
-            let way = trust::links(path);
-            way.is_ok_and(|way| {
-                way.links
-                    .iter()
-                    .chain([&way.end])
-                    .any(|step| is_in_reach(step))
-            })
-        };
-        kept.iter().find(is_held).copied()
-    }
-
-    /// Whether the path led out of a writable folder, by a link that may be
-    /// the plugin's own; if so, how, as a phrase.
-    fn leads_astray(&self, path: &Path, file: &OwnedFd) -> Result<Option<String>, Error> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let real = open::real_path(file.as_fd())?;
-        if real == path {
-            return Ok(None);
-        }
-        let way = trust::links(path)?;
-        if way.end != real {
-            return Ok(Some("it was changed while it was opened".into()));
-        }
-        let out = |link: &PathBuf| {
-            let folders = self.0.iter();
-            let above = folders.filter(|folder| link.starts_with(folder) && link != *folder);
-            above.max().is_some_and(|folder| !real.starts_with(folder))
-        };
-        Ok(way.links.iter().find(|link| out(link)).map(|link| {
-            let link = link.to_string_lossy();
-            format!(
-                "the link '{}' lies in a folder that the plugin may write, and leads out of it",
-                Escaped(&link)
-            )
-        }))
-    }
 }

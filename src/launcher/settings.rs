@@ -12,6 +12,9 @@ use secure_exec_core::policy::Policy;
 
 use crate::cli::{self, Arguments};
 use crate::failure::Failure;
+use crate::interpreter::PROGRAMS;
+use crate::state;
+use crate::trail::Trail;
 use crate::trust::{self, Finding};
 
 /// The whitelist, where nothing names another.
@@ -20,6 +23,11 @@ const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
 const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
 /// Profiles that add to the built-in ones and override them.
 pub(crate) const DEFAULT_PROFILES: &str = "/etc/secure-exec/profiles.d";
+/// Root's audit log and state, where nothing names others.
+const ROOT_AUDIT_LOG: &str = "/var/log/secure-exec/audit.log";
+const ROOT_STATE: &str = "/var/lib/secure-exec";
+/// Another user's audit log, in his state folder.
+const AUDIT_LOG: &str = "audit.log";
 
 /// The settings of one launch.
 #[derive(Debug)]
@@ -45,8 +53,9 @@ pub struct Settings {
     /// Where the launcher keeps what it must remember between launches;
     /// `None` where no place for it is known.
     pub state_folder: Option<PathBuf>,
-    /// The configuration file, where there is one.
-    pub config: Option<PathBuf>,
+    /// What launches go by: what was read so far, and every place where they
+    /// look if nobody names another.
+    pub trail: Trail,
     /// Others than root and owner could have written the configuration.
     pub insecure: Vec<Finding>,
 }
@@ -59,11 +68,12 @@ impl Settings {
     /// policy name.
     pub fn merge(typed: &Arguments) -> Result<Self, Failure> {
         let mut insecure = Vec::new();
+        let trail = Trail::default();
         let named = typed
             .config
             .clone()
             .or_else(|| environment("SECURE_EXEC_CONFIG").map(PathBuf::from));
-        let (config, config_path) = load_config(named.as_deref(), &mut insecure)?;
+        let config = load_config(named.as_deref(), &mut insecure, &trail)?;
         let path = |given: &Option<PathBuf>, variable: &str, configured: &Option<String>| {
             given
                 .clone()
@@ -91,9 +101,14 @@ impl Settings {
             }
         }
         let audit_log = audit_log.or_else(default_audit_log);
+        let whitelist = path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
+            .unwrap_or_else(|| DEFAULT_WHITELIST.into());
+        trail.file(&whitelist);
+        trail.folder(config.profile_dir.as_deref().unwrap_or(DEFAULT_PROFILES));
+        audit_log.iter().for_each(|log| trail.file(log));
+        leave_defaults(&trail);
         Ok(Self {
-            whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
-                .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
+            whitelist,
             policy,
             profile,
             default_profile: config.profile.clone(),
@@ -111,21 +126,39 @@ impl Settings {
                 &config.plugin_root,
             ),
             state_folder,
-            config: config_path,
+            trail,
             insecure,
         })
     }
 }
 
+/// Whoever can write where launches look by default decides what those do that
+/// name nothing else.
+fn leave_defaults(trail: &Trail) {
+    trail.file(DEFAULT_CONFIG);
+    trail.file(DEFAULT_WHITELIST);
+    trail.folder(DEFAULT_PROFILES);
+    PROGRAMS.iter().for_each(|folder| trail.folder(folder));
+    let states = [Some(ROOT_STATE.into()), user_state()];
+    for state in states.into_iter().flatten() {
+        state::leave(&state, trail);
+    }
+    trail.file(ROOT_AUDIT_LOG);
+    user_state()
+        .iter()
+        .for_each(|state| trail.file(state.join(AUDIT_LOG)));
+}
+
 fn load_config(
     named: Option<&Path>,
     insecure: &mut Vec<Finding>,
-) -> Result<(Config, Option<PathBuf>), Failure> {
+    trail: &Trail,
+) -> Result<Config, Failure> {
     let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
-    let loaded = match trust::read(path) {
+    let loaded = match trust::read(path, trail) {
         Ok(loaded) => loaded,
         Err(error) if named.is_none() && error.is_not_found() => {
-            return Ok((Config::default(), None));
+            return Ok(Config::default());
         }
         Err(error) => {
             let cure = error.cure("Name another with --config or SECURE_EXEC_CONFIG.");
@@ -133,8 +166,7 @@ fn load_config(
         }
     };
     insecure.extend(loaded.finding);
-    let config = Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)?;
-    Ok((config, Some(path.to_path_buf())))
+    Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)
 }
 
 /// A `SECURE_EXEC_*` variable; an empty one counts as unset.
@@ -144,14 +176,14 @@ fn environment(name: &str) -> Option<OsString> {
 
 fn default_audit_log() -> Option<PathBuf> {
     if secure_exec_sys::process::effective_user() == 0 {
-        return Some("/var/log/secure-exec/audit.log".into());
+        return Some(ROOT_AUDIT_LOG.into());
     }
-    user_state().map(|folder| folder.join("audit.log"))
+    user_state().map(|folder| folder.join(AUDIT_LOG))
 }
 
 fn state_folder() -> Option<PathBuf> {
     if secure_exec_sys::process::effective_user() == 0 {
-        return Some("/var/lib/secure-exec".into());
+        return Some(ROOT_STATE.into());
     }
     user_state()
 }
@@ -173,8 +205,17 @@ fn user_state() -> Option<PathBuf> {
 /// meet the files of a listed one.
 #[must_use]
 pub fn runtime_folder(plugin: &str) -> PathBuf {
+    let base = runtime_folders();
+    match PluginName::new(plugin) {
+        Ok(name) => base.join(name.as_str()),
+        Err(_) => base.join(digest::sha256(plugin.as_bytes()).hex()),
+    }
+}
+
+/// Where those of all plugins of this user lie.
+pub(crate) fn runtime_folders() -> PathBuf {
     let user = secure_exec_sys::process::effective_user();
-    let base = if user == 0 {
+    if user == 0 {
         PathBuf::from("/run/secure-exec")
     } else {
         environment("XDG_RUNTIME_DIR")
@@ -184,9 +225,5 @@ pub fn runtime_folder(plugin: &str) -> PathBuf {
                 || Path::new("/tmp").join(format!("secure-exec-{user}")),
                 |path| path.join("secure-exec"),
             )
-    };
-    match PluginName::new(plugin) {
-        Ok(name) => base.join(name.as_str()),
-        Err(_) => base.join(digest::sha256(plugin.as_bytes()).hex()),
     }
 }

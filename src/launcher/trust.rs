@@ -3,11 +3,14 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
 use secure_exec_sys::{Errno, lease, process};
+
+use crate::sight::Sight;
+use crate::trail::Trail;
 
 /// Configuration files are read up to this many bytes.
 const LIMIT: u64 = 64 << 20;
@@ -84,11 +87,13 @@ impl fmt::Display for Unreadable {
 }
 
 /// Reads a configuration file through one descriptor, so that what was
-/// checked is what was read.
+/// checked is what was read. Whoever goes by it leaves a trail, also to one
+/// that is not there: it may be tomorrow.
 ///
 /// # Errors
 /// It is missing, not a regular file, unreadable or too large.
-pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
+pub fn read(path: &Path, trail: &Trail) -> Result<Loaded, Unreadable> {
+    trail.file(path);
     let unreadable = |why: String, not_found: bool| Unreadable {
         path: path.to_path_buf(),
         why,
@@ -171,52 +176,14 @@ fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> 
         looked.collect()
     };
     let mut steps = above(real);
-    for link in links(path)?.links {
-        steps.extend(above(&link));
+    let sight = Sight::default();
+    let way = sight.follow(path)?;
+    for (link, _) in way.links() {
+        steps.extend(above(link));
     }
-    Ok(steps)
+    // It was opened, so it led somewhere a moment ago.
+    way.unseen.map_or(Ok(steps), Err)
 }
-
-/// Where a path leads.
-pub(crate) struct Way {
-    /// The symbolic links on it, each by a path without others.
-    pub(crate) links: Vec<PathBuf>,
-    /// Its end, without any.
-    pub(crate) end: PathBuf,
-}
-
-/// Follows a path by hand. It was opened, so it leads somewhere; one that
-/// changes all the time is cut.
-pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
-    let mut left = open::absolute(path)?;
-    let mut found = Vec::new();
-    let mut at = PathBuf::from("/");
-    while found.len() <= MOST_LINKS {
-        let mut parts = left.components();
-        let Some(part) = parts.next() else { break };
-        let rest = parts.as_path().to_path_buf();
-        let next = at.join(part);
-        match part {
-            Component::RootDir => at = next,
-            Component::ParentDir => drop(at.pop()),
-            Component::Normal(_) if open::stat_path(&next, false)?.kind == Kind::Symlink => {
-                left = open::read_link(&next)?.join(rest);
-                found.push(next);
-                continue;
-            }
-            Component::Normal(_) => at = next,
-            Component::CurDir | Component::Prefix(_) => {}
-        }
-        left = rest;
-    }
-    Ok(Way {
-        links: found,
-        end: at,
-    })
-}
-
-/// As many as the kernel follows (man 7 path_resolution).
-const MOST_LINKS: usize = 40;
 
 const fn others_can_write(stat: &Stat) -> bool {
     stat.mode & 0o022 != 0
@@ -224,14 +191,17 @@ const fn others_can_write(stat: &Stat) -> bool {
 
 /// Whether root alone can replace or change the file at its path: it and
 /// every folder on the way to it, by links too, belong to root and nobody else
-/// can write them. Returns the first thing that fails, as a phrase.
+/// can write them. Returns the first thing that fails, as a phrase. Who trusts
+/// a file for its place leaves a trail to it.
 ///
 /// # Errors
 /// The path can't be examined.
 pub fn writable_by_root_alone(
     path: &Path,
     file: &OwnedFd,
+    trail: &Trail,
 ) -> Result<Option<String>, secure_exec_sys::Error> {
+    trail.file(path);
     let real = open::real_path(file.as_fd())?;
     let stat = open::stat(file.as_fd())?;
     let complaint = |path: &Path, stat: &Stat| {

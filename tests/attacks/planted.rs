@@ -61,7 +61,7 @@ fn a_plugin_can_not_write_what_its_next_launch_goes_by() {
         for (folder, kept, victim) in [
             ("state", "state/audit.log", "state/audit.log"),
             ("profiles.d", "profiles.d", "profiles.d/wide.yaml"),
-            ("", "plugins.whitelist", "plugins.whitelist"),
+            ("", "config.yaml", "config.yaml"),
         ] {
             let [folder, kept, victim] = [folder, kept, victim].map(|path| host.path(path));
             host.profile("wide", &format!("filesystem: {{ write: [{folder:?}] }}"));

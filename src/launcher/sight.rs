@@ -1,0 +1,141 @@
+//! One launch's look at the file system: where paths lead, what lies on the
+//! way, and what is mounted there. Everything is looked at once.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use secure_exec_core::mounts::{self, Mounted};
+use secure_exec_sys::open::{self, Kind, Stat};
+use secure_exec_sys::{Errno, Error, mount};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    seen: RefCell<BTreeMap<PathBuf, Stat>>,
+    mounts: OnceCell<Vec<Mounted>>,
+}
+
+/// Where a path leads.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// Folders and symbolic links in which the path was looked up, from the
+    /// root folder on, and its end if it is there. Each by a path without
+    /// links.
+    pub(crate) steps: Vec<(PathBuf, Stat)>,
+    /// Its end, as far as that can be seen without links.
+    pub(crate) end: PathBuf,
+    /// Why the end was not seen: it is absent, or this user may not look.
+    pub(crate) unseen: Option<Error>,
+}
+
+impl Way {
+    /// The symbolic links on it.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &(PathBuf, Stat)> {
+        let links = |step: &&(PathBuf, Stat)| step.1.kind == Kind::Symlink;
+        self.steps.iter().filter(links)
+    }
+}
+
+/// As many links as the kernel follows (man 7 path_resolution).
+const MOST_LINKS: usize = 40;
+
+impl Sight {
+    /// Follows a path by hand, as far as it exists and this user may look.
+    ///
+    /// # Errors
+    /// It has too many links, or a folder on the way can't be examined for
+    /// another reason than that it is absent or closed.
+    pub(crate) fn follow(&self, path: &Path) -> Result<Way, Error> {
+        let mut left = open::absolute(path)?;
+        let mut at = PathBuf::from("/");
+        let mut steps = vec![(at.clone(), self.stat(&at)?)];
+        let mut links = 0_usize;
+        loop {
+            let mut parts = left.components();
+            let Some(part) = parts.next() else { break };
+            let rest = parts.as_path().to_path_buf();
+            match part {
+                Component::RootDir => at = PathBuf::from("/"),
+                Component::ParentDir => drop(at.pop()),
+                Component::CurDir | Component::Prefix(_) => {}
+                Component::Normal(_) => {
+                    let next = at.join(part);
+                    let stat = match self.stat(&next) {
+                        Ok(stat) => stat,
+                        Err(error) if is_unseen(&error) => {
+                            return Ok(Way {
+                                steps,
+                                end: at.join(left),
+                                unseen: Some(error),
+                            });
+                        }
+                        Err(error) => return Err(error),
+                    };
+                    steps.push((next.clone(), stat));
+                    if stat.kind == Kind::Symlink {
+                        links = links.saturating_add(1);
+                        if links > MOST_LINKS {
+                            return Err(open::too_many_links(path));
+                        }
+                        left = open::read_link(&next)?.join(rest);
+                        continue;
+                    }
+                    at = next;
+                }
+            }
+            left = rest;
+        }
+        Ok(Way {
+            steps,
+            end: at,
+            unseen: None,
+        })
+    }
+
+    /// Examines a path without following a link at its end.
+    ///
+    /// # Errors
+    /// As lstat(2).
+    pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Error> {
+        if let Some(stat) = self.seen.borrow().get(path) {
+            return Ok(*stat);
+        }
+        let stat = open::stat_path(path, false)?;
+        self.seen.borrow_mut().insert(path.to_path_buf(), stat);
+        Ok(stat)
+    }
+
+    /// Whether two paths without links are of the same file or folder. One that
+    /// is absent is the same as none.
+    ///
+    /// # Errors
+    /// One of them can't be examined.
+    pub(crate) fn is_same(&self, one: &Path, other: &Path) -> Result<bool, Error> {
+        if one == other {
+            return Ok(true);
+        }
+        match (self.stat(one), self.stat(other)) {
+            (Ok(one), Ok(other)) => Ok((one.dev, one.ino) == (other.dev, other.ino)),
+            (Err(error), _) | (_, Err(error)) if !error.is_not_found() => Err(error),
+            _ => Ok(false),
+        }
+    }
+
+    /// The table of mounts.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn mounts(&self) -> Result<&[Mounted], Error> {
+        if let Some(mounts) = self.mounts.get() {
+            return Ok(mounts);
+        }
+        let mounts = mounts::parse(&mount::table()?);
+        Ok(self.mounts.get_or_init(|| mounts))
+    }
+}
+
+/// Nothing is there, or this user may not look.
+fn is_unseen(error: &Error) -> bool {
+    error.is_not_found() || error.errno() == Some(Errno::EACCES)
+}
