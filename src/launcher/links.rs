@@ -62,10 +62,12 @@ impl<'a> Links<'a> {
                         "the link '{shown}' lies in a folder that the plugin may write, and leads out of it"
                     )
                 })
-            } else if self.leads_to_kept(folder) {
+            } else if folder == Path::new("/") {
+                // Who may write there leads every path.
                 None
             } else {
                 let who = match self.other_user(folder, stat)? {
+                    None if self.leads_to_kept(folder) => None,
                     None => self.other_plugin(folder)?,
                     found => found,
                 };
@@ -83,9 +85,8 @@ impl<'a> Links<'a> {
         Ok(None)
     }
 
-    /// Launches look up what they go by in this folder. No plugin is launched
-    /// that may write there, and what other users may do there was looked at
-    /// when that was opened.
+    /// Launches look up what they go by in this folder, so none starts a plugin
+    /// that may write there.
     fn leads_to_kept(&self, folder: &Path) -> bool {
         self.kept.iter().any(|kept| {
             open::absolute(kept.path()).is_ok_and(|path| {

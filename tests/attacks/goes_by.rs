@@ -252,3 +252,116 @@ fn a_single_file_that_belongs_to_the_log() {
         }
     }
 }
+
+#[test]
+fn nobody_holds_the_serials_who_may_only_read_them() {
+    let source = r#"int main(int n, char **a) {
+        TRY("folder", flock(open(a[1], O_RDONLY), LOCK_SH));
+        TRY("locks", open(a[2], O_RDONLY));
+        TRY("locks", open(a[2], O_WRONLY));
+        fclose(stdout);
+        return read(0, a[1], 1) != 0;
+    }"#;
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", hostile(&format!("#include <sys/file.h>\n{source}")));
+        host.set("serial: 1").list("p", &[]);
+        let state = host.path("state");
+        for isolation in ISOLATIONS {
+            let text = format!("isolation: {isolation}\nfilesystem: {{ read: [{state:?}] }}");
+            host.profile(isolation, &text);
+        }
+        let state = if user == User::Root {
+            PathBuf::from("/var/lib/secure-exec")
+        } else {
+            state.join("secure-exec")
+        };
+        let with = |serial: usize| {
+            let text = std::fs::read_to_string(host.whitelist()).unwrap();
+            let lines = text.lines().map(|line| match line.trim_start() {
+                trimmed if trimmed.starts_with("serial:") => format!("  serial: {serial}\n"),
+                _ => format!("{line}\n"),
+            });
+            host.write("plugins.whitelist", &lines.collect::<String>());
+        };
+        private(|| {
+            // Root's state is the machine's.
+            if user == User::Root {
+                std::fs::create_dir_all(&state).unwrap();
+                mount(
+                    &["-t", "tmpfs", "-o", "mode=0700"],
+                    Path::new("none"),
+                    &state,
+                );
+                for isolation in ISOLATIONS {
+                    let text =
+                        format!("isolation: {isolation}\nfilesystem: {{ read: [{state:?}] }}");
+                    host.profile(isolation, &text);
+                }
+            }
+            let words = [state.join("serials"), state.join(".serials.lock")];
+            for (isolation, serial) in ISOLATIONS.into_iter().zip([2, 4]) {
+                with(serial);
+                let launch = host.launch("p").profile(isolation).args(&words);
+                let mut holder = Holder::start(launch.command());
+                let refused = if isolation == "process" {
+                    "EACCES"
+                } else {
+                    "EROFS"
+                };
+                let seen = format!("folder: ok\nlocks: EACCES\nlocks: {refused}\n");
+                assert_eq!(holder.says(), seen);
+                with(serial + 1);
+                host.launch("p")
+                    .profile(isolation)
+                    .args(&words)
+                    .run()
+                    .succeeded();
+                assert!(holder.end());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_serial_is_remembered_by_whatever_link_the_whitelist_is_named() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", hostile(PROGRAM));
+        host.set("serial: 7").list("p", &[]);
+        let (file, link) = (host.whitelist(), host.path("link.whitelist"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        host.own(&link);
+        host.launch("p").whitelist(&link).run().succeeded();
+        let text = std::fs::read_to_string(&file).unwrap();
+        host.write("plugins.whitelist", &text.replace("serial: 7", "serial: 6"));
+        for path in [&file, &link] {
+            let refused = host.launch("p").whitelist(path).run();
+            refused.refused(126).says("whitelist_rollback");
+        }
+    }
+}
+
+/// A launch whose plugin waits for the end of its input.
+struct Holder(std::process::Child);
+
+impl Holder {
+    fn start(mut command: Command) -> Self {
+        use std::process::Stdio;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// All that it prints.
+    fn says(&mut self) -> String {
+        let mut text = String::new();
+        let stdout = self.0.stdout.as_mut().unwrap();
+        std::io::Read::read_to_string(stdout, &mut text).unwrap();
+        text
+    }
+
+    fn end(mut self) -> bool {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap().success()
+    }
+}
