@@ -19,6 +19,7 @@ pub mod dry_run;
 pub mod examined;
 pub mod image;
 pub mod interpreter;
+mod keeping;
 mod links;
 pub mod listed;
 pub mod namespaces;

@@ -10,7 +10,9 @@ use secure_exec_core::profile::{Profile, expand, has_dotdot};
 use secure_exec_sys::open::{self, Stat};
 use secure_exec_sys::process;
 
+use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::keeping::kept;
 use crate::listed::{self, Listed};
 use crate::profiles::{Folders, names_in};
 use crate::reach::Reach;
@@ -20,9 +22,13 @@ use crate::trail::Kept;
 
 /// Judges the links of one launch.
 pub(crate) struct Links<'a> {
+    examined: &'a Examined,
     listed: &'a Listed,
     sight: &'a Sight,
-    kept: &'a [Kept],
+    /// Root and the launcher's user.
+    trusted: [u32; 2],
+    /// What launches go by.
+    kept: OnceCell<Vec<Kept>>,
     /// What other plugins may write, by the names of their profiles.
     others: OnceCell<Result<Vec<(String, Reach<'a>)>, String>>,
 }
@@ -34,11 +40,13 @@ pub(crate) struct Flaw {
 }
 
 impl<'a> Links<'a> {
-    pub(crate) const fn new(listed: &'a Listed, sight: &'a Sight, kept: &'a [Kept]) -> Self {
+    pub(crate) fn new(examined: &'a Examined, sight: &'a Sight) -> Self {
         Self {
-            listed,
+            examined,
+            listed: &examined.listed,
             sight,
-            kept,
+            trusted: [0, process::effective_user()],
+            kept: OnceCell::new(),
             others: OnceCell::new(),
         }
     }
@@ -88,7 +96,8 @@ impl<'a> Links<'a> {
     /// Launches look up what they go by in this folder, so none starts a plugin
     /// that may write there.
     fn leads_to_kept(&self, folder: &Path) -> bool {
-        self.kept.iter().any(|kept| {
+        let kept = self.kept.get_or_init(|| kept(self.examined));
+        kept.iter().any(|kept| {
             open::absolute(kept.path()).is_ok_and(|path| {
                 let mut above = path.ancestors().skip(1);
                 above.any(|above| above == folder)
@@ -99,7 +108,7 @@ impl<'a> Links<'a> {
     /// Who else than root and the launcher's user could have made the link or
     /// led the way to it elsewhere.
     fn other_user(&self, folder: &Path, link: &Stat) -> Result<Option<String>, Failure> {
-        let trusted = |stat: &Stat| [0, process::effective_user()].contains(&stat.uid);
+        let trusted = |stat: &Stat| self.trusted.contains(&stat.uid);
         if !trusted(link) {
             return Ok(Some(format!("belongs to another user ({})", link.uid)));
         }

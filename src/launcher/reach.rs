@@ -137,7 +137,10 @@ impl<'a> Reach<'a> {
         if self.is_empty() {
             return Ok(false);
         }
-        let way = self.sight.follow(kept.path())?;
+        let mut way = self.sight.follow(kept.path())?;
+        let root = PathBuf::from("/");
+        let stat = self.sight.stat(&root)?;
+        way.steps.insert(0, (root, stat));
         if self.holds_beside(kept, &way) {
             return Ok(true);
         }

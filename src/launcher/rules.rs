@@ -15,6 +15,7 @@ use secure_exec_sys::{Errno, Error, open};
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::Trusted;
+use crate::keeping::{keep_off, kept, refuse_or_warn, secrets};
 use crate::links::{Flaw, Links};
 use crate::namespaces;
 use crate::reach::{Reach, Whom};
@@ -35,53 +36,59 @@ pub(crate) fn open(
 ) -> Result<Vec<Rule>, Failure> {
     let policy = examined.listed.policy;
     let sight = Sight::default();
-    let mut opened = Vec::with_capacity(plan.grants.len());
+    let mut opened: Vec<Granted<'_>> = Vec::with_capacity(plan.grants.len());
+    let mut missing = |grant: &Grant, error: Error| match error {
+        _ if grant.optional => Ok(()),
+        error => {
+            absent.push(grant.path.clone());
+            unopened(grant, &error, policy, warn)
+        }
+    };
+    let mut linked = Vec::new();
     let opened_now = |grant: &&Grant| !namespaces::waits(examined, grant);
     for grant in plan.grants.iter().filter(opened_now) {
-        match granted(&sight, grant) {
-            Ok(Granted { rule, way }) => opened.push((grant, rule, way)),
-            Err(_) if grant.optional => {}
-            Err(error) => {
-                unopened(grant, &error, policy, warn)?;
-                absent.push(grant.path.clone());
-            }
+        match open::open_path_plain(Path::new(&grant.path)) {
+            Ok(file) => opened.push(Granted::new(grant, file, None)?),
+            Err(error) if error.errno() == Some(Errno::ELOOP) => linked.push(grant),
+            Err(error) => missing(grant, error)?,
+        }
+    }
+    for grant in linked {
+        match follow(&sight, grant, &opened) {
+            Ok(Some((file, way))) => opened.push(Granted::new(grant, file, way)?),
+            Ok(None) => {}
+            Err(error) => missing(grant, error)?,
         }
     }
     let reach = |kind: fn(GrantKind) -> bool| {
-        let rules = opened.iter().map(|(_, rule, _)| rule);
-        let rules = rules.filter(|rule| kind(rule.kind));
-        Reach::of_rules(&sight, rules).map_err(Failure::own)
+        let rules = opened.iter().map(|granted| &granted.rule);
+        Reach::of_rules(&sight, rules.filter(|rule| kind(rule.kind))).map_err(Failure::own)
     };
     let writable = reach(GrantKind::writes)?;
-    let kept = kept(examined);
     let whom = Whom {
         user,
         privileged: !examined.listed.profile.capabilities.is_empty(),
     };
-    keep_off(&writable, &kept, whom, examined, "write", warn)?;
+    if !writable.is_empty() {
+        keep_off(&writable, &kept(examined), whom, examined, "write", warn)?;
+    }
     if let Some(key) = &examined.listed.signing_key {
         let key = [Kept::File(key.clone())];
-        keep_off(
-            &reach(GrantKind::reads)?,
-            &key,
-            whom,
-            examined,
-            "read",
-            warn,
-        )?;
+        let readable = reach(GrantKind::reads)?;
+        keep_off(&readable, &key, whom, examined, "read", warn)?;
     }
-    let links = Links::new(&examined.listed, &sight, &kept);
-    let mut astray = Vec::new();
-    for (grant, _, way) in &opened {
-        let flaw = match way {
-            None => None,
-            Some(way) => links.flaw(way, &writable)?,
-        };
-        if let Some(Flaw { why, cure }) = &flaw {
-            ungranted(grant, why, cure, policy, warn)?;
-            absent.push(grant.path.clone());
+    let links = Links::new(examined, &sight);
+    let mut rules = Vec::with_capacity(opened.len());
+    for granted in opened {
+        let way = granted.way.as_ref();
+        let flaw = way.map(|way| links.flaw(way, &writable)).transpose()?;
+        match flaw.flatten() {
+            None => rules.push(granted.rule),
+            Some(Flaw { why, cure }) => {
+                ungranted(granted.grant, &why, &cure, policy, warn)?;
+                absent.push(granted.grant.path.clone());
+            }
         }
-        astray.push(flaw.is_some());
     }
     for secret in secrets(examined) {
         let way = sight.follow(secret).map_err(Failure::own)?;
@@ -91,91 +98,75 @@ pub(crate) fn open(
             refuse_or_warn(&what, &cure, policy, warn)?;
         }
     }
-    let rules = opened.into_iter().zip(astray);
-    let rules = rules.filter(|(_, is_astray)| !is_astray);
-    let mut rules: Vec<Rule> = rules.map(|((_, rule, _), _)| rule).collect();
     rules.extend(own_files(examined)?);
     Ok(rules)
 }
 
 /// What a grant leads to.
-struct Granted {
+struct Granted<'a> {
+    grant: &'a Grant,
     rule: Rule,
     /// The way there, if symbolic links are on it.
     way: Option<Way>,
 }
 
-/// Opens what a grant leads to. Links are followed by hand, so that what was
-/// judged is what was followed.
-fn granted(sight: &Sight, grant: &Grant) -> Result<Granted, Error> {
+impl<'a> Granted<'a> {
+    fn new(grant: &'a Grant, file: OwnedFd, way: Option<Way>) -> Result<Self, Failure> {
+        let rule = Rule::new(file, grant.kind).map_err(Failure::own)?;
+        Ok(Self { grant, rule, way })
+    }
+}
+
+/// Opens what a grant leads to by links. They are followed by hand, so that
+/// what is judged is what was followed. `None` if it is granted without them as
+/// well.
+fn follow(
+    sight: &Sight,
+    grant: &Grant,
+    opened: &[Granted<'_>],
+) -> Result<Option<(OwnedFd, Option<Way>)>, Error> {
     let path = Path::new(&grant.path);
-    let (file, way) = match open::open_path_plain(path) {
-        Err(error) if error.errno() == Some(Errno::ELOOP) => {
-            let way = sight.follow(path)?;
-            let file = match way.unseen {
-                None => open::open_path_plain(&way.end)?,
-                // A magic link leads to no path.
-                Some(_) if is_in_proc(&grant.path) => open::open_path(path)?,
-                Some(error) => return Err(error),
-            };
-            (file, Some(way))
+    let mut found = None;
+    let mut is_known = false;
+    let way = sight.follow_until(path, &mut |end| {
+        is_known = opened.iter().any(|other| {
+            other.way.is_none()
+                && other.grant.kind == grant.kind
+                && Path::new(&other.grant.path) == end
+        });
+        if is_known {
+            return Ok(true);
         }
-        file => (file?, None),
-    };
-    let rule = Rule::new(file, grant.kind)?;
-    Ok(Granted { rule, way })
-}
-
-/// What the plugin must not write: what launches go by, its secrets among it,
-/// the launcher itself, and what says who a user is.
-fn kept(examined: &Examined) -> Vec<Kept> {
-    let mut kept = examined.listed.trail.kept();
-    kept.extend(secrets(examined).map(|path| Kept::File(path.into())));
-    // Its own path is absent where it was started from memory.
-    kept.extend(std::env::current_exe().ok().map(Kept::File));
-    if examined.listed.profile.user.is_some() {
-        kept.extend(["/etc/passwd", "/etc/group"].map(|path| Kept::File(path.into())));
-    }
-    kept
-}
-
-fn secrets(examined: &Examined) -> impl Iterator<Item = &Path> {
-    let secrets = examined.listed.profile.environment.secrets.values();
-    secrets.filter_map(|source| source.strip_prefix("file:").map(Path::new))
-}
-
-/// Sees to it that a plugin does not get at something that launches go by.
-fn keep_off(
-    reach: &Reach<'_>,
-    kept: &[Kept],
-    whom: Whom,
-    examined: &Examined,
-    verb: &str,
-    warn: &dyn Fn(&str),
-) -> Result<(), Failure> {
-    for kept in kept {
-        let held = reach.holds(kept, whom);
-        let path = kept.path().to_string_lossy();
-        let path = Escaped(&path);
-        let profile = Escaped(&examined.listed.profile.name);
-        let what = match held {
-            Ok(false) => continue,
-            Ok(true) if verb == "read" => {
-                format!(
-                    "profile '{profile}' lets the plugin read '{path}', which signs the audit log"
-                )
+        match open::open_path_plain(end) {
+            Err(error) if error.errno() == Some(Errno::ELOOP) => Ok(false),
+            file => {
+                found = Some(file?);
+                Ok(true)
             }
-            Ok(true) => format!(
-                "profile '{profile}' lets the plugin write '{path}', by which launches go or are recorded"
-            ),
-            Err(error) => format!(
-                "profile '{profile}' may let the plugin {verb} '{path}', which can't be looked for: {error}"
-            ),
-        };
-        let cure = format!("Keep it outside of the folders that plugins may {verb}.");
-        return refuse_or_warn(&what, &cure, examined.listed.policy, warn);
+        }
+    });
+    match (way, found) {
+        (Ok(_), None) if is_known => Ok(None),
+        (Ok(way), Some(file)) => Ok(Some((file, Some(way)))),
+        // A magic link leads to no path.
+        (
+            Ok(Way {
+                unseen: Some(_), ..
+            })
+            | Err(_),
+            _,
+        ) if is_in_proc(&grant.path) => Ok(Some((open::open_path(path)?, None))),
+        (
+            Ok(Way {
+                unseen: Some(error),
+                ..
+            })
+            | Err(error),
+            _,
+        ) => Err(error),
+        // A link to `..` of a folder that a link leads to.
+        (Ok(way), None) => Ok(Some((open::open_path_plain(&way.end)?, Some(way)))),
     }
-    Ok(())
 }
 
 /// A path that does not exist, or can't be opened, and must.
@@ -204,20 +195,6 @@ fn ungranted(
         grant.kind.name()
     );
     refuse_or_warn(&what, cure, policy, warn)
-}
-
-/// An error under strict, else a warning.
-fn refuse_or_warn(
-    what: &str,
-    cure: &str,
-    policy: Policy,
-    warn: &dyn Fn(&str),
-) -> Result<(), Failure> {
-    if policy == Policy::Strict {
-        return Err(Failure::own(format!("{what}\n{cure}")));
-    }
-    warn(what);
-    Ok(())
 }
 
 /// What the plugin itself consists of: the program as far as it lies in a

@@ -12,22 +12,20 @@ use secure_exec_core::policy::Policy;
 
 use crate::cli::{self, Arguments};
 use crate::failure::Failure;
-use crate::interpreter::PROGRAMS;
-use crate::state;
 use crate::trail::Trail;
 use crate::trust::{self, Finding};
 
 /// The whitelist, where nothing names another.
-const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
+pub(crate) const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
 /// The configuration file, where nothing names another. It may be absent.
-const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
 /// Profiles that add to the built-in ones and override them.
 pub(crate) const DEFAULT_PROFILES: &str = "/etc/secure-exec/profiles.d";
 /// Root's audit log and state, where nothing names others.
-const ROOT_AUDIT_LOG: &str = "/var/log/secure-exec/audit.log";
-const ROOT_STATE: &str = "/var/lib/secure-exec";
+pub(crate) const ROOT_AUDIT_LOG: &str = "/var/log/secure-exec/audit.log";
+pub(crate) const ROOT_STATE: &str = "/var/lib/secure-exec";
 /// Another user's audit log, in his state folder.
-const AUDIT_LOG: &str = "audit.log";
+pub(crate) const AUDIT_LOG: &str = "audit.log";
 
 /// The settings of one launch.
 #[derive(Debug)]
@@ -53,8 +51,8 @@ pub struct Settings {
     /// Where the launcher keeps what it must remember between launches;
     /// `None` where no place for it is known.
     pub state_folder: Option<PathBuf>,
-    /// What launches go by: what was read so far, and every place where they
-    /// look if nobody names another.
+    /// What launches go by: what was read so far, and the places that were
+    /// named.
     pub trail: Trail,
     /// Others than root and owner could have written the configuration.
     pub insecure: Vec<Finding>,
@@ -106,7 +104,6 @@ impl Settings {
         trail.file(&whitelist);
         trail.folder(config.profile_dir.as_deref().unwrap_or(DEFAULT_PROFILES));
         audit_log.iter().for_each(|log| trail.file(log));
-        leave_defaults(&trail);
         Ok(Self {
             whitelist,
             policy,
@@ -130,23 +127,6 @@ impl Settings {
             insecure,
         })
     }
-}
-
-/// Whoever can write where launches look by default decides what those do that
-/// name nothing else.
-fn leave_defaults(trail: &Trail) {
-    trail.file(DEFAULT_CONFIG);
-    trail.file(DEFAULT_WHITELIST);
-    trail.folder(DEFAULT_PROFILES);
-    PROGRAMS.iter().for_each(|folder| trail.folder(folder));
-    let states = [Some(ROOT_STATE.into()), user_state()];
-    for state in states.into_iter().flatten() {
-        state::leave(&state, trail);
-    }
-    trail.file(ROOT_AUDIT_LOG);
-    user_state()
-        .iter()
-        .for_each(|state| trail.file(state.join(AUDIT_LOG)));
 }
 
 fn load_config(
@@ -189,7 +169,7 @@ fn state_folder() -> Option<PathBuf> {
 }
 
 /// The user's state folder of the XDG base directory specification.
-fn user_state() -> Option<PathBuf> {
+pub(crate) fn user_state() -> Option<PathBuf> {
     let absolute = |name: &str| {
         environment(name)
             .map(PathBuf::from)

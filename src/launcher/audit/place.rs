@@ -37,21 +37,27 @@ fn holder(folder: &Path, listed: &Listed) -> Result<Option<String>, Error> {
     };
     let sight = Sight::default();
     let log = sight.follow(folder)?.end;
-    let mut root = Reach::new(&sight);
-    root.add_path(&listed.plugin_root)?;
     // A root that holds the whitelist as well is where paths begin, not a
     // folder for plugins.
-    let whitelist = sight.follow(folder_of(&listed.whitelist_path))?.end;
-    if !root.covers(&whitelist)? && root.covers(&log)? {
-        return Ok(Some(listed.plugin_root.to_string_lossy().into_owned()));
+    let whitelist = folder_of(&listed.whitelist_path);
+    if listed.plugin_root != whitelist {
+        let mut root = Reach::new(&sight);
+        root.add_path(&listed.plugin_root)?;
+        let whitelist = sight.follow(whitelist)?.end;
+        if !root.covers(&whitelist)? && root.covers(&log)? {
+            return Ok(Some(listed.plugin_root.to_string_lossy().into_owned()));
+        }
     }
-    // The folder where the entry says that the plugin is, and the one where it
-    // really is.
+    // The folder where the plugin really is, and the one where the entry says
+    // that it is.
     let written = listed.plugin_root.join(&entry.path);
-    let spelled = sight.follow(folder_of(&written))?.end;
-    let real = sight.follow(&written)?.end;
-    for folder in [spelled.as_path(), folder_of(&real)] {
-        if sight.is_same(folder, &log)? {
+    let way = sight.follow(&written)?;
+    let mut folders = vec![folder_of(&way.end).to_path_buf()];
+    if way.links().next().is_some() {
+        folders.push(sight.follow(folder_of(&written))?.end);
+    }
+    for folder in folders {
+        if sight.is_same(&folder, &log)? {
             return Ok(Some(folder.to_string_lossy().into_owned()));
         }
     }
