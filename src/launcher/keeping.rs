@@ -9,6 +9,7 @@ use secure_exec_core::policy::Policy;
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::PROGRAMS;
+use crate::mutation::leaves_out;
 use crate::reach::{Reach, Whom};
 use crate::settings::{
     AUDIT_LOG, DEFAULT_CONFIG, DEFAULT_PROFILES, DEFAULT_WHITELIST, ROOT_AUDIT_LOG, ROOT_STATE,
@@ -45,6 +46,9 @@ pub(crate) fn keep_off(
     verb: &str,
     warn: &dyn Fn(&str),
 ) -> Result<(), Failure> {
+    if leaves_out("keeping") {
+        return Ok(());
+    }
     for kept in kept {
         let held = reach.holds(kept, whom);
         let path = kept.path().to_string_lossy();

@@ -14,6 +14,7 @@ use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::keeping::kept;
 use crate::listed::{self, Listed};
+use crate::mutation::leaves_out;
 use crate::profiles::{Folders, names_in};
 use crate::reach::Reach;
 use crate::settings::runtime_folders;
@@ -55,6 +56,9 @@ impl<'a> Links<'a> {
     /// profile does not mean: this plugin itself, which may write in `own`,
     /// another one, or another user.
     pub(crate) fn flaw(&self, way: &Way, own: &Reach<'_>) -> Result<Option<Flaw>, Failure> {
+        if leaves_out("links") {
+            return Ok(None);
+        }
         for (link, stat) in way.links() {
             let Some(folder) = link.parent() else {
                 continue;
