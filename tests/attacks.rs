@@ -10,7 +10,9 @@
 //! | symbolic and magic links, `..` | CVE-2019-5736 (runc) | `paths::a_link_out_of_the_plugin_root_*`, `paths::a_magic_link_*` |
 //! | exec after the launch | | `exec` |
 //! | files outside, by detours and through /proc | | `files::nothing_outside_of_the_folders_*` |
-//! | links planted for the next launch | | `planted` |
+//! | links planted for the next launch, one's own or another plugin's | | `planted` |
+//! | writing what launches go by: by path, mount, default place, before it exists | | `goes_by` |
+//! | removing files by the right to make sockets | | `sockets::who_may_make_sockets_*` |
 //! | metadata through a descriptor that only reads | | `files::metadata_can_not_be_changed` |
 //! | extended attributes, leases | | `files::extended_attributes_*`, `files::nobody_is_kept_*` |
 //! | set-ID bits | | `files::no_form_of_set_id_bit_can_be_made` |
@@ -43,6 +45,7 @@ mod descriptors;
 mod environment;
 mod exec;
 mod files;
+mod goes_by;
 mod headers;
 mod identity;
 mod inherited;

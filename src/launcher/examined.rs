@@ -187,7 +187,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     }
     let loader = match &program.interpreter {
         None => None,
-        Some(path) => match interpreter::loader(Path::new(path), &libraries) {
+        Some(path) => match interpreter::loader(Path::new(path), &libraries, &listed.trail) {
             Ok(found) => {
                 violations.extend(found.violation);
                 Some(found.file)
@@ -256,7 +256,12 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
             actual: digest.clone(),
         });
     }
-    found.extend(signature::check(entry, &listed.whitelist, image));
+    found.extend(signature::check(
+        entry,
+        &listed.whitelist,
+        image,
+        &listed.trail,
+    ));
     listed.violations.extend(found);
 }
 
@@ -267,7 +272,7 @@ fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
         .entry
         .as_ref()
         .and_then(|entry| entry.interpreter.as_ref());
-    interpreter::of_script(&line, pin, listed.whitelist.image_minimum)
+    interpreter::of_script(&line, pin, listed.whitelist.image_minimum, &listed.trail)
 }
 
 /// Whoever pinned an interpreter takes the plugin for something else than it is.

@@ -12,6 +12,7 @@ use secure_exec_core::escape::{Escaped, Whole};
 use secure_exec_sys::open::{self, Kind};
 
 use crate::image::digest_file;
+use crate::trail::Trail;
 use crate::trust;
 
 const HELP: &str = "\
@@ -210,7 +211,7 @@ fn unescape(name: &[u8]) -> Option<Vec<u8>> {
 
 /// Verifies lines of `<digest>  <path>`.
 fn check(list: &Path, algorithm: Algorithm, output: &mut Vec<u8>) -> Result<ExitCode, String> {
-    let loaded = trust::read(list).map_err(|error| error.to_string())?;
+    let loaded = trust::read(list, &Trail::default()).map_err(|error| error.to_string())?;
     let list = list.to_string_lossy();
     let list = Escaped(&list);
     let mut failed = false;

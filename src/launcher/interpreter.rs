@@ -15,10 +15,11 @@ use secure_exec_sys::open::{self, Kind};
 
 use crate::image::{self, Fixing, Image, digest_file};
 use crate::opened::DEFAULT_LIMIT;
+use crate::trail::Trail;
 use crate::trust;
 
 /// Where `env` is answered from: the caller's PATH is not to be trusted.
-const PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
+pub(crate) const PROGRAMS: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// The interpreter of a script.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ pub fn of_script(
     shebang: &Shebang,
     pin: Option<&Pin>,
     minimum: Option<Strength>,
+    trail: &Trail,
 ) -> Result<Interpreter, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
     if shebang.is_env() && shebang.env_target().is_none() {
@@ -101,7 +103,7 @@ pub fn of_script(
         .argument
         .clone()
         .filter(|_| shebang.env_target().is_none());
-    let file = trusted(&path, pin, minimum).map_err(untrusted)?;
+    let file = trusted(&path, pin, minimum, trail).map_err(untrusted)?;
     let shown = path.to_string_lossy().into_owned();
     let program = image::program(file.file().as_fd())
         .map_err(|why| untrusted(format!("the interpreter '{}': {why}", Escaped(&shown))))?;
@@ -127,7 +129,13 @@ pub fn named(shebang: &Shebang) -> Result<PathBuf, String> {
     let Some(name) = shebang.env_target() else {
         return Ok(PathBuf::from(&shebang.interpreter));
     };
-    on_path(name).ok_or_else(|| format!("no program '{}' is in {}", Escaped(name), PATH.join(", ")))
+    on_path(name).ok_or_else(|| {
+        format!(
+            "no program '{}' is in {}",
+            Escaped(name),
+            PROGRAMS.join(", ")
+        )
+    })
 }
 
 /// A loader or library, with what is wrong with it.
@@ -145,7 +153,11 @@ pub struct Library {
 ///
 /// # Errors
 /// [`Violation::InterpreterUntrusted`]: there is none.
-pub fn loader(path: &Path, pinned: &[(String, OwnedFd)]) -> Result<Library, Violation> {
+pub fn loader(
+    path: &Path,
+    pinned: &[(String, OwnedFd)],
+    trail: &Trail,
+) -> Result<Library, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
     let file = open_program("the dynamic loader", path).map_err(untrusted)?;
     let same = |one: &OwnedFd| open::stat(one.as_fd()).map(|stat| (stat.dev, stat.ino));
@@ -157,8 +169,8 @@ pub fn loader(path: &Path, pinned: &[(String, OwnedFd)]) -> Result<Library, Viol
         let violation = None;
         return Ok(Library { file, violation });
     }
-    let complaint =
-        trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?;
+    let complaint = trust::writable_by_root_alone(path, &file, trail)
+        .map_err(|error| untrusted(error.to_string()))?;
     let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));
     Ok(Library { file, violation })
 }
@@ -196,10 +208,15 @@ pub fn library(pin: &Pin) -> Result<Library, Violation> {
     Ok(Library { file, violation })
 }
 
-fn trusted(path: &Path, pin: Option<&Pin>, minimum: Option<Strength>) -> Result<Trusted, String> {
+fn trusted(
+    path: &Path,
+    pin: Option<&Pin>,
+    minimum: Option<Strength>,
+    trail: &Trail,
+) -> Result<Trusted, String> {
     let file = open_program("the interpreter", path)?;
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
-        return match trust::writable_by_root_alone(path, &file) {
+        return match trust::writable_by_root_alone(path, &file, trail) {
             Ok(None) => Ok(Trusted::Place(file)),
             Ok(Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
             Err(error) => Err(error.to_string()),
@@ -250,7 +267,8 @@ fn open_program(role: &str, path: &Path) -> Result<OwnedFd, String> {
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
-    PATH.iter()
+    PROGRAMS
+        .iter()
         .map(|folder| Path::new(folder).join(name))
         .find(|path| open::stat_path(path, true).is_ok_and(|stat| stat.kind == Kind::Regular))
 }

@@ -21,18 +21,23 @@ pub mod dry_run;
 pub mod examined;
 pub mod image;
 pub mod interpreter;
+mod keeping;
+mod links;
 pub mod listed;
 pub mod namespaces;
 pub mod opened;
 pub mod owner;
 pub mod prepared;
 pub mod profiles;
+mod reach;
 pub mod rehearsal;
 mod rules;
 pub mod settings;
+mod sight;
 pub mod signature;
 pub mod state;
 pub mod streams;
+pub mod trail;
 pub mod trust;
 
 /// `secure-exec/VERSION`, as audit records name this program.

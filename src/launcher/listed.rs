@@ -3,22 +3,24 @@
 mod folder;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secure_exec_core::config::Sync;
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::{self, Algorithm};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{OnViolation, Profile};
+use secure_exec_core::profile::{OnViolation, Profile, RawProfile};
 use secure_exec_core::violation::Violation;
-use secure_exec_core::whitelist::{self, Entry, Expected, Whitelist};
+use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
 
 use crate::audit;
 use crate::failure::Failure;
 use crate::owner::Finding;
-use crate::profiles::Profiles;
+use crate::profiles::{Folders, Profiles};
 use crate::settings::Settings;
 use crate::state;
+use crate::trail::Trail;
 use crate::trust;
 pub use folder::{FOLDER_SETTINGS, Floor, load_floor};
 
@@ -44,8 +46,14 @@ pub struct Listed {
     pub policy: Policy,
     /// The profile in force.
     pub profile: Profile,
-    /// Files and folders by which launches go, this one's record among them.
-    pub keeps: Vec<PathBuf>,
+    /// What launches go by, this one's record among it.
+    pub trail: Trail,
+    /// Where profiles come from.
+    pub profiles: Folders,
+    /// The whitelist's folder, where it is one with a file a plugin.
+    pub whitelist_folder: Option<PathBuf>,
+    /// Profiles that stand in entries of the whitelist's file.
+    pub inline: Arc<[(String, RawProfile)]>,
     /// What signs the audit log: nobody else may read it.
     pub signing_key: Option<PathBuf>,
     /// When records are brought to the disk.
@@ -74,6 +82,10 @@ pub struct Loaded {
     /// The settings of its folder, which it only tightens; those of a file
     /// that stands alone, or is these settings itself, have none.
     pub floor: Option<Floor>,
+    /// The files that were read, or looked for.
+    pub trail: Trail,
+    /// Profiles that stand in its entries, each with the entry's name.
+    pub inline: Arc<[(String, RawProfile)]>,
 }
 
 /// Loads what a launch goes by.
@@ -109,6 +121,10 @@ pub fn look_up(
 
     let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
+    let folders = profiles.folders();
+    let trail = settings.trail.clone();
+    trail.follow(&loaded.trail);
+    trail.follow(&profiles.trail);
     findings.extend(profiles.findings.into_inner());
     if !profile.isolation.confines() && !demanded.allow_unconfined {
         return Err(Failure::own(format!(
@@ -134,7 +150,7 @@ pub fn look_up(
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
-    violations.extend(of_whitelist(settings, loaded, &demanded)?);
+    violations.extend(of_whitelist(settings, loaded, &demanded, &trail)?);
     Ok(Listed {
         name: plugin.to_string(),
         entry: entry.cloned(),
@@ -145,28 +161,18 @@ pub fn look_up(
         floor: loaded.floor.clone(),
         policy,
         profile,
-        keeps: keeps(settings, loaded),
+        trail,
+        profiles: folders,
+        whitelist_folder: Some(&loaded.folder)
+            .filter(|folder| **folder == settings.whitelist && is_folder(folder))
+            .cloned(),
+        inline: Arc::clone(&loaded.inline),
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         sync: settings.audit.sync,
         kernel_denials: settings.audit.kernel_denials,
         violations,
         warnings,
     })
-}
-
-fn keeps(settings: &Settings, loaded: &Loaded) -> Vec<PathBuf> {
-    let log = settings.audit_log.as_deref();
-    let beside = log.into_iter().flat_map(audit::beside);
-    let optional = [
-        &settings.audit_log,
-        &settings.state_folder,
-        &settings.config,
-    ];
-    let always = [&*loaded.path, &settings.profile_folder];
-    let optional = optional.into_iter().filter_map(|path| path.as_deref());
-    let floor = loaded.floor.iter().map(|floor| &*floor.path);
-    let paths = always.into_iter().chain(optional).chain(floor);
-    paths.map(Path::to_path_buf).chain(beside).collect()
 }
 
 impl Loaded {
@@ -193,8 +199,9 @@ impl Listed {
             .map(|serial| (&self.whitelist_path, serial));
         let floor = self.floor.as_ref();
         let floor = floor.and_then(|floor| Some((&floor.path, floor.serial?)));
+        let folder = settings.state_folder.as_deref();
         for (path, serial) in own.into_iter().chain(floor) {
-            state::remember_serial(settings.state_folder.as_deref(), path, serial)?;
+            state::remember_serial(folder, path, serial, &self.trail)?;
         }
         Ok(())
     }
@@ -252,19 +259,32 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     if is_folder(path) {
         return folder::load(path, plugin);
     }
-    let loaded = trust::read(path).map_err(|error| {
+    let trail = Trail::default();
+    let loaded = trust::read(path, &trail).map_err(|error| {
         let cure = error.cure("Name another with --whitelist or SECURE_EXEC_WHITELIST.");
         Failure::own(format!("the whitelist {error}\n{cure}"))
     })?;
     let shown = path.to_string_lossy();
+    let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
     Ok(Loaded {
-        whitelist: Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?,
+        inline: inline(&whitelist),
+        whitelist,
+        trail,
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder_of(path).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
         floor: None,
     })
+}
+
+fn inline(whitelist: &Whitelist) -> Arc<[(String, RawProfile)]> {
+    let entries = whitelist.entries.iter();
+    let inline = entries.filter_map(|entry| match &entry.profile {
+        Some(ProfileRef::Inline(raw)) => Some((entry.name.to_string(), (**raw).clone())),
+        _ => None,
+    });
+    inline.collect()
 }
 
 /// The folder that a file lies in.
@@ -305,6 +325,7 @@ fn of_whitelist(
     settings: &Settings,
     loaded: &Loaded,
     demanded: &whitelist::Settings,
+    trail: &Trail,
 ) -> Result<Vec<Violation>, Failure> {
     let mut found = Vec::new();
     if let Some(end) = demanded
@@ -317,14 +338,14 @@ fn of_whitelist(
     }
     let state = settings.state_folder.as_deref();
     if let Some(serial) = demanded.serial {
-        found.extend(state::check_serial(state, &loaded.path, serial)?);
+        found.extend(state::check_serial(state, &loaded.path, serial, trail)?);
     }
     if let Some(floor) = &loaded.floor {
         // Without a file every floor would be gone: that is the oldest state
         // there is. Where nothing could be remembered, nothing was.
         let serial = floor.serial.or(state.map(|_| 0));
         if let Some(serial) = serial {
-            found.extend(state::check_serial(state, &floor.path, serial)?);
+            found.extend(state::check_serial(state, &floor.path, serial, trail)?);
         }
     }
     Ok(found)

@@ -12,6 +12,8 @@ use secure_exec_sys::open::{self, Kind, Stat};
 
 use crate::failure::Failure;
 use crate::listed::Listed;
+use crate::reach::Reach;
+use crate::sight::Sight;
 
 /// Plugins are at most this large unless the whitelist says otherwise.
 pub const DEFAULT_LIMIT: u64 = 512 << 20;
@@ -137,7 +139,9 @@ fn examine_file(mut listed: Listed, file: OwnedFd) -> Result<Opening, Failure> {
     let path = open::real_path(file.as_fd()).map_err(failed(&listed.name))?;
     let executable = open::is_executable(file.as_fd()).map_err(failed(&listed.name))?;
     let limit = limit(&listed);
-    for violation in file_violations(&listed, &stat, &path, executable, limit) {
+    let forbidden = forbidden(&listed, &stat, &path).map_err(failed(&listed.name))?;
+    let of_file = file_violations(&stat, executable, limit);
+    for violation in forbidden.into_iter().chain(of_file) {
         if listed.policy.waive(&violation).is_none() {
             return Ok(Opening::Violated(Box::new(listed), violation));
         }
@@ -161,21 +165,55 @@ fn limit(listed: &Listed) -> u64 {
     }
 }
 
-fn file_violations(
+/// Whether the plugin, or a link on the way to it, lies in a forbidden path, by
+/// whatever other path that is reached.
+fn forbidden(
     listed: &Listed,
     stat: &Stat,
     path: &Path,
-    executable: bool,
-    limit: u64,
-) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let forbidden = listed.whitelist.forbidden_paths.iter();
-    if let Some(place) = forbidden.into_iter().find(|place| path.starts_with(place)) {
-        found.push(Violation::PathTraversal(format!(
-            "the plugin lies in the forbidden path '{}'",
-            Escaped(place)
-        )));
+) -> Result<Option<Violation>, secure_exec_sys::Error> {
+    if listed.whitelist.forbidden_paths.is_empty() {
+        return Ok(None);
     }
+    let sight = Sight::default();
+    let written = listed.place();
+    let way = sight.follow(&written)?;
+    let links = way.links().map(|(link, _)| link.as_path());
+    let places: Vec<&Path> = links.chain([path]).collect();
+    for forbidden in &listed.whitelist.forbidden_paths {
+        let shown = Escaped(forbidden);
+        let violation = |why: String| Ok(Some(Violation::PathTraversal(why)));
+        let mut reach = Reach::new(&sight);
+        match reach.add_path(Path::new(forbidden))? {
+            // Nothing lies there.
+            Some(error) if error.is_not_found() => continue,
+            Some(error) => {
+                return violation(format!(
+                    "the plugin may lie in the forbidden path '{shown}', where this user may not look: {error}"
+                ));
+            }
+            None => {}
+        }
+        for place in &places {
+            if reach.covers(place)? {
+                return violation(format!(
+                    "the plugin lies in the forbidden path '{shown}', or a link to it does"
+                ));
+            }
+        }
+        // Nobody can say where a file's other names are.
+        if stat.nlink > 1 && reach.has_device(stat.dev)? {
+            return violation(format!(
+                "the plugin's file has {} names, of which one may lie in the forbidden path '{shown}': make it a copy",
+                stat.nlink
+            ));
+        }
+    }
+    Ok(None)
+}
+
+fn file_violations(stat: &Stat, executable: bool, limit: u64) -> Vec<Violation> {
+    let mut found = Vec::new();
     if stat.size > limit {
         found.push(Violation::FileSizeExceeded {
             limit,

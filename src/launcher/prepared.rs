@@ -371,7 +371,7 @@ pub(crate) fn add_secrets(
                     ))
                 })?,
             Some(("file", path)) => {
-                let loaded = trust::read(Path::new(path))
+                let loaded = trust::read(Path::new(path), &examined.listed.trail)
                     .map_err(|error| Failure::own(format!("secret '{name}': {error}")))?;
                 if let Some(finding) = &loaded.finding {
                     untrusted_secret(name, finding, examined.listed.policy, warn)?;

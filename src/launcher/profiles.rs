@@ -1,7 +1,8 @@
 //! Where a launch's profile comes from, and who may choose it.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::{LocatedError, located};
@@ -13,6 +14,7 @@ use secure_exec_core::whitelist::{Entry, ProfileRef};
 use crate::failure::Failure;
 use crate::owner::Finding;
 use crate::settings::{DEFAULT_PROFILES, Settings};
+use crate::trail::Trail;
 use crate::trust;
 
 /// Where profiles come from: a folder, then the program itself.
@@ -23,6 +25,56 @@ pub struct Profiles<'a> {
     additional: Option<&'a Path>,
     /// Files that others can write.
     pub findings: RefCell<Vec<Finding>>,
+    /// Files that were read, or looked for.
+    pub trail: Trail,
+}
+
+/// The folders of a launch's profiles.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    folder: PathBuf,
+    additional: Option<PathBuf>,
+}
+
+impl Folders {
+    /// What is in them, and the built-in ones.
+    pub(crate) fn profiles(&self) -> Profiles<'_> {
+        Profiles {
+            folder: &self.folder,
+            additional: self.additional.as_deref(),
+            findings: RefCell::default(),
+            trail: Trail::default(),
+        }
+    }
+
+    /// Those of launches that name no others.
+    pub(crate) fn of_machine() -> Self {
+        Self {
+            folder: DEFAULT_PROFILES.into(),
+            additional: None,
+        }
+    }
+}
+
+/// The names of the YAML files in a folder, as far as they are names of
+/// profiles and plugins; nothing where there is no folder.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: std::io::Error| {
+        let folder = folder.to_string_lossy();
+        Failure::own(format!("the folder '{}': {error}", Escaped(&folder)))
+    };
+    let files = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for file in files {
+        let name = file.map_err(failed)?.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".yaml"));
+        let name = name.filter(|name| PluginName::new(name).is_ok());
+        names.extend(name.map(String::from));
+    }
+    Ok(names)
 }
 
 impl<'a> Profiles<'a> {
@@ -40,7 +92,26 @@ impl<'a> Profiles<'a> {
             folder,
             additional,
             findings: RefCell::new(Vec::new()),
+            trail: Trail::default(),
         }
+    }
+
+    /// Where they come from, to ask again later.
+    #[must_use]
+    pub fn folders(&self) -> Folders {
+        Folders {
+            folder: self.folder.to_path_buf(),
+            additional: self.additional.map(Path::to_path_buf),
+        }
+    }
+
+    /// The names of all profiles.
+    pub(crate) fn names(&self) -> Result<BTreeSet<String>, Failure> {
+        let mut names: BTreeSet<String> = builtin::names().map(String::from).collect();
+        for folder in [Some(self.folder), self.additional].into_iter().flatten() {
+            names.extend(names_in(folder)?);
+        }
+        Ok(names)
     }
 
     /// The profile of a launch: the entry's own, else the caller's, else the
@@ -141,7 +212,7 @@ impl<'a> Profiles<'a> {
 
     fn in_folder(&self, folder: &Path, name: &str) -> Result<Option<RawProfile>, LocatedError> {
         let path = folder.join(format!("{name}.yaml"));
-        match trust::read(&path) {
+        match trust::read(&path, &self.trail) {
             Ok(loaded) => self.parsed(loaded, &path).map(Some),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(located("", &path.to_string_lossy(), 0, 0, error.what())),
@@ -149,7 +220,7 @@ impl<'a> Profiles<'a> {
     }
 
     fn file(&self, path: &Path) -> Result<RawProfile, Failure> {
-        let loaded = trust::read(path).map_err(|error| {
+        let loaded = trust::read(path, &self.trail).map_err(|error| {
             let cure = error.cure("Name another, by its name or the path of its file.");
             Failure::own(format!("the profile {error}\n{cure}"))
         })?;
@@ -198,7 +269,7 @@ mod tests {
             plugin_root: None,
             profiles_by_caller: false,
             state_folder: None,
-            config: None,
+            trail: Trail::default(),
             insecure: Vec::new(),
         };
         let profiles = Profiles::new(&settings, Policy::Strict);

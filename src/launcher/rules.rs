@@ -3,25 +3,30 @@
 
 use std::fmt::Display;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secure_exec_core::escape::Escaped;
+use secure_exec_core::plan::namespaces::is_in_proc;
 use secure_exec_core::plan::{Grant, GrantKind, LandlockPlan};
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::Error;
 use secure_exec_sys::landlock::Rule;
-use secure_exec_sys::open;
+use secure_exec_sys::{Errno, Error, open};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::Trusted;
+use crate::keeping::{keep_off, kept, refuse_or_warn, secrets};
+use crate::links::{Flaw, Links};
 use crate::namespaces;
-use crate::trust;
+use crate::reach::{Reach, Whom};
+use crate::sight::{Sight, Way};
+use crate::trail::Kept;
 
 /// Opens the profile's grants and the plugin's own files.
 ///
 /// # Errors
-/// A path does not exist, or the plugin could have led it elsewhere.
+/// A path does not exist, or somebody could have led it elsewhere; the plugin
+/// could write what launches go by.
 pub(crate) fn open(
     plan: &LandlockPlan,
     examined: &Examined,
@@ -31,71 +36,138 @@ pub(crate) fn open(
     warn: &dyn Fn(&str),
 ) -> Result<Vec<Rule>, Failure> {
     let policy = examined.listed.policy;
-    let mut opened = Vec::with_capacity(plan.grants.len());
+    let sight = Sight::default();
+    let mut opened: Vec<Granted<'_>> = Vec::with_capacity(plan.grants.len());
+    let mut missing = |grant: &Grant, error: Error| match error {
+        _ if grant.optional => Ok(()),
+        error => {
+            absent.push(grant.path.clone());
+            unopened(grant, &error, policy, warn)
+        }
+    };
+    let mut linked = Vec::new();
     let opened_now = |grant: &&Grant| !namespaces::waits(examined, grant);
     for grant in plan.grants.iter().filter(opened_now) {
-        let file = open::open_path(Path::new(&grant.path));
-        match file.and_then(|file| Rule::new(file, grant.kind)) {
-            Ok(rule) => opened.push((grant, rule)),
-            Err(_) if grant.optional => {}
-            Err(error) => {
-                unopened(grant, &error, policy, warn)?;
-                absent.push(grant.path.clone());
-            }
+        match open::open_path_plain(Path::new(&grant.path)) {
+            Ok(file) => opened.push(Granted::new(grant, file, None)?),
+            Err(error) if error.errno() == Some(Errno::ELOOP) => linked.push(grant),
+            Err(error) => missing(grant, error)?,
         }
     }
-    let writable = Reach::of(opened.iter().map(|(_, rule)| rule), WRITING)?;
-    if let Some(kept) = writable.holds(&kept(examined), user) {
-        let what = format!(
-            "profile '{}' lets the plugin write '{}', by which launches go or are recorded",
-            Escaped(&examined.listed.profile.name),
-            Escaped(&kept.to_string_lossy())
-        );
-        if policy == Policy::Strict {
-            let cure = "Keep it outside of the folders that plugins may write.";
-            return Err(Failure::own(format!("{what}\n{cure}")));
-        }
-        warn(&what);
-    }
-    if let Some(key) = examined.listed.signing_key.as_deref() {
-        let readable = Reach::of(opened.iter().map(|(_, rule)| rule), READING)?;
-        if readable.holds(&[key], user).is_some() {
-            let what = format!(
-                "profile '{}' lets the plugin read '{}', which signs the audit log",
-                Escaped(&examined.listed.profile.name),
-                Escaped(&key.to_string_lossy())
-            );
-            if policy == Policy::Strict {
-                let cure = "Keep it outside of the folders that plugins may read.";
-                return Err(Failure::own(format!("{what}\n{cure}")));
-            }
-            *exposes_key = true;
-            warn(&what);
+    for grant in linked {
+        match follow(&sight, grant, &opened) {
+            Ok(Some((file, way))) => opened.push(Granted::new(grant, file, way)?),
+            Ok(None) => {}
+            Err(error) => missing(grant, error)?,
         }
     }
+    let reach = |kind: fn(GrantKind) -> bool| {
+        let rules = opened.iter().map(|granted| &granted.rule);
+        Reach::of_rules(&sight, rules.filter(|rule| kind(rule.kind))).map_err(Failure::own)
+    };
+    let writable = reach(GrantKind::writes)?;
+    let whom = Whom {
+        user,
+        privileged: !examined.listed.profile.capabilities.is_empty(),
+    };
+    if !writable.is_empty() {
+        keep_off(&writable, &kept(examined), whom, examined, "write", warn)?;
+    }
+    if let Some(key) = &examined.listed.signing_key {
+        let key = [Kept::File(key.clone())];
+        let readable = reach(GrantKind::reads)?;
+        *exposes_key = keep_off(&readable, &key, whom, examined, "read", warn)?;
+    }
+    let links = Links::new(examined, &sight);
     let mut rules = Vec::with_capacity(opened.len());
-    for (grant, rule) in opened {
-        match writable.leads_astray(Path::new(&grant.path), &rule.file) {
-            Ok(None) => rules.push(rule),
-            Ok(Some(why)) => {
-                let cure = "Remove the link, or name the path that it leads to in the profile.";
-                ungranted(grant, &why, cure, policy, warn)?;
-                absent.push(grant.path.clone());
+    for granted in opened {
+        let way = granted.way.as_ref();
+        let flaw = way.map(|way| links.flaw(way, &writable)).transpose()?;
+        match flaw.flatten() {
+            None => rules.push(granted.rule),
+            Some(Flaw { why, cure }) => {
+                ungranted(granted.grant, &why, &cure, policy, warn)?;
+                absent.push(granted.grant.path.clone());
             }
-            Err(error) => return Err(Failure::own(error)),
+        }
+    }
+    for secret in secrets(examined) {
+        let way = sight.follow(secret).map_err(Failure::own)?;
+        if let Some(Flaw { why, cure }) = links.flaw(&way, &writable)? {
+            let shown = secret.to_string_lossy();
+            let what = format!("the file '{}' of a secret: {why}", Escaped(&shown));
+            refuse_or_warn(&what, &cure, policy, warn)?;
         }
     }
     rules.extend(own_files(examined)?);
     Ok(rules)
 }
 
-/// What the plugin must not write: what launches go by, and its secrets.
-fn kept(examined: &Examined) -> Vec<&Path> {
-    let listed = &examined.listed;
-    let secrets = listed.profile.environment.secrets.values();
-    let secrets = secrets.filter_map(|source| source.strip_prefix("file:").map(Path::new));
-    let kept = listed.keeps.iter().map(PathBuf::as_path);
-    kept.chain(secrets).collect()
+/// What a grant leads to.
+struct Granted<'a> {
+    grant: &'a Grant,
+    rule: Rule,
+    /// The way there, if symbolic links are on it.
+    way: Option<Way>,
+}
+
+impl<'a> Granted<'a> {
+    fn new(grant: &'a Grant, file: OwnedFd, way: Option<Way>) -> Result<Self, Failure> {
+        let rule = Rule::new(file, grant.kind).map_err(Failure::own)?;
+        Ok(Self { grant, rule, way })
+    }
+}
+
+/// Opens what a grant leads to by links. They are followed by hand, so that
+/// what is judged is what was followed. `None` if it is granted without them as
+/// well.
+fn follow(
+    sight: &Sight,
+    grant: &Grant,
+    opened: &[Granted<'_>],
+) -> Result<Option<(OwnedFd, Option<Way>)>, Error> {
+    let path = Path::new(&grant.path);
+    let mut found = None;
+    let mut is_known = false;
+    let way = sight.follow_until(path, &mut |end| {
+        is_known = opened.iter().any(|other| {
+            other.way.is_none()
+                && other.grant.kind == grant.kind
+                && Path::new(&other.grant.path) == end
+        });
+        if is_known {
+            return Ok(true);
+        }
+        match open::open_path_plain(end) {
+            Err(error) if error.errno() == Some(Errno::ELOOP) => Ok(false),
+            file => {
+                found = Some(file?);
+                Ok(true)
+            }
+        }
+    });
+    match (way, found) {
+        (Ok(_), None) if is_known => Ok(None),
+        (Ok(way), Some(file)) => Ok(Some((file, Some(way)))),
+        // A magic link leads to no path.
+        (
+            Ok(Way {
+                unseen: Some(_), ..
+            })
+            | Err(_),
+            _,
+        ) if is_in_proc(&grant.path) => Ok(Some((open::open_path(path)?, None))),
+        (
+            Ok(Way {
+                unseen: Some(error),
+                ..
+            })
+            | Err(error),
+            _,
+        ) => Err(error),
+        // A link to `..` of a folder that a link leads to.
+        (Ok(way), None) => Ok(Some((open::open_path_plain(&way.end)?, Some(way)))),
+    }
 }
 
 /// A path that does not exist, or can't be opened, and must.
@@ -123,11 +195,7 @@ fn ungranted(
         Escaped(&grant.path),
         grant.kind.name()
     );
-    if policy == Policy::Strict {
-        return Err(Failure::own(format!("{what}\n{cure}")));
-    }
-    warn(&what);
-    Ok(())
+    refuse_or_warn(&what, cure, policy, warn)
 }
 
 /// What the plugin itself consists of: the program as far as it lies in a
@@ -155,82 +223,4 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
         add(library, GrantKind::Read)?;
     }
     Ok(rules)
-}
-
-const WRITING: &[GrantKind] = &[GrantKind::Write];
-const READING: &[GrantKind] = &[
-    GrantKind::Read,
-    GrantKind::Apart,
-    GrantKind::Write,
-    GrantKind::Execute,
-];
-
-/// The folders and files that the plugin has such a right to, by the paths
-/// that they really have.
-struct Reach(Vec<PathBuf>);
-
-impl Reach {
-    fn of<'a>(rules: impl Iterator<Item = &'a Rule>, kinds: &[GrantKind]) -> Result<Self, Failure> {
-        rules
-            .filter(|rule| kinds.contains(&rule.kind))
-            .map(|rule| open::real_path(rule.file.as_fd()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-            .map_err(Failure::own)
-    }
-
-    /// The first of these files and folders that lies in one of the folders
-    /// and that this user could change, replace or read there.
-    fn holds<'a>(&self, kept: &[&'a Path], user: u32) -> Option<&'a Path> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let owns = |path: &Path| open::stat_path(path, false).is_ok_and(|stat| stat.uid == user);
-        let is_in_reach = |path: &Path| {
-            let folders = self.0.iter();
-            let mut above = folders.filter(|folder| path.starts_with(folder));
-            above.any(|folder| {
-                let mut steps = path.ancestors().take_while(|step| step.starts_with(folder));
-                steps.any(owns)
-            })
-        };
-        let is_held = |path: &&&Path| {
-            let way = trust::links(path);
-            way.is_ok_and(|way| {
-                way.links
-                    .iter()
-                    .chain([&way.end])
-                    .any(|step| is_in_reach(step))
-            })
-        };
-        kept.iter().find(is_held).copied()
-    }
-
-    /// Whether the path led out of a writable folder, by a link that may be
-    /// the plugin's own; if so, how, as a phrase.
-    fn leads_astray(&self, path: &Path, file: &OwnedFd) -> Result<Option<String>, Error> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let real = open::real_path(file.as_fd())?;
-        if real == path {
-            return Ok(None);
-        }
-        let way = trust::links(path)?;
-        if way.end != real {
-            return Ok(Some("it was changed while it was opened".into()));
-        }
-        let out = |link: &PathBuf| {
-            let folders = self.0.iter();
-            let above = folders.filter(|folder| link.starts_with(folder) && link != *folder);
-            above.max().is_some_and(|folder| !real.starts_with(folder))
-        };
-        Ok(way.links.iter().find(|link| out(link)).map(|link| {
-            let link = link.to_string_lossy();
-            format!(
-                "the link '{}' lies in a folder that the plugin may write, and leads out of it",
-                Escaped(&link)
-            )
-        }))
-    }
 }

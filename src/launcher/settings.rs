@@ -13,14 +13,20 @@ use secure_exec_core::policy::Policy;
 use crate::cli::{self, Arguments};
 use crate::failure::Failure;
 use crate::owner::Finding;
+use crate::trail::Trail;
 use crate::trust;
 
 /// The whitelist, where nothing names another.
-const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
+pub(crate) const DEFAULT_WHITELIST: &str = "/etc/secure-exec/plugins.whitelist";
 /// The configuration file, where nothing names another. It may be absent.
-const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/secure-exec/config.yaml";
 /// Profiles that add to the built-in ones and override them.
 pub(crate) const DEFAULT_PROFILES: &str = "/etc/secure-exec/profiles.d";
+/// Root's audit log and state, where nothing names others.
+pub(crate) const ROOT_AUDIT_LOG: &str = "/var/log/secure-exec/audit.log";
+pub(crate) const ROOT_STATE: &str = "/var/lib/secure-exec";
+/// Another user's audit log, in his state folder.
+pub(crate) const AUDIT_LOG: &str = "audit.log";
 
 /// The settings of one launch.
 #[derive(Debug)]
@@ -46,8 +52,9 @@ pub struct Settings {
     /// Where the launcher keeps what it must remember between launches;
     /// `None` where no place for it is known.
     pub state_folder: Option<PathBuf>,
-    /// The configuration file, where there is one.
-    pub config: Option<PathBuf>,
+    /// What launches go by: what was read so far, and the places that were
+    /// named.
+    pub trail: Trail,
     /// Others than root and the caller could have written the configuration.
     pub insecure: Vec<Finding>,
 }
@@ -60,11 +67,12 @@ impl Settings {
     /// policy name.
     pub fn merge(typed: &Arguments) -> Result<Self, Failure> {
         let mut insecure = Vec::new();
+        let trail = Trail::default();
         let named = typed
             .config
             .clone()
             .or_else(|| environment("SECURE_EXEC_CONFIG").map(PathBuf::from));
-        let (config, config_path) = load_config(named.as_deref(), &mut insecure)?;
+        let config = load_config(named.as_deref(), &mut insecure, &trail)?;
         let path = |given: &Option<PathBuf>, variable: &str, configured: &Option<String>| {
             given
                 .clone()
@@ -98,9 +106,13 @@ impl Settings {
             )));
         }
         let audit_log = audit_log.or_else(default_audit_log);
+        let whitelist = path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
+            .unwrap_or_else(|| DEFAULT_WHITELIST.into());
+        trail.file(&whitelist);
+        trail.folder(config.profile_dir.as_deref().unwrap_or(DEFAULT_PROFILES));
+        audit_log.iter().for_each(|log| trail.file(log));
         Ok(Self {
-            whitelist: path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
-                .unwrap_or_else(|| DEFAULT_WHITELIST.into()),
+            whitelist,
             policy,
             profile,
             default_profile: config.profile.clone(),
@@ -118,7 +130,7 @@ impl Settings {
                 &config.plugin_root,
             ),
             state_folder,
-            config: config_path,
+            trail,
             insecure,
         })
     }
@@ -127,12 +139,13 @@ impl Settings {
 fn load_config(
     named: Option<&Path>,
     insecure: &mut Vec<Finding>,
-) -> Result<(Config, Option<PathBuf>), Failure> {
+    trail: &Trail,
+) -> Result<Config, Failure> {
     let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
-    let loaded = match trust::read(path) {
+    let loaded = match trust::read(path, trail) {
         Ok(loaded) => loaded,
         Err(error) if named.is_none() && error.is_not_found() => {
-            return Ok((Config::default(), None));
+            return Ok(Config::default());
         }
         Err(error) => {
             let cure = error.cure("Name another with --config or SECURE_EXEC_CONFIG.");
@@ -140,8 +153,7 @@ fn load_config(
         }
     };
     insecure.extend(loaded.finding);
-    let config = Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)?;
-    Ok((config, Some(path.to_path_buf())))
+    Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)
 }
 
 /// A `SECURE_EXEC_*` variable; an empty one counts as unset.
@@ -151,20 +163,20 @@ fn environment(name: &str) -> Option<OsString> {
 
 fn default_audit_log() -> Option<PathBuf> {
     if secure_exec_sys::process::effective_user() == 0 {
-        return Some("/var/log/secure-exec/audit.log".into());
+        return Some(ROOT_AUDIT_LOG.into());
     }
-    user_state().map(|folder| folder.join("audit.log"))
+    user_state().map(|folder| folder.join(AUDIT_LOG))
 }
 
 fn state_folder() -> Option<PathBuf> {
     if secure_exec_sys::process::effective_user() == 0 {
-        return Some("/var/lib/secure-exec".into());
+        return Some(ROOT_STATE.into());
     }
     user_state()
 }
 
 /// The user's state folder of the XDG base directory specification.
-fn user_state() -> Option<PathBuf> {
+pub(crate) fn user_state() -> Option<PathBuf> {
     let absolute = |name: &str| {
         environment(name)
             .map(PathBuf::from)
@@ -180,8 +192,17 @@ fn user_state() -> Option<PathBuf> {
 /// meet the files of a listed one.
 #[must_use]
 pub fn runtime_folder(plugin: &str) -> PathBuf {
+    let base = runtime_folders();
+    match PluginName::new(plugin) {
+        Ok(name) => base.join(name.as_str()),
+        Err(_) => base.join(digest::sha256(plugin.as_bytes()).hex()),
+    }
+}
+
+/// Where those of all plugins of this user lie.
+pub(crate) fn runtime_folders() -> PathBuf {
     let user = secure_exec_sys::process::effective_user();
-    let base = if user == 0 {
+    if user == 0 {
         PathBuf::from("/run/secure-exec")
     } else {
         environment("XDG_RUNTIME_DIR")
@@ -191,9 +212,5 @@ pub fn runtime_folder(plugin: &str) -> PathBuf {
                 || Path::new("/tmp").join(format!("secure-exec-{user}")),
                 |path| path.join("secure-exec"),
             )
-    };
-    match PluginName::new(plugin) {
-        Ok(name) => base.join(name.as_str()),
-        Err(_) => base.join(digest::sha256(plugin.as_bytes()).hex()),
     }
 }

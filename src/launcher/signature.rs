@@ -7,11 +7,17 @@ use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Entry, Settings};
 
 use crate::image::Image;
+use crate::trail::Trail;
 use crate::trust;
 
 /// Checks an entry's signature against the whitelist's trusted keys. `None`
 /// where it is good, or none is there and none is demanded.
-pub fn check(entry: &Entry, settings: &Settings, image: &Image) -> Option<Violation> {
+pub fn check(
+    entry: &Entry,
+    settings: &Settings,
+    image: &Image,
+    trail: &Trail,
+) -> Option<Violation> {
     let Some(text) = &entry.signature else {
         return settings
             .enforce_signatures
@@ -28,7 +34,7 @@ pub fn check(entry: &Entry, settings: &Settings, image: &Image) -> Option<Violat
     let keys: Result<Vec<PublicKey>, String> = settings
         .trusted_keys
         .iter()
-        .map(|key| read_key(key))
+        .map(|key| read_key(key, trail))
         .collect();
     let keys = match keys {
         Ok(keys) => keys,
@@ -61,13 +67,13 @@ pub fn check(entry: &Entry, settings: &Settings, image: &Image) -> Option<Violat
 
 /// A key is written out, or the absolute path of a file that others can't
 /// write.
-fn read_key(key: &str) -> Result<PublicKey, String> {
+fn read_key(key: &str, trail: &Trail) -> Result<PublicKey, String> {
     if !key.starts_with('/') {
         return PublicKey::from_base64(key.trim())
             .map_err(|error| format!("a trusted key can't be read: {error}"));
     }
-    let loaded =
-        trust::read(std::path::Path::new(key)).map_err(|error| format!("the key {error}"))?;
+    let loaded = trust::read(std::path::Path::new(key), trail)
+        .map_err(|error| format!("the key {error}"))?;
     if let Some(finding) = loaded.finding {
         return Err(format!("the key {finding}"));
     }

@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 use secure_exec_core::digest;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::violation::Violation;
+use secure_exec_sys::lock::{self, Bytes, Patience};
+use secure_exec_sys::log_folder::{LogFolder, Purpose};
 
 use crate::audit::create_private;
 use crate::failure::Failure;
 use crate::listed::folder_of;
+use crate::sight::Sight;
+use crate::trail::Trail;
 use crate::trust;
 
 /// Compares a whitelist's serial with the highest that was seen.
@@ -23,8 +27,9 @@ pub fn check_serial(
     state: Option<&Path>,
     whitelist: &Path,
     serial: u64,
+    trail: &Trail,
 ) -> Result<Option<Violation>, Failure> {
-    let seen = seen(&place(state, whitelist)?)?;
+    let seen = Places::of(state, whitelist)?.seen(trail)?;
     Ok((serial < seen).then(|| {
         Violation::WhitelistRollback(format!(
             "the whitelist's serial is {serial}, but {seen} was seen already"
@@ -36,38 +41,85 @@ pub fn check_serial(
 ///
 /// # Errors
 /// The state can't be read or written.
-pub fn remember_serial(state: Option<&Path>, whitelist: &Path, serial: u64) -> Result<(), Failure> {
-    let path = place(state, whitelist)?;
-    if serial <= seen(&path)? {
+pub fn remember_serial(
+    state: Option<&Path>,
+    whitelist: &Path,
+    serial: u64,
+    trail: &Trail,
+) -> Result<(), Failure> {
+    let places = Places::of(state, whitelist)?;
+    if serial <= seen(&places.own, trail)? {
         return Ok(());
     }
-    let folder = folder_of(&path);
-    create_private(folder).map_err(|error| failure(&path, &error))?;
+    let path = &places.own;
+    let folder = folder_of(path);
+    create_private(folder).map_err(|error| failure(path, &error))?;
     // Two launches may have read two versions of the whitelist: the higher
-    // number stays, whoever comes last.
-    let lock = std::fs::File::open(folder).map_err(|error| failure(&path, &error))?;
-    lock.lock().map_err(|error| failure(&path, &error))?;
-    if serial > seen(&path)? {
-        write(&path, serial).map_err(|error| failure(&path, &error))?;
+    // number stays, whoever comes last. A plugin that may read the folder can't
+    // take this lock, as it could one of the folder itself.
+    let folder = LogFolder::open(folder_of(folder)).map_err(|error| failure(path, &error))?;
+    let (locks, _) = folder
+        .open_file(LOCKS, Purpose::Lock)
+        .map_err(|error| failure(path, &error))?;
+    lock::lock(&locks, Bytes::one(0), Patience::LONG).map_err(|errno| failure(path, &errno))?;
+    if serial > seen(path, trail)? {
+        write(path, serial).map_err(|error| failure(path, &error))?;
     }
     Ok(())
 }
 
-/// Each whitelist has a file of its own.
-fn place(state: Option<&Path>, whitelist: &Path) -> Result<PathBuf, Failure> {
-    let state = state.ok_or_else(|| {
-        Failure::own(
-            "the whitelist has a serial, and no place to keep the highest is known\n\
-             Set HOME or XDG_STATE_HOME to a folder of this user's.",
-        )
-    })?;
-    let absolute = std::path::absolute(whitelist).map_err(|error| failure(state, &error))?;
-    let name = digest::sha256(absolute.as_os_str().as_bytes()).hex();
-    Ok(state.join("serials").join(name))
+/// The file that those lock who write, beside the folder of the serials.
+const LOCKS: &str = ".serials.lock";
+
+/// Leaves a trail to all that is remembered in a state folder.
+pub(crate) fn leave(state: &Path, trail: &Trail) {
+    trail.folder(serials(state));
+    trail.file(state.join(LOCKS));
 }
 
-fn seen(path: &Path) -> Result<u64, Failure> {
-    match trust::read(path) {
+fn serials(state: &Path) -> PathBuf {
+    state.join("serials")
+}
+
+/// Each whitelist has a file of its own, whatever links lead to it.
+struct Places {
+    own: PathBuf,
+    /// As it was found by the path that was spelled.
+    spelled: PathBuf,
+}
+
+impl Places {
+    fn of(state: Option<&Path>, whitelist: &Path) -> Result<Self, Failure> {
+        let state = state.ok_or_else(|| {
+            Failure::own(
+                "the whitelist has a serial, and no place to keep the highest is known\n\
+                 Set HOME or XDG_STATE_HOME to a folder of this user's.",
+            )
+        })?;
+        let place = |path: &Path| {
+            let name = digest::sha256(path.as_os_str().as_bytes()).hex();
+            serials(state).join(name)
+        };
+        let spelled = std::path::absolute(whitelist).map_err(|error| failure(state, &error))?;
+        let way = Sight::default().follow(whitelist);
+        let way = way.map_err(|error| failure(state, &error))?;
+        Ok(Self {
+            own: place(&way.end),
+            spelled: place(&spelled),
+        })
+    }
+
+    fn seen(&self, trail: &Trail) -> Result<u64, Failure> {
+        let own = seen(&self.own, trail)?;
+        if self.spelled == self.own {
+            return Ok(own);
+        }
+        Ok(own.max(seen(&self.spelled, trail)?))
+    }
+}
+
+fn seen(path: &Path, trail: &Trail) -> Result<u64, Failure> {
+    match trust::read(path, trail) {
         Ok(loaded) => String::from_utf8_lossy(&loaded.bytes)
             .trim()
             .parse::<u64>()

@@ -170,6 +170,7 @@ const fn lets_map(kind: GrantKind) -> bool {
         | GrantKind::Write
         | GrantKind::Device
         | GrantKind::BindSocket
+        | GrantKind::OwnSocket
         | GrantKind::ConnectSocket => false,
     }
 }

@@ -4,13 +4,16 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
 use secure_exec_sys::{Errno, lease};
 
 use crate::owner::{Finding, Owners};
+
+use crate::sight::Sight;
+use crate::trail::Trail;
 
 /// Configuration files are read up to this many bytes.
 const LIMIT: u64 = 64 << 20;
@@ -64,11 +67,13 @@ impl fmt::Display for Unreadable {
 }
 
 /// Reads a configuration file through one descriptor, so that what was
-/// checked is what was read.
+/// checked is what was read. Whoever goes by it leaves a trail, also to one
+/// that is not there: it may be tomorrow.
 ///
 /// # Errors
 /// It is missing, not a regular file, unreadable or too large.
-pub fn read(path: &Path) -> Result<Loaded, Unreadable> {
+pub fn read(path: &Path, trail: &Trail) -> Result<Loaded, Unreadable> {
+    trail.file(path);
     let unreadable = |why: String, not_found: bool| Unreadable {
         path: path.to_path_buf(),
         why,
@@ -139,86 +144,36 @@ struct Looked {
 /// The folders above a file, and those above every link that leads to it by
 /// the path that was named.
 fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> {
-    let way = links(path)?;
+    let sight = Sight::default();
+    let way = sight.follow(path)?;
+    let links: Vec<&Path> = way.links().map(|(link, _)| link.as_path()).collect();
     let mut steps = Vec::new();
-    for path in [real]
-        .into_iter()
-        .chain(way.links.iter().map(PathBuf::as_path))
-    {
+    for path in [real].into_iter().chain(links) {
         for (level, folder) in path.ancestors().skip(1).enumerate() {
-            let seen = way.seen.iter().find(|(seen, _)| seen == folder);
-            let stat = match seen {
-                Some((_, stat)) => *stat,
-                None => open::stat_path(folder, false)?,
-            };
             steps.push(Looked {
                 folder: folder.to_path_buf(),
-                stat,
+                stat: sight.stat(folder)?,
                 to_folder: level > 0,
             });
         }
     }
-    Ok(steps)
+    // It was opened, so it led somewhere a moment ago.
+    way.unseen.map_or(Ok(steps), Err)
 }
-
-/// Where a path leads.
-pub(crate) struct Way {
-    /// The symbolic links on it, each by a path without others.
-    pub(crate) links: Vec<PathBuf>,
-    /// Its end, without any.
-    pub(crate) end: PathBuf,
-    /// The folders on it, but for the first, as they were on the way.
-    seen: Vec<(PathBuf, Stat)>,
-}
-
-/// Follows a path by hand. It was opened, so it leads somewhere; one that
-/// changes all the time is cut.
-pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
-    let mut left = open::absolute(path)?;
-    let (mut found, mut seen) = (Vec::new(), Vec::new());
-    let mut at = PathBuf::from("/");
-    while found.len() <= MOST_LINKS {
-        let mut parts = left.components();
-        let Some(part) = parts.next() else { break };
-        let rest = parts.as_path().to_path_buf();
-        let next = at.join(part);
-        match part {
-            Component::RootDir => at = next,
-            Component::ParentDir => drop(at.pop()),
-            Component::Normal(_) => {
-                let stat = open::stat_path(&next, false)?;
-                if stat.kind == Kind::Symlink {
-                    left = open::read_link(&next)?.join(rest);
-                    found.push(next);
-                    continue;
-                }
-                at.clone_from(&next);
-                seen.push((next, stat));
-            }
-            Component::CurDir | Component::Prefix(_) => {}
-        }
-        left = rest;
-    }
-    Ok(Way {
-        links: found,
-        end: at,
-        seen,
-    })
-}
-
-/// As many as the kernel follows (man 7 path_resolution).
-const MOST_LINKS: usize = 40;
 
 /// Whether root alone can replace or change the file at its path: it and
 /// every folder on the way to it, by links too, belong to root and nobody else
-/// can write them. Returns the first thing that fails.
+/// can write them. Returns the first thing that fails. Who trusts a file for
+/// its place leaves a trail to it.
 ///
 /// # Errors
 /// The path can't be examined.
 pub fn writable_by_root_alone(
     path: &Path,
     file: &OwnedFd,
+    trail: &Trail,
 ) -> Result<Option<Finding>, secure_exec_sys::Error> {
+    trail.file(path);
     let stat = open::stat(file.as_fd())?;
     examine(path, file, &stat, Owners::Root)
 }

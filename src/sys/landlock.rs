@@ -245,7 +245,8 @@ fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {
         }
         GrantKind::Execute => read | AccessFs::Execute,
         GrantKind::Device => AccessFs::ReadFile | AccessFs::WriteFile,
-        GrantKind::BindSocket => AccessFs::MakeSock | AccessFs::RemoveFile,
+        GrantKind::BindSocket => BitFlags::from_flag(AccessFs::MakeSock),
+        GrantKind::OwnSocket => AccessFs::MakeSock | AccessFs::RemoveFile,
         GrantKind::ConnectSocket => BitFlags::from_flag(AccessFs::ResolveUnix),
     }
 }

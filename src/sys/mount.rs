@@ -60,6 +60,17 @@ pub fn make_private() -> Result<(), Error> {
         .map_err(Error::call("make the mounts private"))
 }
 
+/// The table of this process's mounts (man 5 proc_pid_mountinfo). Names that
+/// are no text are in it as far as they are.
+///
+/// # Errors
+/// `/proc` is absent.
+pub fn table() -> Result<String, Error> {
+    let table = std::fs::read("/proc/self/mountinfo");
+    let table = table.map_err(Error::io("read the table of mounts"))?;
+    Ok(String::from_utf8_lossy(&table).into_owned())
+}
+
 impl Tree {
     /// A copy of what is mounted at a path, with all that is mounted below
     /// it, in this process's mount namespace.

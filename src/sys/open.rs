@@ -62,6 +62,18 @@ pub fn open_path(path: &Path) -> Result<OwnedFd, Error> {
     open_with(path, flags, Mode::empty()).map_err(Error::at("open", path))
 }
 
+/// As [`open_path`], if no symbolic link is on the way; `ELOOP` otherwise
+/// (openat2(2), Linux 5.6, as Landlock).
+///
+/// # Errors
+/// As openat2(2).
+pub fn open_path_plain(path: &Path) -> Result<OwnedFd, Error> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    open_as(nix::fcntl::AT_FDCWD, path, how)
+}
+
 /// By openat(2): behind open(2), musl sets close-on-exec once more.
 pub(crate) fn open_with(path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
     nix::fcntl::openat(nix::fcntl::AT_FDCWD, path, flags, mode)
@@ -88,6 +100,10 @@ fn resolve(root: BorrowedFd<'_>, path: &Path, extra: ResolveFlag) -> Result<Owne
     let how = OpenHow::new()
         .flags(READ)
         .resolve(extra | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    open_as(root, path, how)
+}
+
+fn open_as(root: BorrowedFd<'_>, path: &Path, how: OpenHow) -> Result<OwnedFd, Error> {
     // EAGAIN: a rename elsewhere made the kernel unsure (man 2 openat2).
     for _ in 0..32 {
         match openat2(root, path, how) {
@@ -266,6 +282,12 @@ pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
     nix::fcntl::readlink(path)
         .map(PathBuf::from)
         .map_err(Error::at("read the link", path))
+}
+
+/// The kernel's answer where a path has more links than it follows.
+#[must_use]
+pub fn too_many_links(path: &Path) -> Error {
+    Error::at("follow", path)(Errno::ELOOP)
 }
 
 /// A path from the root on: a relative one begins in the working directory.

@@ -61,7 +61,7 @@ fn a_plugin_can_not_write_what_its_next_launch_goes_by() {
         for (folder, kept, victim) in [
             ("state", "state/audit.log", "state/audit.log"),
             ("profiles.d", "profiles.d", "profiles.d/wide.yaml"),
-            ("", "plugins.whitelist", "plugins.whitelist"),
+            ("", "config.yaml", "config.yaml"),
         ] {
             let [folder, kept, victim] = [folder, kept, victim].map(|path| host.path(path));
             host.profile("wide", &format!("filesystem: {{ write: [{folder:?}] }}"));
@@ -103,6 +103,121 @@ fn a_plugin_can_not_choose_the_file_of_its_secret() {
     }
 }
 
+#[test]
+fn a_link_that_one_plugin_plants_does_not_lead_another_ones_grant() {
+    for user in EVERYONE {
+        for isolation in ["process", "namespaces"] {
+            for kind in ["read", "write", "execute"] {
+                let (host, link) = neighbours(user, isolation, kind);
+                let words = ["read", link.to_str().unwrap()];
+                // The first plugin's right, by which the second one reads.
+                let plant = host.launch("p").profile("first").arg("plant");
+                let planted = plant.args([&link, &host.path("outside")]).run();
+                planted.all_refused("EACCES", &[("plant", "ok")]);
+                host.bare(host.path("plugins/p"), &words).all_work();
+                let launch = || host.launch("p").profile("second").args(words);
+                let refused = launch().run().refused(125);
+                refused.says("lies in a folder that plugins of profile 'first' may write");
+                let refused = if isolation == "process" {
+                    "EACCES"
+                } else {
+                    "ENOENT"
+                };
+                let dropped = launch().policy("permissive").run();
+                dropped
+                    .says("plugins of profile 'first' may write")
+                    .all_refused(refused, &[]);
+                // The cure that the message names.
+                let outside = host.path("outside");
+                host.profile("second", &grants(isolation, kind, &outside));
+                let cured = host.launch("p").profile("second").arg("read");
+                cured.arg(&outside).run().all_work();
+            }
+        }
+    }
+}
+
+#[test]
+fn nor_one_that_the_profile_stands_for_in_the_whitelist_alone() {
+    for user in EVERYONE {
+        let (mut host, link) = neighbours(user, "process", "read");
+        symlink(host.path("outside"), &link).unwrap();
+        host.own(&link);
+        let words = ["read", link.to_str().unwrap()];
+        let launch = |host: &Host| host.launch("p").profile("second").args(words).run();
+        std::fs::remove_file(host.path("profiles.d/first.yaml")).unwrap();
+        launch(&host).all_work();
+        let shared = host.path("shared");
+        host.install_copy("q", hostile(PROGRAM));
+        let inline = format!("profile: {{ filesystem: {{ write: [{shared:?}] }} }}");
+        host.list("q", &[&inline]);
+        launch(&host)
+            .refused(125)
+            .says("plugins of profile 'q' may write");
+        // A profile that can't be read could grant anything.
+        let host = neighbours(user, "process", "read").0;
+        let link = host.path("shared/link");
+        symlink(host.path("outside"), &link).unwrap();
+        host.own(&link);
+        host.profile("first", "filesystem: { wriet: [] }");
+        let launch = host.launch("p").profile("second").arg("read").arg(&link);
+        launch
+            .run()
+            .refused(125)
+            .says("for all that is known")
+            .says("first.yaml");
+    }
+}
+
+#[test]
+fn a_link_of_another_user_leads_no_grant() {
+    for user in EVERYONE {
+        let (host, link) = neighbours(user, "process", "read");
+        host.profile("first", "umask: \"077\"");
+        symlink(host.path("outside"), &link).unwrap();
+        let words = ["read", link.to_str().unwrap()];
+        let launch = || host.launch("p").profile("second").args(words).run();
+        host.own(&link);
+        launch().all_work();
+        std::os::unix::fs::lchown(&link, Some(ORDINARY + 1), None).unwrap();
+        launch().refused(125).says("belongs to another user");
+        host.own(&link);
+        let chown = |owner| std::os::unix::fs::lchown(&link, Some(owner), None).unwrap();
+        chown(0);
+        launch().all_work();
+        let shared = host.path("shared");
+        let may = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&shared, mode).unwrap();
+        };
+        may(0o777);
+        launch().refused(125).says("which others can write");
+        // Others' links stay where they are.
+        may(0o1777);
+        launch().all_work();
+    }
+}
+
+/// The profile `second`, whose grant leads through a folder that plugins of the
+/// profile `first` may write, and the path of the link in it.
+fn neighbours(user: User, isolation: &str, kind: &str) -> (Host, std::path::PathBuf) {
+    let mut host = Host::of(user);
+    for folder in ["shared", "outside"] {
+        host.folder(folder);
+    }
+    host.write("outside/secret", "secret");
+    let link = host.path("shared/link");
+    host.profile("first", &grants("process", "write", &host.path("shared")));
+    host.profile("second", &grants(isolation, kind, &link));
+    host.install_copy("p", hostile(PROGRAM));
+    host.list("p", &[]);
+    (host, link)
+}
+
+fn grants(isolation: &str, kind: &str, path: &Path) -> String {
+    format!("isolation: {isolation}\nfilesystem: {{ {kind}: [{path:?}] }}")
+}
+
 /// A folder to write, and in it one with a grant of its own.
 fn nested(user: User, kind: &str) -> Host {
     let mut host = Host::of(user);
@@ -124,7 +239,7 @@ fn nested(user: User, kind: &str) -> Host {
 const PROGRAM: &str = r##"
 int main(int n, char **a) {
     if (!strcmp(a[1], "plant")) {
-        TRY("remove", rmdir(a[2]));
+        if (!access(a[2], F_OK)) TRY("remove", rmdir(a[2]));
         TRY("plant", symlink(a[3], a[2]));
     }
     if (!strcmp(a[1], "tell")) return puts(getenv("TOKEN")) < 0;

@@ -297,3 +297,61 @@ int main(int n, char **a) {
     TRY("abstract", reach_unix(SOCK_STREAM, a[4], 1));
 }
 "##;
+
+#[test]
+fn who_may_make_sockets_in_a_folder_removes_nothing_there() {
+    let source = r#"
+#include <sys/un.h>
+int main(int n, char **a) {
+    struct sockaddr_un own = { AF_UNIX };
+    snprintf(own.sun_path, sizeof own.sun_path, "%s/socket", a[1]);
+    TRY("bind", bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&own, sizeof own));
+    chdir(a[1]);
+    char victim[4096];
+    snprintf(victim, sizeof victim, "%s/victim", a[1]);
+    TRY("unlink", unlink(victim));
+    TRY("rename", rename("socket", victim));
+}
+"#;
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", hostile(source));
+        host.list("p", &[]);
+        let folder = host.folder("sockets");
+        let lay_out = || {
+            for name in ["socket", "victim"] {
+                let _absent = std::fs::remove_file(folder.join(name));
+            }
+            host.write("sockets/victim", "x");
+        };
+        for isolation in ["process", "namespaces"] {
+            let text =
+                format!("isolation: {isolation}\nnetwork: {{ unix: {{ bind: [{folder:?}] }} }}");
+            host.profile("binds", &text);
+            lay_out();
+            let words = [folder.to_str().unwrap()];
+            host.bare(host.path("plugins/p"), &words).all_work();
+            lay_out();
+            let launch = host.launch("p").profile("binds").args(words);
+            launch.run().all_refused("EACCES", &[("bind", "ok")]);
+            assert_eq!(std::fs::read(folder.join("victim")).unwrap(), b"x");
+        }
+    }
+    // Its own old socket it removes where nobody else's files are.
+    let mut host = Host::of(User::Ordinary);
+    host.install_copy("p", hostile(source));
+    host.list("p", &[]);
+    host.profile("binds", "network: { unix: { bind: [\"{runtime_dir}\"] } }");
+    let runtime = host.folder("run");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&runtime, mode).unwrap();
+    let launch = || {
+        let launch = host.launch("p").profile("binds");
+        let launch = launch.env("XDG_RUNTIME_DIR", &runtime);
+        launch.arg(runtime.join("secure-exec/p")).run()
+    };
+    let seen = [("bind", "ok"), ("unlink", "ENOENT"), ("rename", "ok")];
+    launch().all_refused("", &seen);
+    let seen = [("bind", "ok"), ("unlink", "ok"), ("rename", "ok")];
+    launch().all_refused("", &seen);
+}

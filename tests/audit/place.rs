@@ -55,6 +55,26 @@ fn a_log_among_plugins_is_refused() {
 }
 
 #[test]
+fn a_log_beside_the_file_that_a_listed_link_leads_to_is_refused() {
+    for user in EVERYONE {
+        let mut host = host(user);
+        let real = host.folder("real");
+        std::fs::rename(host.path("plugins/p"), real.join("p")).unwrap();
+        std::os::unix::fs::symlink("../real/p", host.path("plugins/p")).unwrap();
+        host.list_path("q", "./plugins/p", &digest(&real.join("p")), &[]);
+        for folder in ["real", "plugins"] {
+            let log = host.path(folder).join("audit.log");
+            let launch = host.launch("q").option("--audit-log").option(&log);
+            launch
+                .run()
+                .refused(125)
+                .says("it lies in the plugin folder");
+        }
+        host.launch("q").run().succeeded();
+    }
+}
+
+#[test]
 fn where_paths_begin_by_default_is_no_plugin_folder() {
     for user in EVERYONE {
         let host = host(user);

@@ -139,6 +139,26 @@ fn a_mistake_in_an_entry_refuses_the_file() {
             (6, 29),
             "expected a list",
         ),
+        (
+            "settings: {forbidden_paths: [/x, srv/x]}\n",
+            (6, 34),
+            "must be absolute and without '..'",
+        ),
+        (
+            "settings: {forbidden_paths: [/x/../y]}\n",
+            (6, 30),
+            "the forbidden path '/x/../y' must be",
+        ),
+        (
+            "settings: {forbidden_paths: [/x//y]}\n",
+            (6, 30),
+            "such as /srv/incoming",
+        ),
+        (
+            "settings: {forbidden_paths: [\"\"]}\n",
+            (6, 30),
+            "must be absolute",
+        ),
         ("settings: {enforce_signatures: on}\n", (6, 32), "boolean"),
         ("plugins: []\n", (6, 1), "duplicate key 'plugins'"),
     ] {

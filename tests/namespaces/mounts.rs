@@ -1,6 +1,9 @@
 //! What can be done with what is granted.
 
+use std::process::Command;
+
 use super::{BOTH, Running, STATS, install};
+use crate::kit::namespace::private;
 use crate::kit::{EVERYONE, Host, ORDINARY, User, program};
 
 /// Writes a file, and maps it to be executed.
@@ -247,5 +250,112 @@ fn a_granted_socket_of_the_hosts_can_be_connected_to() {
         let launch = host.launch("namespaces").policy("permissive").arg(&socket);
         launch.run().succeeded().prints("hello");
         answer.join().unwrap();
+    }
+}
+
+/// Writes code to a file, and maps the file that it finds by another path.
+const ALIAS: &str = r#"#include <stdio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <sys/mman.h>
+int main(int n, char **a) {
+    int file = open(a[1], O_RDWR | O_CREAT | O_TRUNC, 0700);
+    if (file < 0 || write(file, "\xc3", 1) != 1) return 1;
+    int other = open(a[2], O_RDONLY);
+    if (other < 0) return 2;
+    void *mapped = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, other, 0);
+    printf("%d", mapped == MAP_FAILED ? errno : 0);
+    return 0;
+}"#;
+
+#[test]
+fn what_a_plugin_writes_can_not_be_executed_by_another_name() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(ALIAS), "");
+        let folders = [
+            "tree",
+            "tree/work",
+            "tree/work/sub",
+            "alias",
+            "above",
+            "inner",
+            "read",
+            "read/in",
+            "read/more",
+            "whole",
+        ];
+        let [
+            tree,
+            work,
+            sub,
+            alias,
+            above,
+            inner,
+            read,
+            read_in,
+            read_more,
+            whole,
+        ] = folders.map(|name| host.folder(name));
+        std::os::unix::fs::symlink(&work, host.path("link")).unwrap();
+        host.own(&host.path("link"));
+        private(|| {
+            for (what, place) in [
+                (&work, &alias),
+                (&tree, &above),
+                (&sub, &inner),
+                (&work, &read_in),
+                (&tree, &read_more),
+                (&tree, &whole),
+            ] {
+                let mut command = Command::new("mount");
+                let command = command.arg("--bind").args([what, place]);
+                assert!(command.status().unwrap().success());
+            }
+            for (write, granted, written, found) in [
+                (&work, &alias, work.join("f"), alias.join("f")),
+                (&work, &above, work.join("f"), above.join("work/f")),
+                (&work, &inner, sub.join("f"), inner.join("f")),
+                (
+                    &work,
+                    &host.path("link"),
+                    work.join("f"),
+                    host.path("link/f"),
+                ),
+                (&work, &read, work.join("f"), read.join("in/f")),
+                (&work, &read, work.join("f"), read.join("more/work/f")),
+                (&alias, &tree, alias.join("f"), work.join("f")),
+                (
+                    &alias,
+                    &whole,
+                    alias.join("sub/f"),
+                    whole.join("work/sub/f"),
+                ),
+            ] {
+                for isolation in BOTH {
+                    let grants = format!(
+                        "isolation: {isolation}\nfilesystem: {{ write: [{write:?}], read: [{granted:?}] }}"
+                    );
+                    host.profile(isolation, &grants);
+                }
+                let seen = BOTH.map(|plugin| {
+                    let launch = host.launch(plugin).args([&written, &found]);
+                    launch.run().succeeded().stdout
+                });
+                assert_eq!(seen, ["0", "1"], "{write:?} {granted:?} {found:?}");
+            }
+            // What lies beside it is code as before.
+            let other = host.write("tree/other", "\u{7f}");
+            for isolation in BOTH {
+                let grants = format!(
+                    "isolation: {isolation}\nfilesystem: {{ write: [{work:?}], read: [{above:?}] }}"
+                );
+                host.profile(isolation, &grants);
+            }
+            assert!(other.exists());
+            let launch = host.launch("namespaces").arg(work.join("f"));
+            let launch = launch.arg(above.join("other"));
+            launch.run().succeeded().prints("0");
+        });
     }
 }

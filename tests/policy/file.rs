@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use super::table::each;
+use crate::kit::namespace::private;
 use crate::kit::{digest, program};
 
 #[test]
@@ -40,6 +41,77 @@ fn a_forbidden_path() {
             .set(&format!("forbidden_paths: [{real:?}]"))
             .list("p", &[]);
         case.waivable("path_traversal");
+    });
+}
+
+#[test]
+fn a_forbidden_path_by_another_name() {
+    each(|case| {
+        // The forbidden path is a link, or ends with a slash.
+        symlink("plugins", case.host.path("way")).unwrap();
+        let way = format!("{}/", case.host.path("way").display());
+        case.host
+            .set(&format!("forbidden_paths: [{way:?}]"))
+            .list("p", &[]);
+        case.waivable("path_traversal");
+    });
+    each(|case| {
+        // A link to the plugin lies there.
+        let folder = case.host.folder("incoming");
+        symlink("../plugins/p", folder.join("p")).unwrap();
+        let hash = digest(&case.host.path("plugins/p"));
+        case.host
+            .set(&format!("forbidden_paths: [{folder:?}]"))
+            .list_path("p", "./incoming/p", &hash, &[]);
+        case.waivable("path_traversal");
+    });
+    each(|case| {
+        // The plugin's file has another name, and nobody knows where.
+        let folder = case.host.folder("incoming");
+        std::fs::hard_link(case.host.path("plugins/p"), folder.join("p")).unwrap();
+        case.host
+            .set(&format!("forbidden_paths: [{folder:?}]"))
+            .list("p", &[]);
+        case.waivable("path_traversal");
+    });
+    each(|case| {
+        // What does not exist forbids nothing.
+        let absent = case.host.path("absent");
+        case.host
+            .set(&format!("forbidden_paths: [{absent:?}]"))
+            .list("p", &[]);
+        case.launch("strict").run().succeeded();
+    });
+}
+
+#[test]
+fn a_forbidden_path_that_is_mounted_elsewhere() {
+    let mount = |what: &Path, place: &Path| {
+        let mut command = std::process::Command::new("mount");
+        command.arg("--bind").arg(what).arg(place);
+        assert!(command.status().unwrap().success());
+    };
+    private(|| {
+        each(|case| {
+            let alias = case.host.folder("alias");
+            mount(&case.host.path("plugins"), &alias);
+            case.host
+                .set(&format!("forbidden_paths: [{alias:?}]"))
+                .list("p", &[]);
+            case.waivable("path_traversal");
+        });
+        each(|case| {
+            // Only a part of it is mounted where the plugin is.
+            case.host.folder("incoming");
+            let part = case.host.folder("incoming/part");
+            std::fs::copy(case.host.path("plugins/p"), part.join("p")).unwrap();
+            mount(&part, &case.host.path("plugins"));
+            let folder = case.host.path("incoming");
+            case.host
+                .set(&format!("forbidden_paths: [{folder:?}]"))
+                .list("p", &[]);
+            case.waivable("path_traversal");
+        });
     });
 }
 

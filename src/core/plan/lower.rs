@@ -1,5 +1,7 @@
 //! Lowering: profile, kernel and policy in, plan out.
 
+use std::path::Path;
+
 use super::enforcement::share;
 use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
@@ -157,6 +159,16 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
     add(&files.execute, GrantKind::Execute)?;
     add(&profile.network.unix_bind, GrantKind::BindSocket)?;
     add(&profile.network.unix_connect, GrantKind::ConnectSocket)?;
+    // There is a right to remove a file, not one to remove a socket. Where the
+    // plugin's own files lie, and nobody else's, it may have that.
+    if let Ok(runtime) = (inputs.expand)("{runtime_dir}") {
+        let binds = grants
+            .iter_mut()
+            .filter(|grant| grant.kind == GrantKind::BindSocket);
+        for grant in binds.filter(|grant| Path::new(&grant.path).starts_with(&runtime)) {
+            grant.kind = GrantKind::OwnSocket;
+        }
+    }
     grants.extend(files.devices.iter().map(|name| Grant {
         path: format!("/dev/{name}"),
         optional: true,
@@ -202,7 +214,7 @@ fn seccomp(
 ) -> SeccompPlan {
     let granted = |kind: GrantKind| landlock.grants.iter().any(|grant| grant.kind == kind);
     let execute = granted(GrantKind::Execute);
-    let writes = granted(GrantKind::Write) || granted(GrantKind::BindSocket);
+    let writes = landlock.grants.iter().any(|grant| grant.kind.writes());
     let mut layers: Vec<_> = profile
         .syscalls
         .layers

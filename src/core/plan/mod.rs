@@ -221,13 +221,28 @@ pub enum GrantKind {
     Execute,
     /// Read and write a device node, without its ioctls.
     Device,
-    /// Create and remove UNIX sockets.
+    /// Create UNIX sockets.
     BindSocket,
+    /// Create UNIX sockets, and remove files, as an old socket of the same name:
+    /// in the plugin's own runtime folder alone.
+    OwnSocket,
     /// Connect to UNIX sockets.
     ConnectSocket,
 }
 
 impl GrantKind {
+    /// Whether something is made, changed or removed beneath it, be it a name.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::BindSocket | Self::OwnSocket)
+    }
+
+    /// Whether the content of files beneath it is read.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Apart | Self::Write | Self::Execute)
+    }
+
     /// A word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -239,6 +254,7 @@ impl GrantKind {
             Self::Execute => "execute",
             Self::Device => "device",
             Self::BindSocket => "bind-socket",
+            Self::OwnSocket => "own-socket",
             Self::ConnectSocket => "connect-socket",
         }
     }

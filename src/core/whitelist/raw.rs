@@ -35,7 +35,7 @@ pub(super) struct RawSettings {
     pub(super) image_minimum: Option<Strength>,
     pub(super) plugin_root: Option<String>,
     pub(super) max_file_size: Option<Bytes>,
-    pub(super) forbidden_paths: Vec<String>,
+    pub(super) forbidden_paths: Vec<Spanned<String>>,
     pub(super) trusted_keys: Vec<String>,
     #[serde(rename = "trusted_certs", deserialize_with = "without_effect")]
     pub(super) _trusted_certs: (),

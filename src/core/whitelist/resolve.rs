@@ -70,6 +70,10 @@ fn settings(raw: RawSettings, source: &Source<'_>) -> Result<Settings, LocatedEr
             })
         })
         .transpose()?;
+    let forbidden = raw.forbidden_paths.into_iter();
+    let forbidden_paths = forbidden
+        .map(|path| forbidden_path(&path, source))
+        .collect::<Result<_, _>>()?;
     Ok(Settings {
         hash_algorithm: raw.hash_algorithm,
         enforce_signatures: raw.enforce_signatures,
@@ -78,12 +82,35 @@ fn settings(raw: RawSettings, source: &Source<'_>) -> Result<Settings, LocatedEr
         image_minimum: raw.image_minimum,
         plugin_root: raw.plugin_root,
         max_file_size: raw.max_file_size.map(|size| size.0),
-        forbidden_paths: raw.forbidden_paths,
+        forbidden_paths,
         trusted_keys: raw.trusted_keys,
         expires_at,
         serial: raw.serial,
         allow_unconfined: raw.allow_unconfined,
     })
+}
+
+/// One way to write a path alone, so that nobody takes another one for
+/// forbidden.
+fn forbidden_path(path: &Spanned<String>, source: &Source<'_>) -> Result<String, LocatedError> {
+    let text = path.value.as_str();
+    let below = text.strip_prefix('/');
+    let below = below.map(|below| below.strip_suffix('/').unwrap_or(below));
+    let is_clean = |below: &str| {
+        let mut parts = below.split('/');
+        !below.contains('\0') && parts.all(|part| !["", ".", ".."].contains(&part))
+    };
+    match below {
+        Some("") if text == "/" => Ok("/".into()),
+        Some(below) if is_clean(below) => Ok(format!("/{below}")),
+        _ => {
+            let shown = Escaped(text);
+            let why = format!(
+                "the forbidden path '{shown}' must be absolute and without '..', '.' and '//', such as /srv/incoming"
+            );
+            Err(source.at(path, why))
+        }
+    }
 }
 
 fn entry(

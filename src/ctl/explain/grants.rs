@@ -39,6 +39,15 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                     .collect()
             };
             let listed = of(GrantKind::List);
+            let binds = landlock
+                .grants
+                .iter()
+                .any(|grant| matches!(grant.kind, GrantKind::BindSocket | GrantKind::OwnSocket));
+            let no_files = if binds {
+                "nothing but sockets, see below"
+            } else {
+                "nothing"
+            };
             let entry = inspection.listed().entry.as_ref();
             let pins = entry.map(|entry| entry.libraries.as_slice());
             let pins = pins.unwrap_or_default().iter();
@@ -55,7 +64,7 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                     "to these, and what lies beneath them",
                 ),
                 Fact::list("read", "read", &of(GrantKind::Read), "nothing"),
-                Fact::list("write", "write", &of(GrantKind::Write), "nothing"),
+                Fact::list("write", "write", &of(GrantKind::Write), no_files),
                 Fact::list(
                     "execute",
                     "execute",
@@ -141,6 +150,8 @@ pub(super) fn network(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             .map(|grant| grant.path.clone())
             .collect()
     };
+    let own = paths(GrantKind::OwnSocket);
+    let binds = [paths(GrantKind::BindSocket), own.clone()].concat();
     Section {
         key: "network",
         title: "Network",
@@ -155,12 +166,8 @@ pub(super) fn network(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                 &paths(GrantKind::ConnectSocket),
                 "nothing",
             ),
-            Fact::list(
-                "unix_bind",
-                "UNIX on",
-                &paths(GrantKind::BindSocket),
-                "nothing",
-            ),
+            Fact::list("unix_bind", "UNIX on", &binds, "nothing"),
+            Fact::list("unix_remove", "removes files", &own, "nothing"),
             Fact::flag("unix_abstract", "UNIX abstract", network.unix_abstract),
             Fact::flag("netlink", "netlink", network.netlink),
         ],

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use secure_exec::failure::Failure;
 use secure_exec::profiles::Profiles;
 use secure_exec::settings::Settings;
+use secure_exec::trail::Trail;
 use secure_exec::trust;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
@@ -69,7 +70,7 @@ impl Source {
         match self {
             Self::BuiltIn(text) => Ok((*text).to_string()),
             Self::File(path) => {
-                let loaded = trust::read(path)
+                let loaded = trust::read(path, &Trail::default())
                     .map_err(|error| Failure::own(format!("the profile {error}")))?;
                 String::from_utf8(loaded.bytes).map_err(|_| {
                     let shown = path.to_string_lossy();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use secure_exec::failure::Failure;
 use secure_exec::listed::folder_of;
 use secure_exec::owner::Finding;
+use secure_exec::trail::Trail;
 use secure_exec::trust;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
@@ -54,7 +55,7 @@ impl Held {
             finding: None,
             _lock: lock,
         };
-        match trust::read(&held.path) {
+        match trust::read(&held.path, &Trail::default()) {
             Ok(loaded) => {
                 held.whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
                 held.finding = loaded.finding;

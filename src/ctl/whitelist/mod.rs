@@ -10,10 +10,12 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use secure_exec::failure::Failure;
 use secure_exec::listed::{self, Loaded};
 use secure_exec::settings::Settings;
+use secure_exec::trail::Trail;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
@@ -59,6 +61,9 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded
         digest: String::new(),
         folder: folder.to_path_buf(),
         findings: Vec::new(),
+        trail: Trail::default(),
+        // Nothing is launched.
+        inline: Arc::default(),
         floor: None,
     };
     Ok(match floor {

@@ -26,6 +26,7 @@ use super::error::LogError;
 use super::held::Held;
 use super::locks::{APPEND, GATE, HOLDS, Locks};
 use super::sign::{Signed, Signer};
+use crate::trail::Trail;
 
 /// A log and its folder.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct FileLog {
     pub(super) keeping: Keeping,
     pub(super) sync: Sync,
     signer: Option<Signer>,
+    /// The files that writers go by.
+    pub(super) trail: Trail,
     /// How this launch writes from confinement on.
     pub(super) held: RefCell<Option<Held>>,
     /// What was written of the log itself, and not yet asked for.
@@ -104,6 +107,8 @@ impl FileLog {
     /// The folder can't be made or is everybody's, the file is none that a
     /// log may be, the key for signing can't be read.
     pub fn open(path: &Path, config: &AuditConfig) -> Result<Self, LogError> {
+        let trail = Trail::default();
+        trail.file(path);
         let (folder, name) = log_folder::split(path).ok_or(LogError::NoName)?;
         let folder = match LogFolder::open(folder) {
             // Not where something else has a folder's name.
@@ -123,7 +128,7 @@ impl FileLog {
         let signer = config
             .sign
             .as_ref()
-            .map(|sign| Signer::open(sign, &folder, name))
+            .map(|sign| Signer::open(sign, &folder, name, &trail))
             .transpose()?;
         Ok(Self {
             folder,
@@ -141,6 +146,7 @@ impl FileLog {
             },
             sync: config.sync,
             signer,
+            trail,
             held: RefCell::default(),
             told: RefCell::default(),
             unsynced: Cell::new(false),

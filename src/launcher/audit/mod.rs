@@ -19,7 +19,6 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::audit::chain::{Format, Link};
-use secure_exec_core::audit::files;
 use secure_exec_core::audit::line::Line;
 use secure_exec_core::audit::packet::Packet;
 use secure_exec_core::audit::{Event, Launch, Record};
@@ -90,11 +89,14 @@ impl AuditLog {
         let policy = listed.map_or(settings.policy, |listed| listed.policy);
         let file_rule = rules::of_file(config, policy)?;
         let path = settings.audit_log.as_deref();
+        let trail = listed.map_or(&settings.trail, |listed| &listed.trail);
         let file = file_rule.map(|_| match path {
             None => Err(NO_PLACE.into()),
             Some(path) => match listed.and_then(|listed| place::flaw(path, listed)) {
                 Some(flaw) => Err(flaw),
-                None => FileLog::open(path, config).map_err(|error| error.to_string()),
+                None => FileLog::open(path, config)
+                    .inspect(|log| trail.follow(&log.trail))
+                    .map_err(|error| error.to_string()),
             },
         });
         let sinks = config.sinks.iter().filter_map(|sink| {
@@ -359,15 +361,6 @@ pub fn rotate(settings: &Settings) -> Result<String, Failure> {
             shown(Some(path))
         ))
     })
-}
-
-/// The files beside a log that writers go by and readers believe.
-pub(crate) fn beside(log: &Path) -> Vec<PathBuf> {
-    let name = log.file_name().map(|name| name.to_string_lossy());
-    name.into_iter()
-        .flat_map(|name| [files::state(&name), files::lock(&name), files::head(&name)])
-        .map(|name| log.with_file_name(name))
-        .collect()
 }
 
 /// The file with the key that signs heads, where the configuration names one.

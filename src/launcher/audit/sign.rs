@@ -14,6 +14,7 @@ use secure_exec_sys::log_file::LogFile;
 use secure_exec_sys::log_folder::{LogFolder, Purpose};
 
 use super::error::LogError;
+use crate::trail::Trail;
 use crate::trust;
 
 /// A key, and the file that it signs heads into.
@@ -40,9 +41,10 @@ impl Signer {
         config: &SignConfig,
         folder: &LogFolder,
         log: &str,
+        trail: &Trail,
     ) -> Result<Self, LogError> {
         let path = place(config)?;
-        let key = read(&path).map_err(|why| LogError::Key {
+        let key = read(&path, trail).map_err(|why| LogError::Key {
             path: Escaped(&path.to_string_lossy()).to_string(),
             why,
         })?;
@@ -84,8 +86,8 @@ pub(super) fn place(config: &SignConfig) -> Result<PathBuf, LogError> {
 }
 
 /// Only its owner may know the key.
-fn read(path: &Path) -> Result<SigningKey, String> {
-    let loaded = trust::read(path).map_err(|error| error.to_string())?;
+fn read(path: &Path, trail: &Trail) -> Result<SigningKey, String> {
+    let loaded = trust::read(path, trail).map_err(|error| error.to_string())?;
     if let Some(finding) = &loaded.finding {
         return Err(finding.to_string());
     }

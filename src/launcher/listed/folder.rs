@@ -2,6 +2,7 @@
 //! settings, which hold for all of them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secure_exec_core::digest;
 use secure_exec_core::escape::Escaped;
@@ -9,8 +10,9 @@ use secure_exec_core::located::located;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::whitelist::{Whitelist, Within};
 
-use super::Loaded;
+use super::{Loaded, inline};
 use crate::failure::Failure;
+use crate::trail::Trail;
 use crate::trust;
 
 /// The name, without `.yaml`, of the file in a whitelist folder that has the
@@ -32,6 +34,7 @@ impl Loaded {
     /// The same file in a folder that has these settings.
     #[must_use]
     pub fn within(mut self, floor: Self) -> Self {
+        self.trail.follow(&floor.trail);
         if floor.floor.is_some() {
             // There is no such file, so nothing is demanded.
             self.floor = floor.floor;
@@ -81,13 +84,15 @@ pub(super) fn load(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
     let Some(name) = named.filter(|name| name.as_str() != FOLDER_SETTINGS) else {
         return Ok(floor);
     };
-    let Some((loaded, path)) = load_file_of(folder, name.as_str())? else {
+    let trail = Trail::default();
+    let Some((loaded, path)) = load_file_of(folder, name.as_str(), &trail)? else {
+        floor.trail.follow(&trail);
         return Ok(floor);
     };
     let shown = path.to_string_lossy();
     let whitelist = Whitelist::parse_entry_file(&loaded.bytes, &shown, name.as_str());
     let whitelist = whitelist.map_err(Failure::own)?;
-    Ok(of_folder(folder, whitelist, &loaded, &path).within(floor))
+    Ok(of_folder(folder, whitelist, &loaded, &path, trail).within(floor))
 }
 
 /// The settings of a whitelist folder, which a launch of an unlisted plugin
@@ -96,13 +101,17 @@ pub(super) fn load(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
 /// # Errors
 /// They have a mistake, or list a plugin.
 pub fn load_floor(folder: &Path) -> Result<Loaded, Failure> {
-    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS)? else {
+    let trail = Trail::default();
+    trail.folder(folder);
+    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS, &trail)? else {
         return Ok(Loaded {
             whitelist: Whitelist::default(),
             path: folder.to_path_buf(),
             digest: digest::sha256(b"").to_string(),
             folder: folder.to_path_buf(),
             findings: Vec::new(),
+            trail,
+            inline: Arc::default(),
             floor: Some(Floor {
                 path: folder.join(format!("{FOLDER_SETTINGS}.yaml")),
                 digest: None,
@@ -118,20 +127,32 @@ pub fn load_floor(folder: &Path) -> Result<Loaded, Failure> {
         let error = located(text, &shown, entry.line, entry.column, why.into());
         return Err(Failure::own(error));
     }
-    Ok(of_folder(folder, whitelist, &loaded, &path))
+    Ok(of_folder(folder, whitelist, &loaded, &path, trail))
 }
 
-fn load_file_of(folder: &Path, name: &str) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
+fn load_file_of(
+    folder: &Path,
+    name: &str,
+    trail: &Trail,
+) -> Result<Option<(trust::Loaded, PathBuf)>, Failure> {
     let path = folder.join(format!("{name}.yaml"));
-    match trust::read(&path) {
+    match trust::read(&path, trail) {
         Ok(loaded) => Ok(Some((loaded, path))),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(Failure::own(format!("the whitelist {error}"))),
     }
 }
 
-fn of_folder(folder: &Path, whitelist: Whitelist, loaded: &trust::Loaded, path: &Path) -> Loaded {
+fn of_folder(
+    folder: &Path,
+    whitelist: Whitelist,
+    loaded: &trust::Loaded,
+    path: &Path,
+    trail: Trail,
+) -> Loaded {
     Loaded {
+        inline: inline(&whitelist),
+        trail,
         whitelist,
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),

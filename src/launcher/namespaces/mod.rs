@@ -2,6 +2,7 @@
 //! outside, the first process of the namespaces, which waits inside, and the
 //! one that becomes the plugin. [`crate::manual::namespaces`] says why.
 
+mod aliases;
 mod counted;
 mod places;
 mod proof;

@@ -10,7 +10,7 @@ use secure_exec_sys::mount::{self, Tree};
 use secure_exec_sys::open::{self, Kind};
 use secure_exec_sys::overlay::Workbench;
 
-use super::table;
+use super::{aliases, table};
 use crate::examined::Examined;
 use crate::failure::Failure;
 
@@ -49,6 +49,7 @@ pub(super) fn places(
             places.extend(Place::of(&file, mount)?);
         }
     }
+    aliases::take_execution_away(&mut places)?;
     for (path, file) in own_files(examined) {
         let nearest = places.iter().filter(|place: &&Place| {
             path.strip_prefix(place.path())

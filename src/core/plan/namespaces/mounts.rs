@@ -88,7 +88,7 @@ pub(super) fn mounts(grants: &[Grant]) -> Vec<Mount> {
 fn attributes<'a>(path: &str, grants: impl Iterator<Item = &'a Grant>) -> Attributes {
     let kinds: Vec<GrantKind> = grants.map(|grant| grant.kind).collect();
     let has = |kind: GrantKind| kinds.contains(&kind);
-    let writable = has(GrantKind::Write) || has(GrantKind::BindSocket);
+    let writable = kinds.iter().any(|kind| kind.writes());
     let place: Vec<&str> = parts(path).collect();
     let is_data = DATA.iter().any(|data| is_above(data, &place));
     // Of a folder that is listed, files that are pinned are read and mapped.

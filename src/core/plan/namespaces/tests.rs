@@ -93,6 +93,7 @@ fn a_folder_is_apart_or_more_than_read_and_not_both() {
         GrantKind::Write,
         GrantKind::Execute,
         GrantKind::BindSocket,
+        GrantKind::OwnSocket,
         GrantKind::ConnectSocket,
     ] {
         let grants = [grant(GrantKind::Apart, "/srv"), grant(kind, "/srv/")];

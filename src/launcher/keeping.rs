@@ -1,0 +1,110 @@
+//! Keeps plugins off what launches go by: what this one opened, the places
+//! where others look, the launcher itself.
+
+use std::path::Path;
+
+use secure_exec_core::escape::Escaped;
+use secure_exec_core::policy::Policy;
+
+use crate::examined::Examined;
+use crate::failure::Failure;
+use crate::interpreter::PROGRAMS;
+use crate::mutation::leaves_out;
+use crate::reach::{Reach, Whom};
+use crate::settings::{
+    AUDIT_LOG, DEFAULT_CONFIG, DEFAULT_PROFILES, DEFAULT_WHITELIST, ROOT_AUDIT_LOG, ROOT_STATE,
+    user_state,
+};
+use crate::state;
+use crate::trail::{Kept, Trail};
+
+/// What the plugin must not write: what launches go by, its secrets among it,
+/// the launcher itself, and what says who a user is.
+pub(crate) fn kept(examined: &Examined) -> Vec<Kept> {
+    let mut kept = examined.listed.trail.kept();
+    kept.extend(default_places().kept());
+    kept.extend(secrets(examined).map(|path| Kept::File(path.into())));
+    // Its own path is absent where it was started from memory.
+    kept.extend(std::env::current_exe().ok().map(Kept::File));
+    if examined.listed.profile.user.is_some() {
+        kept.extend(["/etc/passwd", "/etc/group"].map(|path| Kept::File(path.into())));
+    }
+    kept
+}
+
+pub(crate) fn secrets(examined: &Examined) -> impl Iterator<Item = &Path> {
+    let secrets = examined.listed.profile.environment.secrets.values();
+    secrets.filter_map(|source| source.strip_prefix("file:").map(Path::new))
+}
+
+/// Sees to it that a plugin does not get at something that launches go by.
+/// Returns whether it does, where the policy lets it.
+pub(crate) fn keep_off(
+    reach: &Reach<'_>,
+    kept: &[Kept],
+    whom: Whom,
+    examined: &Examined,
+    verb: &str,
+    warn: &dyn Fn(&str),
+) -> Result<bool, Failure> {
+    if leaves_out("keeping") {
+        return Ok(false);
+    }
+    for kept in kept {
+        let held = reach.holds(kept, whom);
+        let path = kept.path().to_string_lossy();
+        let path = Escaped(&path);
+        let profile = Escaped(&examined.listed.profile.name);
+        let what = match held {
+            Ok(false) => continue,
+            Ok(true) if verb == "read" => {
+                format!(
+                    "profile '{profile}' lets the plugin read '{path}', which signs the audit log"
+                )
+            }
+            Ok(true) => format!(
+                "profile '{profile}' lets the plugin write '{path}', by which launches go or are recorded"
+            ),
+            Err(error) => format!(
+                "profile '{profile}' may let the plugin {verb} '{path}', which can't be looked for: {error}"
+            ),
+        };
+        let cure = format!("Keep it outside of the folders that plugins may {verb}.");
+        refuse_or_warn(&what, &cure, examined.listed.policy, warn)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Whoever can write where launches look by default decides what those do that
+/// name nothing else.
+fn default_places() -> Trail {
+    let trail = Trail::default();
+    trail.file(DEFAULT_CONFIG);
+    trail.file(DEFAULT_WHITELIST);
+    trail.folder(DEFAULT_PROFILES);
+    PROGRAMS.iter().for_each(|folder| trail.folder(folder));
+    let states = [Some(ROOT_STATE.into()), user_state()];
+    for state in states.into_iter().flatten() {
+        state::leave(&state, &trail);
+    }
+    trail.file(ROOT_AUDIT_LOG);
+    user_state()
+        .iter()
+        .for_each(|state| trail.file(state.join(AUDIT_LOG)));
+    trail
+}
+
+/// An error under strict, else a warning.
+pub(crate) fn refuse_or_warn(
+    what: &str,
+    cure: &str,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    if policy == Policy::Strict {
+        return Err(Failure::own(format!("{what}\n{cure}")));
+    }
+    warn(what);
+    Ok(())
+}
