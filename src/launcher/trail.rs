@@ -62,6 +62,11 @@ impl Trail {
         self.0.borrow_mut().extend(other.kept());
     }
 
+    /// Whether something that was collected is such.
+    pub(crate) fn any(&self, is_such: impl Fn(&Kept) -> bool) -> bool {
+        self.0.borrow().iter().any(is_such)
+    }
+
     /// What was collected.
     #[must_use]
     pub fn kept(&self) -> Vec<Kept> {
