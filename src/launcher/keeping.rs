@@ -5,6 +5,7 @@ use std::path::Path;
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
+use secure_exec_sys::process;
 
 use crate::examined::Examined;
 use crate::failure::Failure;
@@ -84,14 +85,15 @@ fn default_places() -> Trail {
     trail.file(DEFAULT_WHITELIST);
     trail.folder(DEFAULT_PROFILES);
     PROGRAMS.iter().for_each(|folder| trail.folder(folder));
-    let states = [Some(ROOT_STATE.into()), user_state()];
-    for state in states.into_iter().flatten() {
-        state::leave(&state, &trail);
-    }
+    state::leave(Path::new(ROOT_STATE), &trail);
     trail.file(ROOT_AUDIT_LOG);
-    user_state()
-        .iter()
-        .for_each(|state| trail.file(state.join(AUDIT_LOG)));
+    // Root has no other place than the machine's.
+    if process::effective_user() != 0
+        && let Some(state) = user_state()
+    {
+        state::leave(&state, &trail);
+        trail.file(state.join(AUDIT_LOG));
+    }
     trail
 }
 

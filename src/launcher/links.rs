@@ -100,13 +100,18 @@ impl<'a> Links<'a> {
     /// Launches look up what they go by in this folder, so none starts a plugin
     /// that may write there.
     fn leads_to_kept(&self, folder: &Path) -> bool {
-        let kept = self.kept.get_or_init(|| kept(self.examined));
-        kept.iter().any(|kept| {
-            open::absolute(kept.path()).is_ok_and(|path| {
-                let mut above = path.ancestors().skip(1);
-                above.any(|above| above == folder)
-            })
-        })
+        let leads = |kept: &Kept| {
+            let own = usize::from(matches!(kept, Kept::File(_)));
+            open::absolute(kept.path())
+                .is_ok_and(|path| path.ancestors().skip(own).any(|above| above == folder))
+        };
+        // Most often what was opened is enough.
+        self.listed.trail.any(leads)
+            || self
+                .kept
+                .get_or_init(|| kept(self.examined))
+                .iter()
+                .any(leads)
     }
 
     /// Who else than root and the launcher's user could have made the link or
@@ -202,8 +207,7 @@ impl<'a> Links<'a> {
                 continue;
             };
             if path.starts_with('/') && !has_dotdot(&path) {
-                // Where this user may not look, none of its plugins wrote.
-                let _unseen = reach.add_path(Path::new(&path)).map_err(Failure::own)?;
+                reach.add_path(Path::new(&path)).map_err(Failure::own)?;
             }
         }
         Ok((!reach.is_empty()).then(|| (profile.name.clone(), reach)))

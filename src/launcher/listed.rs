@@ -122,7 +122,7 @@ pub fn look_up(
     let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
     let folders = profiles.folders();
-    let trail = settings.trail.clone();
+    let trail = settings.trail.fork();
     trail.follow(&loaded.trail);
     trail.follow(&profiles.trail);
     findings.extend(profiles.findings.into_inner());

@@ -35,7 +35,8 @@ pub(crate) struct Reach<'a> {
 struct Top {
     /// Where it really is.
     path: PathBuf,
-    stat: Stat,
+    /// `None` where this user may not look: only mounts can tell then.
+    stat: Option<Stat>,
     /// Its place in its file system, and those of what is mounted beneath it;
     /// `None` where that can't be told.
     spots: OnceCell<Option<Vec<Spot>>>,
@@ -62,26 +63,29 @@ impl<'a> Reach<'a> {
         let mut reach = Self::new(sight);
         for rule in rules {
             let path = open::real_path(rule.file.as_fd())?;
-            reach.add(path, rule.stat);
+            reach.add(path, Some(rule.stat));
         }
         Ok(reach)
     }
 
-    /// Adds what a path leads to. Returns why it leads nowhere, if it does:
-    /// there is nothing, or this user may not look.
+    /// Adds what a path leads to, if anything.
     ///
     /// # Errors
-    /// It can't be examined for another reason.
-    pub(crate) fn add_path(&mut self, path: &Path) -> Result<Option<Error>, Error> {
+    /// It can't be examined.
+    pub(crate) fn add_path(&mut self, path: &Path) -> Result<(), Error> {
         let way = self.sight.follow(path)?;
-        if way.unseen.is_none() {
-            let stat = self.sight.stat(&way.end)?;
-            self.add(way.end, stat);
+        match way.unseen {
+            None => {
+                let stat = self.sight.stat(&way.end)?;
+                self.add(way.end, Some(stat));
+            }
+            Some(error) if error.is_not_found() => {}
+            Some(_) => self.add(way.end, None),
         }
-        Ok(way.unseen)
+        Ok(())
     }
 
-    fn add(&mut self, path: PathBuf, stat: Stat) {
+    fn add(&mut self, path: PathBuf, stat: Option<Stat>) {
         let spots = OnceCell::new();
         self.tops.push(Top { path, stat, spots });
     }
@@ -108,7 +112,12 @@ impl<'a> Reach<'a> {
                 _ => {}
             }
         }
-        self.shows(path)
+        for top in &self.tops {
+            if self.shows(top, path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a path without links, which lies in it, leaves the innermost of
@@ -144,12 +153,16 @@ impl<'a> Reach<'a> {
         if self.holds_beside(kept, &way) {
             return Ok(true);
         }
-        let inner = way.steps.iter().position(|(_, stat)| self.is_top(stat));
-        // By another mount, anything on the way may be within reach.
-        let inner = match inner {
-            None if self.shows_any(&way)? => Some(0),
-            other => other,
-        };
+        let mut inner = None;
+        for top in &self.tops {
+            let mut steps = way.steps.iter();
+            let from = match steps.position(|(_, stat)| top.is(stat)) {
+                // By another mount, anything on the way may be within reach.
+                None => self.shows_any(top, &way)?.then_some(0),
+                found => found,
+            };
+            inner = inner.into_iter().chain(from).min();
+        }
         let Some(inner) = inner else {
             return Ok(false);
         };
@@ -171,10 +184,9 @@ impl<'a> Reach<'a> {
         let Some(Ok(folder)) = folder.map(|folder| self.sight.stat(folder)) else {
             return false;
         };
-        let mut files = self
-            .tops
-            .iter()
-            .filter(|top| top.stat.kind != Kind::Directory);
+        let is_file = |stat: Stat| stat.kind != Kind::Directory;
+        let tops = self.tops.iter();
+        let mut files = tops.filter(|top| top.stat.is_some_and(is_file));
         files.any(|top| {
             let name = top.path.file_name().unwrap_or_default().to_string_lossy();
             let above = top.path.parent().map(|above| self.sight.stat(above));
@@ -187,7 +199,8 @@ impl<'a> Reach<'a> {
     /// # Errors
     /// A mount can't be examined.
     pub(crate) fn has_device(&self, device: u64) -> Result<bool, Error> {
-        let own = self.tops.iter().any(|top| top.stat.dev == device);
+        let is_there = |top: &Top| top.stat.is_none_or(|stat| stat.dev == device);
+        let own = self.tops.iter().any(is_there);
         if own || self.is_empty() {
             return Ok(own);
         }
@@ -205,13 +218,13 @@ impl<'a> Reach<'a> {
     }
 
     fn is_top(&self, stat: &Stat) -> bool {
-        self.tops.iter().any(|top| same(&top.stat, stat))
+        self.tops.iter().any(|top| top.is(stat))
     }
 
-    fn shows_any(&self, way: &Way) -> Result<bool, Error> {
+    fn shows_any(&self, top: &Top, way: &Way) -> Result<bool, Error> {
         let links = way.links().map(|(path, _)| path.as_path());
         for path in links.chain([way.end.as_path()]) {
-            if self.shows(path)? {
+            if self.shows(top, path)? {
                 return Ok(true);
             }
         }
@@ -219,18 +232,22 @@ impl<'a> Reach<'a> {
     }
 
     /// By another mount, too.
-    fn shows(&self, path: &Path) -> Result<bool, Error> {
+    fn shows(&self, top: &Top, path: &Path) -> Result<bool, Error> {
         let mounts = self.sight.mounts()?;
         let Some(places) = mounts::spots(mounts, path) else {
             return Ok(true);
         };
-        Ok(self.tops.iter().any(|top| {
-            let spots = top.spots.get_or_init(|| mounts::beneath(mounts, &top.path));
-            spots.as_ref().is_none_or(|spots| {
-                let holds = |spot: &Spot| places.iter().any(|place| spot.holds(place));
-                spots.iter().any(holds)
-            })
+        let spots = top.spots.get_or_init(|| mounts::beneath(mounts, &top.path));
+        Ok(spots.as_ref().is_none_or(|spots| {
+            let holds = |spot: &Spot| places.iter().any(|place| spot.holds(place));
+            spots.iter().any(holds)
         }))
+    }
+}
+
+impl Top {
+    fn is(&self, stat: &Stat) -> bool {
+        self.stat.is_some_and(|own| same(&own, stat))
     }
 }
 

@@ -2,8 +2,6 @@
 //! way, and what is mounted there. Everything is looked at once.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::mounts::{self, Mounted};
@@ -15,7 +13,7 @@ use secure_exec_sys::{Errno, Error, mount};
 pub(crate) struct Sight {
     /// By paths as text, which is the same for all of one folder: none has
     /// links.
-    seen: RefCell<BTreeMap<OsString, Stat>>,
+    seen: RefCell<Vec<(PathBuf, Stat)>>,
     mounts: OnceCell<Vec<Mounted>>,
 }
 
@@ -125,13 +123,12 @@ impl Sight {
     /// # Errors
     /// As lstat(2).
     pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Error> {
-        if let Some(stat) = self.seen.borrow().get(path.as_os_str()) {
+        let is_it = |seen: &&(PathBuf, Stat)| seen.0.as_os_str() == path.as_os_str();
+        if let Some((_, stat)) = self.seen.borrow().iter().find(is_it) {
             return Ok(*stat);
         }
         let stat = open::stat_path(path, false)?;
-        self.seen
-            .borrow_mut()
-            .insert(path.as_os_str().to_os_string(), stat);
+        self.seen.borrow_mut().push((path.to_path_buf(), stat));
         Ok(stat)
     }
 

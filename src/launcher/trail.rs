@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// A path that a launch went by, or would have gone by if it were there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +43,9 @@ impl Kept {
 }
 
 /// Collects them. To open a configuration file takes one, so that none is
-/// forgotten.
+/// forgotten. A clone is the same trail.
 #[derive(Clone, Debug, Default)]
-pub struct Trail(RefCell<Vec<Kept>>);
+pub struct Trail(Rc<RefCell<Vec<Kept>>>);
 
 impl Trail {
     /// Adds a file.
@@ -57,9 +58,23 @@ impl Trail {
         self.add(Kept::Folder(path.into()));
     }
 
+    /// Another trail that begins with what this one collected.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let fork = Self::default();
+        fork.follow(self);
+        fork
+    }
+
     /// Adds what another collected.
     pub fn follow(&self, other: &Self) {
-        self.0.borrow_mut().extend(other.kept());
+        let other = other.kept();
+        self.0.borrow_mut().extend(other);
+    }
+
+    /// Whether something that was collected is such.
+    pub(crate) fn any(&self, is_such: impl Fn(&Kept) -> bool) -> bool {
+        self.0.borrow().iter().any(is_such)
     }
 
     /// What was collected.

@@ -75,10 +75,16 @@ fn a_forbidden_path_by_another_name() {
         case.waivable("path_traversal");
     });
     each(|case| {
-        // What does not exist forbids nothing.
+        // What does not exist forbids nothing, nor does what is another user's,
+        // where the plugin is not.
         let absent = case.host.path("absent");
+        let closed = case.host.folder("closed");
+        std::os::unix::fs::chown(&closed, Some(0), Some(0)).unwrap();
+        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).unwrap();
+        let closed = closed.join("inner");
+        std::fs::create_dir(&closed).unwrap();
         case.host
-            .set(&format!("forbidden_paths: [{absent:?}]"))
+            .set(&format!("forbidden_paths: [{absent:?}, {closed:?}]"))
             .list("p", &[]);
         case.launch("strict").run().succeeded();
     });

@@ -26,5 +26,12 @@
 //! decision, and exec one for what was applied. Only a completed write makes
 //! one, or a policy that lets a launch go on without.
 //!
+//! To open a file that decides something takes a [`Trail`](crate::trail::Trail),
+//! also where the file may be absent. Before there are rules, each path on it is
+//! compared with what the plugin may write: by device and inode of the folders
+//! on the way, links included, and by where it lies in its file system, since
+//! one folder can be mounted twice. The default places are compared as well: a
+//! launch that names others must not prepare one that does not.
+//!
 //! From the Landlock step on nothing is allocated until exec: the records are
 //! rendered before it.
