@@ -108,7 +108,9 @@ pub fn inspect_parts(part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Result<Pro
     }
     let table = part(header.e_phoff, count * SEGMENT_64).ok_or_else(damaged)?;
     let mut interpreter = None;
-    for segment in SegmentTable::new(endian, class, &table) {
+    let mut segments: Vec<ProgramHeader> = Vec::with_capacity(count);
+    segments.extend(SegmentTable::new(endian, class, &table));
+    for segment in &segments {
         if segment.p_type != abi::PT_INTERP {
             continue;
         }
@@ -121,7 +123,6 @@ pub fn inspect_parts(part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> Result<Pro
             return Err("the program names two dynamic loaders".into());
         }
     }
-    let segments: Vec<ProgramHeader> = SegmentTable::new(endian, class, &table).iter().collect();
     let write_execute = write_execute(&segments).ok_or_else(damaged)?;
     Ok(Program {
         arch,

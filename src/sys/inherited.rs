@@ -147,6 +147,10 @@ struct Attributes {
     times: [u64; 3],
 }
 
+/// `SCHED_FLAG_RESET_ON_FORK`, and the same beside a class.
+const FLAG_RESET_ON_FORK: u64 = 1;
+const SCHED_RESET_ON_FORK: libc::c_int = 0x4000_0000;
+
 /// Classes that take no more than their share.
 const FAIR: [libc::c_int; 3] = [libc::SCHED_OTHER, libc::SCHED_BATCH, libc::SCHED_IDLE];
 
@@ -175,15 +179,14 @@ fn reset_scheduling() -> Result<bool, Error> {
         // One field, the priority, which is 0 in this class. By the system
         // call: musl has no such function.
         let none: libc::c_int = 0;
-        // SAFETY: the kernel reads the priority, which lives through the call.
-        let answer = unsafe {
-            libc::syscall(
-                libc::SYS_sched_setscheduler,
-                0,
-                libc::SCHED_OTHER,
-                &raw const none,
-            )
+        // Only a privilege takes this flag away (man 7 sched).
+        let class = match found.flags & FLAG_RESET_ON_FORK {
+            0 => libc::SCHED_OTHER,
+            _ => libc::SCHED_OTHER | SCHED_RESET_ON_FORK,
         };
+        // SAFETY: the kernel reads the priority, which lives through the call.
+        let answer =
+            unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, class, &raw const none) };
         Errno::result(answer).map_err(&failed)?;
     }
     // The kernel's answer is 20 less the nice value.

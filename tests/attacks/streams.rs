@@ -202,6 +202,47 @@ fn in_namespaces_what_is_written_is_not_where_the_plugin_reads() {
     }
 }
 
+/// Why standard error is no sink without which nothing runs: this is no
+/// boundary, and SECURITY.md says so.
+#[test]
+fn what_others_wrote_to_a_pipe_can_be_taken_out_of_it() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md"));
+    assert!(
+        page.unwrap()
+            .contains("A pipe can be opened\n  again the other way")
+    );
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.install_copy("p", hostile(DRAINS));
+        host.list("p", &[]);
+        host.audit("{ sinks: [{ type: file }, { type: stderr, on_failure: refuse }] }");
+        let refused = host.launch("p").run().refused(125);
+        refused.says("'on_failure: refuse' is not for the sink 'stderr'");
+        host.audit("{}");
+        for isolation in ISOLATIONS {
+            host.profile(isolation, &format!("isolation: {isolation}"));
+            // Its reader begins when the plugin has ended.
+            let script = "rm -f gate && mkfifo gate && {
+                { echo record >&2; \"$@\" >taken; : >gate; } 2>&1 |
+                { read -r ended <gate; cat >left; }
+            }";
+            let launch = host.launch("p").profile(isolation).command();
+            redirected(&host, script, &launch).succeeded();
+            let read = |name: &str| std::fs::read_to_string(host.path(name)).unwrap();
+            assert_eq!((&*read("taken"), &*read("left")), ("record\n", ""));
+        }
+    }
+}
+
+const DRAINS: &str = r##"
+int main(void) {
+    char bytes[64];
+    int pipe = open("/proc/self/fd/2", O_RDONLY | O_NONBLOCK);
+    ssize_t count = read(pipe, bytes, sizeof bytes);
+    return count < 0 ? errno : write(1, bytes, count) != count;
+}
+"##;
+
 #[test]
 fn a_socket_of_a_kind_that_is_not_granted_is_not_handed_over() {
     for user in EVERYONE {

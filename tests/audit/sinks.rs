@@ -210,6 +210,7 @@ fn a_sink_that_refuses_keeps_no_other_from_the_record() {
 fn a_mistake_in_a_sink_has_its_place() {
     for (sink, what) in [
         ("type: stderr, socket: /s", "'socket' is for the sinks"),
+        ("type: stderr, on_failure: refuse", "plugins have it too"),
         ("type: syslog, socket: s", "an absolute path"),
         ("type: mail", "unknown variant `mail`"),
     ] {

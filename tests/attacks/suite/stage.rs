@@ -164,6 +164,10 @@ impl Stage {
         command.env("HOME", self.host.path("home"));
         command.env("XDG_STATE_HOME", self.host.path("state"));
         command.env("SECRET", "secret");
+        // As all commands of a host (see ci/mutation).
+        if let Some(control) = std::env::var_os("SECURE_EXEC_MUTATION") {
+            command.env("SECURE_EXEC_MUTATION", control);
+        }
         command.args(["arena", &case.name, &id.to_string(), base]);
         command.args(words).args(["try", &case.name, base]);
         let outcome = run(command, b"");
