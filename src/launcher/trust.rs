@@ -116,49 +116,22 @@ fn examine(
     if let Some(found) = owners.check(&real, stat)? {
         return Ok(Some(found));
     }
-    for step in way(path, &real)? {
-        let mut folder = step.stat;
-        if owners == Owners::RootAndCaller && step.to_folder && folder.mode & 0o1000 != 0 {
-            folder.mode &= !0o022;
-        }
-        if let Some(found) = owners.check(&step.folder, &folder)? {
-            return Ok(Some(found));
+    let way = links(path)?;
+    // The folders above the file, and those above every link that leads to it.
+    for path in [&real].into_iter().chain(&way.links) {
+        for (level, folder) in path.ancestors().skip(1).enumerate() {
+            let mut stat = way.stat(folder)?;
+            // The name looked up here is that of a folder, not of file or link.
+            let to_folder = level > 0;
+            if owners == Owners::RootAndCaller && to_folder && stat.mode & 0o1000 != 0 {
+                stat.mode &= !0o022;
+            }
+            if let Some(found) = owners.check(folder, &stat)? {
+                return Ok(Some(found));
+            }
         }
     }
     Ok(None)
-}
-
-/// A folder in which a name is looked up on the way to a file.
-struct Looked {
-    folder: PathBuf,
-    stat: Stat,
-    /// The name is that of a folder, not of a file or link.
-    to_folder: bool,
-}
-
-/// The folders above a file, and those above every link that leads to it by
-/// the path that was named.
-fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> {
-    let way = links(path)?;
-    let mut steps = Vec::new();
-    for path in [real]
-        .into_iter()
-        .chain(way.links.iter().map(PathBuf::as_path))
-    {
-        for (level, folder) in path.ancestors().skip(1).enumerate() {
-            let seen = way.seen.iter().find(|(seen, _)| seen == folder);
-            let stat = match seen {
-                Some((_, stat)) => *stat,
-                None => open::stat_path(folder, false)?,
-            };
-            steps.push(Looked {
-                folder: folder.to_path_buf(),
-                stat,
-                to_folder: level > 0,
-            });
-        }
-    }
-    Ok(steps)
 }
 
 /// Where a path leads.
@@ -169,6 +142,17 @@ pub(crate) struct Way {
     pub(crate) end: PathBuf,
     /// The folders on it, but for the first, as they were on the way.
     seen: Vec<(PathBuf, Stat)>,
+}
+
+impl Way {
+    fn stat(&self, folder: &Path) -> Result<Stat, secure_exec_sys::Error> {
+        // As text: both are put together here, name by name.
+        let is_folder = |seen: &&(PathBuf, Stat)| seen.0.as_os_str() == folder.as_os_str();
+        match self.seen.iter().find(is_folder) {
+            Some((_, stat)) => Ok(*stat),
+            None => open::stat_path(folder, false),
+        }
+    }
 }
 
 /// Follows a path by hand. It was opened, so it leads somewhere; one that

@@ -1,6 +1,5 @@
 //! What the plugin's process is: identity, privileges, limits, descriptors.
 
-
 use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, program, run};
 
 /// Prints lines of its own `/proc/self/status`.
