@@ -174,7 +174,7 @@ fn a_whitelist_folders_settings_hold_for_the_tool_too() {
     }
     on(&["whitelist", "add", "--name", ".settings", "plugins/p"]).refused(125);
     for words in [["whitelist", "list"], ["whitelist", "verify"]] {
-        let empty = host.path(format!("{}.d", words[1]));
+        let empty = host.path(format!("empty-{}", words[1]));
         std::fs::create_dir(&empty).unwrap();
         std::fs::write(empty.join(".settings.yaml"), "settings: [").unwrap();
         let mut command = command(&host, words);
