@@ -121,44 +121,28 @@ fn examine(
     if let Some(found) = owners.check(&real, stat)? {
         return Ok(Some(found));
     }
-    for step in way(path, &real)? {
-        let mut folder = step.stat;
-        if owners == Owners::RootAndCaller && step.to_folder && folder.mode & 0o1000 != 0 {
-            folder.mode &= !0o022;
-        }
-        if let Some(found) = owners.check(&step.folder, &folder)? {
-            return Ok(Some(found));
+    let sight = Sight::default();
+    let way = sight.follow(path)?;
+    if let Some(unseen) = way.unseen {
+        // It was opened, so it led somewhere a moment ago.
+        return Err(unseen);
+    }
+    let links = way.links().map(|(link, _)| link.as_path());
+    // The folders above the file, and those above every link that leads to it.
+    for path in [real.as_path()].into_iter().chain(links) {
+        for (level, folder) in path.ancestors().skip(1).enumerate() {
+            let mut stat = sight.stat(folder)?;
+            // The name looked up here is that of a folder, not of file or link.
+            let to_folder = level > 0;
+            if owners == Owners::RootAndCaller && to_folder && stat.mode & 0o1000 != 0 {
+                stat.mode &= !0o022;
+            }
+            if let Some(found) = owners.check(folder, &stat)? {
+                return Ok(Some(found));
+            }
         }
     }
     Ok(None)
-}
-
-/// A folder in which a name is looked up on the way to a file.
-struct Looked {
-    folder: PathBuf,
-    stat: Stat,
-    /// The name is that of a folder, not of a file or link.
-    to_folder: bool,
-}
-
-/// The folders above a file, and those above every link that leads to it by
-/// the path that was named.
-fn way(path: &Path, real: &Path) -> Result<Vec<Looked>, secure_exec_sys::Error> {
-    let sight = Sight::default();
-    let way = sight.follow(path)?;
-    let links: Vec<&Path> = way.links().map(|(link, _)| link.as_path()).collect();
-    let mut steps = Vec::new();
-    for path in [real].into_iter().chain(links) {
-        for (level, folder) in path.ancestors().skip(1).enumerate() {
-            steps.push(Looked {
-                folder: folder.to_path_buf(),
-                stat: sight.stat(folder)?,
-                to_folder: level > 0,
-            });
-        }
-    }
-    // It was opened, so it led somewhere a moment ago.
-    way.unseen.map_or(Ok(steps), Err)
 }
 
 /// Whether root alone can replace or change the file at its path: it and

@@ -173,6 +173,14 @@ fn a_whitelist_folders_settings_hold_for_the_tool_too() {
         refused.says("the folder's own settings");
     }
     on(&["whitelist", "add", "--name", ".settings", "plugins/p"]).refused(125);
+    for words in [["whitelist", "list"], ["whitelist", "verify"]] {
+        let empty = host.path(format!("empty-{}", words[1]));
+        std::fs::create_dir(&empty).unwrap();
+        std::fs::write(empty.join(".settings.yaml"), "settings: [").unwrap();
+        let mut command = command(&host, words);
+        command.arg("--whitelist").arg(&empty);
+        run(command, b"").refused(125).says(".settings.yaml:");
+    }
     std::fs::set_permissions(floor(""), PermissionsExt::from_mode(0o666)).unwrap();
     for words in [["whitelist", "list"], ["whitelist", "verify"]] {
         let told = on(&words);

@@ -6,7 +6,6 @@
 //! Families of programs that take code or options from their variables are
 //! for full names, one by one.
 
-use super::glob_matches;
 use crate::escape::Escaped;
 
 /// Why a name or pattern may not stand in `environment.pass`, as a sentence.
@@ -46,13 +45,17 @@ const SHORTEST: usize = 2;
 /// Endings by which hosts and plugins know each other.
 const HANDSHAKES: [&str; 2] = ["_COOKIE", "_PLUGIN"];
 
-/// Whether a name or pattern passes a variable.
+/// Whether a name or pattern that has no [`flaw`] passes a variable.
 pub(crate) fn passes(pattern: &str, name: &str) -> bool {
-    if is_loader_variable(name) {
-        pattern == name && !is_dynamic_loader_variable(name)
-    } else {
-        glob_matches(pattern, name)
+    if pattern == name {
+        return !is_dynamic_loader_variable(name);
     }
+    let is_taken = match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+        (Some(family), _) => name.starts_with(family),
+        (None, Some(ending)) => name.ends_with(ending),
+        (None, None) => false,
+    };
+    is_taken && !is_loader_variable(name)
 }
 
 /// Whether a variable, or a family of them, changes what code a program loads

@@ -72,8 +72,10 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded
     })
 }
 
-/// The names that a whitelist folder has files for.
+/// The names that a whitelist folder has files for. Its settings have to be
+/// sound, however few these are.
 fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+    listed::load_floor(folder)?;
     let mut names = names_in(folder).map_err(|error| {
         let shown = folder.to_string_lossy();
         Failure::own(format!("the whitelist '{}': {error}", Escaped(&shown)))
