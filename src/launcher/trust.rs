@@ -161,27 +161,27 @@ pub(crate) fn links(path: &Path) -> Result<Way, secure_exec_sys::Error> {
     let mut left = open::absolute(path)?;
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     let mut at = PathBuf::from("/");
-    while found.len() <= MOST_LINKS {
+    'link: while found.len() <= MOST_LINKS {
         let mut parts = left.components();
-        let Some(part) = parts.next() else { break };
-        let rest = parts.as_path().to_path_buf();
-        let next = at.join(part);
-        match part {
-            Component::RootDir => at = next,
-            Component::ParentDir => drop(at.pop()),
-            Component::Normal(_) => {
-                let stat = open::stat_path(&next, false)?;
-                if stat.kind == Kind::Symlink {
-                    left = open::read_link(&next)?.join(rest);
-                    found.push(next);
-                    continue;
+        while let Some(part) = parts.next() {
+            match part {
+                Component::RootDir => at = PathBuf::from("/"),
+                Component::ParentDir => drop(at.pop()),
+                Component::Normal(name) => {
+                    at.push(name);
+                    let stat = open::stat_path(&at, false)?;
+                    if stat.kind == Kind::Symlink {
+                        left = open::read_link(&at)?.join(parts.as_path());
+                        found.push(at.clone());
+                        at.pop();
+                        continue 'link;
+                    }
+                    seen.push((at.clone(), stat));
                 }
-                at.clone_from(&next);
-                seen.push((next, stat));
+                Component::CurDir | Component::Prefix(_) => {}
             }
-            Component::CurDir | Component::Prefix(_) => {}
         }
-        left = rest;
+        break;
     }
     Ok(Way {
         links: found,
