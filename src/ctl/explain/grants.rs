@@ -196,6 +196,14 @@ pub(super) fn processes(inspection: &Inspection, plan: &SandboxPlan) -> Section 
             json!(profile.write_execute),
             text,
         ));
+        if profile.shared_execute {
+            facts.push(Fact::new(
+                "shared_execute",
+                "shared memory",
+                json!(true),
+                "may be executable: code can be made at run time by a second mapping",
+            ));
+        }
     } else {
         facts.push(Fact::new(
             "confined",
