@@ -154,7 +154,8 @@ fn holds(check: &Check, own: &Own, args: &[u64; 6]) -> bool {
     check.alternatives.iter().any(|tests| {
         tests.iter().all(|test| {
             let at = (test.offset - 16) as usize;
-            let word = (args[at / 8] >> (at % 8 * 8)) as u32 & test.mask;
+            let [low, upper] = checks::halves(args[at / 8]);
+            let word = if at.is_multiple_of(8) { low } else { upper } & test.mask;
             let mut one = [(0, 0)];
             let ranges = own.ranges(&test.values, &mut one);
             ranges
@@ -386,10 +387,55 @@ fn each_call_of_both_architectures_has_a_row_and_a_reason() {
 }
 
 #[test]
+fn what_a_profile_names_is_told_with_its_reason() {
+    let layer = |allow: &[&str], deny: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
+        (names(allow), names(deny))
+    };
+    let layers = [
+        layer(&["@ipc", "memfd_create", "shmat", "ptrace", "read"], &[]),
+        layer(&[], &["shmat"]),
+    ];
+    let told = named(Arch::X86_64, &layers).unwrap();
+    let names: Vec<_> = told.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["memfd_create", "ptrace"]);
+    assert!(told[0].1.contains("limits.memory"), "{told:?}");
+}
+
+#[test]
+fn the_manual_names_each_call_that_a_profile_has_to_name() {
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../ci/man/secure-exec-profile.5"
+    );
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once(".SH \"CALLS BY NAME\"").unwrap();
+    let (section, _) = section.split_once(".SH ").unwrap();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named: Vec<_> = section
+        .lines()
+        .filter(|line| line.starts_with(".B"))
+        .flat_map(|line| line.split(|c| !is_name(c)).skip(2))
+        .filter(|word| syscall::is_known(word))
+        .collect();
+    named.sort_unstable();
+    let rows = table::ROWS.iter();
+    let mut by_name: Vec<_> = rows
+        .filter(|row| row.rank == Rank::OnlyByName)
+        .flat_map(|row| row.calls.iter().copied())
+        .collect();
+    by_name.sort_unstable();
+    assert_eq!(named, by_name);
+}
+
+#[test]
 fn lists_of_values_are_sorted_with_gaps() {
     for wanted in shapes() {
         let request = wanted.request();
-        let verdicts = rules::verdicts(&request, &Admitted::collect(&request).unwrap());
+        let verdicts = rules::verdicts(
+            &request,
+            &Admitted::collect(request.arch, request.layers).unwrap(),
+        );
         for verdict in verdicts {
             let Verdict::Check(check) = verdict else {
                 continue;
@@ -420,7 +466,7 @@ proptest! {
         let request = wanted.request();
         let filter = compile(&request).unwrap();
         let reference = Reference::of(request);
-        let verdicts = rules::verdicts(&request, &Admitted::collect(&request).unwrap());
+        let verdicts = rules::verdicts(&request, &Admitted::collect(request.arch, request.layers).unwrap());
         let own = Own::new(OWN, if wanted.landlock_exec { ExecTicket::NONE } else { TICKET });
         for (name, number) in syscall::table(wanted.arch) {
             for args in &draws {

@@ -7,7 +7,7 @@
 //! loads of number and architecture and by jumps, so that the kernel answers
 //! it from its bitmap of constant actions (`seccomp_cache_prepare_bitmap`,
 //! Linux 5.11) and never runs the program. What each call may do stands in one
-//! table ([`Rank`], rule and reason); `reference` states what comes of it.
+//! table (rank, rule and reason); `reference` states the policy that comes of it.
 
 mod arguments;
 mod assemble;
@@ -31,7 +31,7 @@ use crate::syscall;
 use assemble::Verdict;
 use checks::{Own, Values};
 pub use evaluate::{Action, Call};
-pub use table::Rank;
+use table::Rank;
 pub use waiting::{Admitted as WaitingCall, waiting};
 
 /// One instruction of classic BPF (`struct sock_filter`).
@@ -255,7 +255,7 @@ impl fmt::Display for FilterError {
 /// # Errors
 /// An unknown name in a layer, or a program that is too long.
 pub fn compile(request: &Request<'_>) -> Result<Filter, FilterError> {
-    let admitted = Admitted::collect(request)?;
+    let admitted = Admitted::collect(request.arch, request.layers)?;
     let verdicts = rules::verdicts(request, &admitted);
     let ticket = match request.exec {
         ExecRule::Ticket(ticket) => ticket,
@@ -269,12 +269,22 @@ pub fn compile(request: &Request<'_>) -> Result<Filter, FilterError> {
     })
 }
 
-/// What is known of a call, whatever the profile: who decides of it, and why
-/// its arguments are looked at or it is held back. `None` for an unknown name.
-#[must_use]
-pub fn known_of(arch: Arch, name: &str) -> Option<(Rank, &'static str)> {
-    let (_, row) = table::row(arch, syscall::number(arch, name)?)?;
-    Some((row.rank, row.why))
+/// The calls that no group brings in and that these layers name, each with the
+/// reason why it has to be named.
+///
+/// # Errors
+/// An unknown name in a layer.
+pub fn named(
+    arch: Arch,
+    layers: &[(Vec<String>, Vec<String>)],
+) -> Result<Vec<(&'static str, &'static str)>, FilterError> {
+    let admitted = Admitted::collect(arch, layers)?;
+    let rows = syscall::table(arch).iter().filter_map(|(name, number)| {
+        let (_, row) = table::row(arch, *number)?;
+        let is_held_back = matches!(row.rank, Rank::OnlyByName | Rank::Kill);
+        (is_held_back && admitted.names(*number)).then_some((*name, row.why))
+    });
+    Ok(rows.collect())
 }
 
 impl Filter {
@@ -338,18 +348,18 @@ struct Admitted {
 }
 
 impl Admitted {
-    fn collect(request: &Request<'_>) -> Result<Self, FilterError> {
+    fn collect(arch: Arch, layers: &[(Vec<String>, Vec<String>)]) -> Result<Self, FilterError> {
         let size = syscall::LAST_KNOWN as usize + 1;
         let mut admitted = Self {
             calls: vec![false; size],
             explicit: vec![false; size],
         };
-        for (allow, deny) in request.layers {
+        for (allow, deny) in layers {
             for name in allow {
-                admitted.set(request.arch, name, true, true)?;
+                admitted.set(arch, name, true, true)?;
             }
             for name in deny {
-                admitted.set(request.arch, name, false, true)?;
+                admitted.set(arch, name, false, true)?;
             }
         }
         Ok(admitted)

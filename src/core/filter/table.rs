@@ -27,7 +27,7 @@ pub(super) type Rule = fn(&Request<'_>) -> Admits;
 /// Who decides of a call. It is looked at before the profile's layers and
 /// before any rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rank {
+pub(super) enum Rank {
     /// The profile's layers, by call or by group.
     Ordinary,
     /// The profile has to name the call itself: no group brings it in.
