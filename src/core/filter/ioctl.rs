@@ -75,11 +75,17 @@ const HARMLESS_TO_DEVICES: Ranges = &[
 ];
 
 /// Requests by their lower two bytes where the profile names the call: all that
-/// devices have. Of terminals (0x54, TUN above them), file systems (0x58, 0x66,
-/// 0x76, 0x94) and sockets (0x89) still only those of the lists are admitted:
-/// others type, freeze, resize and rename for everybody.
+/// devices have. Of terminals (0x54: modem lines, breaks, RS485, pseudo
+/// terminals, counters, and TUN above them), file systems (0x58, 0x66, 0x76,
+/// 0x94) and sockets (0x89) still only those of the lists are admitted: others
+/// type, freeze, resize and rename for everybody.
 const OF_DEVICES: Ranges = &[
     (0x0000, 0x53ff),
+    (0x5415, 0x541b),
+    (0x5424, 0x5428),
+    (0x542e, 0x5432),
+    (0x5438, 0x5441),
+    (0x545c, 0x545d),
     (0x54c8, 0x57ff),
     (0x5900, 0x65ff),
     (0x6700, 0x75ff),

@@ -143,6 +143,7 @@ const SET: &[Options] = &[
             (10, 13), // MTU_DISCOVER, RECVERR, RECVTTL, RECVTOS
             (24, 24), // BIND_ADDRESS_NO_PORT
             (32, 36), // MULTICAST_IF, TTL, LOOP, ADD_MEMBERSHIP, DROP_MEMBERSHIP
+            (49, 49), // MULTICAST_ALL, which the JVM clears
         ],
     ),
     (
@@ -151,6 +152,7 @@ const SET: &[Options] = &[
             (16, 21), // UNICAST_HOPS, MULTICAST_IF, HOPS, LOOP, JOIN_GROUP, LEAVE_GROUP
             (23, 23), // MTU_DISCOVER
             (25, 26), // RECVERR, V6ONLY
+            (29, 29), // MULTICAST_ALL
             (49, 49), // RECVPKTINFO
             (51, 51), // RECVHOPLIMIT
             (62, 62), // DONTFRAG
@@ -170,7 +172,7 @@ const SET_NETLINK: Options = (SOL_NETLINK, &[(1, 2), (4, 5), (10, 12)]);
 const GET: &[Options] = &[
     (SOL_SOCKET, &[(1, 25), (28, 76)]),
     (SOL_TCP, &[(1, 34)]),
-    (SOL_IP, &[(1, 36)]),
+    (SOL_IP, &[(1, 51)]),
     (SOL_IPV6, &[(16, 62), (66, 67)]),
     (SOL_UDP, &[(103, 104)]),
 ];
