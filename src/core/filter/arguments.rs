@@ -1,30 +1,146 @@
 //! Which arguments are admitted of a call that rank and layers admit: of
-//! processes, memory, files. Each function is the rule of a row of the table.
+//! processes, memory, files.
 
 use super::checks::{
     Admits, Test, Values, all, any as any_of, bits_clear, equals, high, int, masked, null,
     only_bits, ticket,
 };
 use super::kernel::*;
-use super::{ExecRule, Request};
+use super::{ExecRule, Request, ioctl, sockets};
 use Admits::{Any, Never, When};
+
+/// The rules of the table's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    APriority,
+    Advise,
+    Any,
+    ArchPrctl,
+    Attach,
+    Barrier,
+    Bind,
+    Clock,
+    Clone,
+    Connect,
+    Exec,
+    ExecTicket,
+    Fcntl,
+    Forks,
+    GetOption,
+    Listen,
+    Makes,
+    MakesAt,
+    Map,
+    MemoryFile,
+    Metadata,
+    Mode,
+    ModeAt,
+    ModeOfDescriptor,
+    NamedRequest,
+    Node,
+    NodeAt,
+    Open,
+    Openat,
+    Openat2,
+    OwnIoPriority,
+    OwnPriority,
+    OwnProcess,
+    Pair,
+    Personality,
+    Pidfd,
+    Pipe,
+    Prctl,
+    Protect,
+    Remap,
+    Rename,
+    Request,
+    Restrict,
+    Send,
+    SendMessage,
+    SendMessages,
+    SetOption,
+    Setns,
+    Signal,
+    SignalByDescriptor,
+    Socket,
+    Times,
+    Truncate,
+    Unshare,
+}
+
+impl Rule {
+    /// What is admitted of a call under a request.
+    pub(super) fn admits(self, request: &Request<'_>) -> Admits {
+        match self {
+            Self::APriority => a_priority(request),
+            Self::Advise => advise(request),
+            Self::Any => Any,
+            Self::ArchPrctl => arch_prctl(request),
+            Self::Attach => attach(request),
+            Self::Barrier => barrier(request),
+            Self::Bind => sockets::bind(request),
+            Self::Clock => clock(request),
+            Self::Clone => clone(request),
+            Self::Connect => sockets::connect(request),
+            Self::Exec => exec(request),
+            Self::ExecTicket => exec_ticket(request),
+            Self::Fcntl => fcntl(request),
+            Self::Forks => forks(request),
+            Self::GetOption => sockets::get_option(request),
+            Self::Listen => sockets::listen(request),
+            Self::Makes => makes(request),
+            Self::MakesAt => makes_at(request),
+            Self::Map => map(request),
+            Self::MemoryFile => memory_file(request),
+            Self::Metadata => metadata(request),
+            Self::Mode => mode(request),
+            Self::ModeAt => mode_at(request),
+            Self::ModeOfDescriptor => mode_of_descriptor(request),
+            Self::NamedRequest => ioctl::named(request),
+            Self::Node => node(request),
+            Self::NodeAt => node_at(request),
+            Self::Open => open(request),
+            Self::Openat => openat(request),
+            Self::Openat2 => openat2(request),
+            Self::OwnIoPriority => own_io_priority(request),
+            Self::OwnPriority => own_priority(request),
+            Self::OwnProcess => own_process(request),
+            Self::Pair => sockets::pair(request),
+            Self::Personality => personality(request),
+            Self::Pidfd => pidfd(request),
+            Self::Pipe => pipe(request),
+            Self::Prctl => prctl(request),
+            Self::Protect => protect(request),
+            Self::Remap => remap(request),
+            Self::Rename => rename(request),
+            Self::Request => ioctl::admitted(request),
+            Self::Restrict => restrict(request),
+            Self::Send => sockets::send(request),
+            Self::SendMessage => sockets::send_message(request),
+            Self::SendMessages => sockets::send_messages(request),
+            Self::SetOption => sockets::set_option(request),
+            Self::Setns => setns(request),
+            Self::Signal => signal(request),
+            Self::SignalByDescriptor => signal_by_descriptor(request),
+            Self::Socket => sockets::socket(request),
+            Self::Times => times(request),
+            Self::Truncate => truncate(request),
+            Self::Unshare => unshare(request),
+        }
+    }
+}
 
 const fn only_if(granted: bool) -> Admits {
     if granted { Any } else { Never }
 }
 
-/// Whatever its arguments.
-pub(super) const fn any(_: &Request<'_>) -> Admits {
-    Any
-}
-
 // The launch.
 
-pub(super) const fn exec(request: &Request<'_>) -> Admits {
+const fn exec(request: &Request<'_>) -> Admits {
     only_if(matches!(request.exec, ExecRule::Landlock))
 }
 
-pub(super) fn exec_ticket(request: &Request<'_>) -> Admits {
+fn exec_ticket(request: &Request<'_>) -> Admits {
     match request.exec {
         ExecRule::Landlock => Any,
         ExecRule::Ticket(_) => ticket(),
@@ -40,15 +156,15 @@ fn own(request: &Request<'_>, argument: u8) -> impl Iterator<Item = Test> {
     [equals(argument, 0)].into_iter().chain(number)
 }
 
-pub(super) fn own_process(request: &Request<'_>) -> Admits {
+fn own_process(request: &Request<'_>) -> Admits {
     any_of(own(request, 0))
 }
 
-pub(super) fn own_priority(request: &Request<'_>) -> Admits {
+fn own_priority(request: &Request<'_>) -> Admits {
     who(request, PRIO_PROCESS)
 }
 
-pub(super) fn own_io_priority(request: &Request<'_>) -> Admits {
+fn own_io_priority(request: &Request<'_>) -> Admits {
     who(request, IOPRIO_WHO_PROCESS)
 }
 
@@ -61,12 +177,12 @@ fn who(request: &Request<'_>, process: u32) -> Admits {
 }
 
 /// Of a process, which may be a thread.
-pub(super) fn a_priority(_: &Request<'_>) -> Admits {
+fn a_priority(_: &Request<'_>) -> Admits {
     all([equals(0, PRIO_PROCESS)])
 }
 
 /// Of children where there are any: whose numbers those are a filter can't know.
-pub(super) fn pidfd(request: &Request<'_>) -> Admits {
+fn pidfd(request: &Request<'_>) -> Admits {
     if request.fork {
         Any
     } else {
@@ -74,7 +190,7 @@ pub(super) fn pidfd(request: &Request<'_>) -> Admits {
     }
 }
 
-pub(super) fn clock(_: &Request<'_>) -> Admits {
+fn clock(_: &Request<'_>) -> Admits {
     any_of([
         int(0, Values::In(CLOCKS)),
         masked(0, THREAD_CLOCK, Values::One(THREAD_CLOCK)),
@@ -82,7 +198,7 @@ pub(super) fn clock(_: &Request<'_>) -> Admits {
 }
 
 /// tkill(2) takes a thread's number, which for the first thread is the same.
-pub(super) fn signal(request: &Request<'_>) -> Admits {
+fn signal(request: &Request<'_>) -> Admits {
     match (request.stand_in.signals, request.fork) {
         (false, _) => Any,
         (true, true) => Never,
@@ -90,46 +206,46 @@ pub(super) fn signal(request: &Request<'_>) -> Admits {
     }
 }
 
-pub(super) const fn signal_by_descriptor(request: &Request<'_>) -> Admits {
+const fn signal_by_descriptor(request: &Request<'_>) -> Admits {
     only_if(!request.stand_in.signals)
 }
 
-pub(super) const fn forks(request: &Request<'_>) -> Admits {
+const fn forks(request: &Request<'_>) -> Admits {
     only_if(request.fork)
 }
 
-pub(super) fn clone(request: &Request<'_>) -> Admits {
+fn clone(request: &Request<'_>) -> Admits {
     let thread = masked(0, CLONE_THREAD, Values::One(CLONE_THREAD));
     let mut rule = vec![only_bits(0, CLONE_ADMITTED)];
     rule.extend((!request.fork).then_some(thread));
     all(rule)
 }
 
-pub(super) fn unshare(_: &Request<'_>) -> Admits {
+fn unshare(_: &Request<'_>) -> Admits {
     all([only_bits(0, UNSHARE_ADMITTED), high(0, Values::One(0))])
 }
 
-pub(super) fn setns(_: &Request<'_>) -> Admits {
+fn setns(_: &Request<'_>) -> Admits {
     all([equals(1, CLONE_NEWNET)])
 }
 
-pub(super) fn barrier(_: &Request<'_>) -> Admits {
+fn barrier(_: &Request<'_>) -> Admits {
     all([int(0, Values::Range(0, MEMBARRIER_LAST))])
 }
 
-pub(super) fn prctl(_: &Request<'_>) -> Admits {
+fn prctl(_: &Request<'_>) -> Admits {
     all([int(0, Values::In(PRCTL))])
 }
 
-pub(super) fn arch_prctl(_: &Request<'_>) -> Admits {
+fn arch_prctl(_: &Request<'_>) -> Admits {
     all([int(0, Values::In(ARCH_PRCTL))])
 }
 
-pub(super) fn personality(_: &Request<'_>) -> Admits {
+fn personality(_: &Request<'_>) -> Admits {
     all([int(0, Values::In(PERSONALITIES))])
 }
 
-pub(super) fn restrict(_: &Request<'_>) -> Admits {
+fn restrict(_: &Request<'_>) -> Admits {
     all([only_bits(1, RESTRICT_ADMITTED)])
 }
 
@@ -137,7 +253,7 @@ pub(super) fn restrict(_: &Request<'_>) -> Admits {
 
 /// Of the three, writable and executable never go together, nor shared and
 /// executable: a shared mapping can have a second one, to write.
-pub(super) fn map(request: &Request<'_>) -> Admits {
+fn map(request: &Request<'_>) -> Admits {
     let known = only_bits(3, MAP_ADMITTED);
     if request.write_execute {
         return all([known]);
@@ -153,7 +269,7 @@ pub(super) fn map(request: &Request<'_>) -> Admits {
     ])
 }
 
-pub(super) fn protect(request: &Request<'_>) -> Admits {
+fn protect(request: &Request<'_>) -> Admits {
     if request.write_execute {
         return Any;
     }
@@ -162,7 +278,7 @@ pub(super) fn protect(request: &Request<'_>) -> Admits {
 
 /// An old length of 0, or one that rounds up to it, maps the same pages once
 /// more.
-pub(super) fn remap(request: &Request<'_>) -> Admits {
+fn remap(request: &Request<'_>) -> Admits {
     let flags = only_bits(3, MREMAP_ADMITTED);
     if request.write_execute {
         return all([flags]);
@@ -176,15 +292,15 @@ pub(super) fn remap(request: &Request<'_>) -> Admits {
     When(vec![small.into(), large.into()])
 }
 
-pub(super) fn advise(_: &Request<'_>) -> Admits {
+fn advise(_: &Request<'_>) -> Admits {
     all([int(2, Values::In(MADVISE))])
 }
 
-pub(super) fn memory_file(_: &Request<'_>) -> Admits {
+fn memory_file(_: &Request<'_>) -> Admits {
     all([only_bits(1, MEMFD_ADMITTED)])
 }
 
-pub(super) fn attach(request: &Request<'_>) -> Admits {
+fn attach(request: &Request<'_>) -> Admits {
     if request.write_execute {
         return Any;
     }
@@ -193,11 +309,11 @@ pub(super) fn attach(request: &Request<'_>) -> Admits {
 
 // Files.
 
-pub(super) fn open(request: &Request<'_>) -> Admits {
+fn open(request: &Request<'_>) -> Admits {
     opening(request, 1, 2)
 }
 
-pub(super) fn openat(request: &Request<'_>) -> Admits {
+fn openat(request: &Request<'_>) -> Admits {
     opening(request, 2, 3)
 }
 
@@ -224,39 +340,39 @@ fn opening(request: &Request<'_>, flags: u8, mode: u8) -> Admits {
     }
 }
 
-pub(super) const fn openat2(request: &Request<'_>) -> Admits {
+const fn openat2(request: &Request<'_>) -> Admits {
     only_if(!request.writes && !request.stand_in.truncate)
 }
 
-pub(super) const fn truncate(request: &Request<'_>) -> Admits {
+const fn truncate(request: &Request<'_>) -> Admits {
     only_if(!request.stand_in.truncate)
 }
 
-pub(super) fn makes(_: &Request<'_>) -> Admits {
+fn makes(_: &Request<'_>) -> Admits {
     all([bits_clear(1, SET_ID_BITS)])
 }
 
-pub(super) fn makes_at(_: &Request<'_>) -> Admits {
+fn makes_at(_: &Request<'_>) -> Admits {
     all([bits_clear(2, SET_ID_BITS)])
 }
 
-pub(super) fn node(_: &Request<'_>) -> Admits {
+fn node(_: &Request<'_>) -> Admits {
     all([masked(1, S_IFMT | SET_ID_BITS, Values::In(PLAIN_FILES))])
 }
 
-pub(super) fn node_at(_: &Request<'_>) -> Admits {
+fn node_at(_: &Request<'_>) -> Admits {
     all([masked(2, S_IFMT | SET_ID_BITS, Values::In(PLAIN_FILES))])
 }
 
-pub(super) fn rename(_: &Request<'_>) -> Admits {
+fn rename(_: &Request<'_>) -> Admits {
     all([only_bits(4, RENAME_ADMITTED)])
 }
 
-pub(super) const fn metadata(request: &Request<'_>) -> Admits {
+const fn metadata(request: &Request<'_>) -> Admits {
     only_if(request.metadata)
 }
 
-pub(super) fn mode(request: &Request<'_>) -> Admits {
+fn mode(request: &Request<'_>) -> Admits {
     if request.metadata {
         makes(request)
     } else {
@@ -264,7 +380,7 @@ pub(super) fn mode(request: &Request<'_>) -> Admits {
     }
 }
 
-pub(super) fn mode_at(request: &Request<'_>) -> Admits {
+fn mode_at(request: &Request<'_>) -> Admits {
     if request.metadata {
         makes_at(request)
     } else {
@@ -273,7 +389,7 @@ pub(super) fn mode_at(request: &Request<'_>) -> Admits {
 }
 
 /// Modes and times, which copies and archives restore, of what the plugin owns.
-pub(super) fn mode_of_descriptor(request: &Request<'_>) -> Admits {
+fn mode_of_descriptor(request: &Request<'_>) -> Admits {
     if request.descriptor_metadata {
         makes(request)
     } else {
@@ -282,7 +398,7 @@ pub(super) fn mode_of_descriptor(request: &Request<'_>) -> Admits {
 }
 
 /// futimens(3) is utimensat(2) without a path.
-pub(super) fn times(request: &Request<'_>) -> Admits {
+fn times(request: &Request<'_>) -> Admits {
     match (request.metadata, request.descriptor_metadata) {
         (true, _) => Any,
         (false, true) => all(null(1)),
@@ -290,12 +406,12 @@ pub(super) fn times(request: &Request<'_>) -> Admits {
     }
 }
 
-pub(super) fn fcntl(request: &Request<'_>) -> Admits {
+fn fcntl(request: &Request<'_>) -> Admits {
     let owners = (!request.stand_in.signals).then_some(FCNTL_OWNERS);
     let commands = [FCNTL].into_iter().chain(owners);
     any_of(commands.map(|commands| int(1, Values::In(commands))))
 }
 
-pub(super) fn pipe(_: &Request<'_>) -> Admits {
+fn pipe(_: &Request<'_>) -> Admits {
     all([only_bits(1, PIPE_ADMITTED)])
 }

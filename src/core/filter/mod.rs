@@ -280,7 +280,7 @@ pub fn named(
 ) -> Result<Vec<(&'static str, &'static str)>, FilterError> {
     let admitted = Admitted::collect(arch, layers)?;
     let rows = syscall::table(arch).iter().filter_map(|(name, number)| {
-        let (_, row) = table::row(arch, *number)?;
+        let row = table::row(arch, *number)?;
         let is_held_back = matches!(row.rank, Rank::OnlyByName | Rank::Kill);
         (is_held_back && admitted.names(*number)).then_some((*name, row.why))
     });

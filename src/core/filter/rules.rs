@@ -3,34 +3,35 @@
 
 use std::rc::Rc;
 
+use super::arguments::Rule;
 use super::assemble::{ALLOW, Check, ENOSYS, EOPNOTSUPP, EPERM, KILL_PROCESS, LOG, Verdict};
 use super::checks::Admits;
-use super::table::{self, Answer, Rank, Row, Rule};
-use super::{Admitted, Request};
+use super::table::{self, Answer, Decision, Place, Rank};
+use super::{Admitted, Request, StandIn};
 use crate::profile::OnViolation;
 use crate::syscall;
 
 /// One verdict a number, from 0 to the last known one.
 pub(super) fn verdicts(request: &Request<'_>, admitted: &Admitted) -> Vec<Verdict> {
     let mut checks: Vec<Rc<Check>> = Vec::new();
-    let mut made: Vec<Option<Verdict>> = vec![None; table::ROWS.len()];
+    let mut made: Vec<Option<Verdict>> = vec![None; table::COUNT];
     (0..=syscall::LAST_KNOWN)
         .map(|number| {
-            let Some((index, row)) = table::row(request.arch, number) else {
+            let Some((index, row)) = table::decision(request.arch, number) else {
                 return Verdict::Return(ENOSYS);
             };
-            if let Some(action) = before_arguments(row, number, admitted, request) {
+            if let Some(action) = before_arguments(&row, number, admitted, request) {
                 return Verdict::Return(action);
             }
             if admitted.names(number) {
-                return by_arguments(row, row.named, request, &mut checks);
+                return by_arguments(&row, row.named, request, &mut checks);
             }
             // The calls of a row share their rule.
             let known = made.get_mut(index);
             if let Some(Some(verdict)) = &known {
                 return verdict.clone();
             }
-            let verdict = by_arguments(row, row.rule, request, &mut checks);
+            let verdict = by_arguments(&row, row.rule, request, &mut checks);
             if let Some(slot) = known {
                 *slot = Some(verdict.clone());
             }
@@ -42,7 +43,7 @@ pub(super) fn verdicts(request: &Request<'_>, admitted: &Admitted) -> Vec<Verdic
 /// What the rank and the layers decide. The rank comes first, and nothing that
 /// follows can take it back.
 fn before_arguments(
-    row: &Row,
+    row: &Decision,
     number: u32,
     admitted: &Admitted,
     request: &Request<'_>,
@@ -60,13 +61,13 @@ fn before_arguments(
 }
 
 fn by_arguments(
-    row: &Row,
+    row: &Decision,
     rule: Rule,
     request: &Request<'_>,
     checks: &mut Vec<Rc<Check>>,
 ) -> Verdict {
     let refused = row.answer.action(request);
-    let check = match rule(request) {
+    let check = match rule.admits(request) {
         Admits::Any => return Verdict::Return(ALLOW),
         Admits::Never => return Verdict::Return(refused),
         Admits::When(alternatives) => Check {
@@ -105,8 +106,18 @@ impl Answer {
             Self::Never if refused == LOG => EPERM,
             Self::Never => refused,
             Self::Refuses => EPERM,
-            Self::InLandlocksPlace(stands_in) if stands_in(request.stand_in) => EPERM,
+            Self::InLandlocksPlace(place) if place.is_the_filters(request.stand_in) => EPERM,
             Self::InLandlocksPlace(_) => refused,
+        }
+    }
+}
+
+impl Place {
+    const fn is_the_filters(self, stand_in: StandIn) -> bool {
+        match self {
+            Self::Truncates => stand_in.truncate,
+            Self::Signals => stand_in.signals,
+            Self::Requests => stand_in.device_ioctls || stand_in.signals,
         }
     }
 }

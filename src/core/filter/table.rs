@@ -3,9 +3,7 @@
 //! explanation and the manual's lists are made from these rows; a call without
 //! a row does not exist for a plugin.
 
-use super::arguments as rules;
-use super::checks::Admits;
-use super::{Request, StandIn, ioctl, sockets};
+use super::arguments::Rule;
 use crate::arch::Arch;
 use crate::syscall::{self, LAST_KNOWN};
 
@@ -20,9 +18,6 @@ pub(super) struct Row {
     pub(super) answer: Answer,
     pub(super) why: &'static str,
 }
-
-/// What is admitted of a call under a request.
-pub(super) type Rule = fn(&Request<'_>) -> Admits;
 
 /// Who decides of a call. It is looked at before the profile's layers and
 /// before any rule.
@@ -54,17 +49,63 @@ pub(super) enum Answer {
     /// `EPERM`.
     Refuses,
     /// The same, where the filter refuses what this kernel's Landlock can't.
-    InLandlocksPlace(fn(StandIn) -> bool),
+    InLandlocksPlace(Place),
 }
 
-/// The row of a call, and which one it is.
-pub(super) fn row(arch: Arch, number: u32) -> Option<(usize, &'static Row)> {
+/// What the filter may have to refuse in Landlock's place.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Truncates,
+    Requests,
+    Signals,
+}
+
+/// What a launch needs of a row. Names and reasons stay out of the program that
+/// launches.
+#[derive(Clone, Copy)]
+pub(super) struct Decision {
+    pub(super) rank: Rank,
+    pub(super) rule: Rule,
+    pub(super) named: Rule,
+    pub(super) answer: Answer,
+}
+
+/// What is decided of a call, and by which row.
+pub(super) fn decision(arch: Arch, number: u32) -> Option<(usize, Decision)> {
+    let at = place(arch, number)?;
+    Some((at, *DECISIONS.get(at)?))
+}
+
+/// The row of a call.
+pub(super) fn row(arch: Arch, number: u32) -> Option<&'static Row> {
+    ROWS.get(place(arch, number)?)
+}
+
+fn place(arch: Arch, number: u32) -> Option<usize> {
     let index = match arch {
         Arch::X86_64 => &X86_64,
         Arch::Aarch64 => &AARCH64,
     };
-    let at = usize::from(*index.get(number as usize)?);
-    Some((at, ROWS.get(at)?))
+    index.get(number as usize).map(|at| usize::from(*at))
+}
+
+/// How many rows there are.
+pub(super) const COUNT: usize = ROWS.len();
+
+static DECISIONS: [Decision; COUNT] = decisions();
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "at compile time, where it is an error"
+)]
+const fn decisions() -> [Decision; COUNT] {
+    let mut decisions = [ROWS[0].decision(); COUNT];
+    let mut at = 0;
+    while at < ROWS.len() {
+        decisions[at] = ROWS[at].decision();
+        at += 1;
+    }
+    decisions
 }
 
 static X86_64: [u8; LAST_KNOWN as usize + 1] = index(Arch::X86_64);
@@ -95,7 +136,7 @@ const fn index(arch: Arch) -> [u8; LAST_KNOWN as usize + 1] {
 }
 
 const fn free(calls: &'static [&'static str], why: &'static str) -> Row {
-    with(calls, rules::any, why)
+    with(calls, Rule::Any, why)
 }
 
 const fn with(calls: &'static [&'static str], rule: Rule, why: &'static str) -> Row {
@@ -110,6 +151,22 @@ const fn with(calls: &'static [&'static str], rule: Rule, why: &'static str) -> 
 }
 
 impl Row {
+    const fn decision(&self) -> Decision {
+        let Self {
+            rank,
+            rule,
+            named,
+            answer,
+            ..
+        } = *self;
+        Decision {
+            rank,
+            rule,
+            named,
+            answer,
+        }
+    }
+
     const fn rank(self, rank: Rank) -> Self {
         Self { rank, ..self }
     }
@@ -131,25 +188,13 @@ impl Row {
     }
 }
 
-const fn truncates(stand_in: StandIn) -> bool {
-    stand_in.truncate
-}
-
-const fn signals(stand_in: StandIn) -> bool {
-    stand_in.signals
-}
-
-const fn requests(stand_in: StandIn) -> bool {
-    stand_in.device_ioctls || stand_in.signals
-}
-
 /// Each call of both architectures has one row.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
     // The launch.
-    with(&["execve"], rules::exec, "nothing is executed after the launch, unless Landlock is to say what")
+    with(&["execve"], Rule::Exec, "nothing is executed after the launch, unless Landlock is to say what")
         .rank(Rank::Launch).answer(Answer::Never),
-    with(&["execveat"], rules::exec_ticket, "the launch's own exec has addresses that nobody else knows")
+    with(&["execveat"], Rule::ExecTicket, "the launch's own exec has addresses that nobody else knows")
         .rank(Rank::Launch).answer(Answer::Refuses),
 
     // What no plugin calls by mistake.
@@ -170,19 +215,19 @@ pub(super) const ROWS: &[Row] = &[
     // folder and port that a profile grants.
     free(&["shmget", "shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv",
         "msgctl"], "System V IPC: small numbers that anybody can guess").by_name(),
-    with(&["shmat"], rules::attach, "System V IPC: small numbers that anybody can guess").by_name(),
+    with(&["shmat"], Rule::Attach, "System V IPC: small numbers that anybody can guess").by_name(),
     free(&["mq_open", "mq_unlink", "mq_timedsend", "mq_timedreceive", "mq_notify", "mq_getsetattr"],
         "POSIX queues: one name space for all").by_name(),
     free(&["add_key", "request_key", "keyctl"], "keys of others").by_name(),
     free(&["io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents", "io_pgetevents"],
         "all processes share fs.aio-max-nr; programs turn to threads").by_name().answer(Answer::Absent),
-    with(&["memfd_create"], rules::memory_file, "memory that limits.memory does not count, and that can be mapped executable")
+    with(&["memfd_create"], Rule::MemoryFile, "memory that limits.memory does not count, and that can be mapped executable")
         .by_name().answer(Answer::Absent),
     free(&["memfd_secret"], "memory that limits.memory does not count").by_name().answer(Answer::Absent),
     free(&["seccomp"], "filters take memory that all processes share (net.core.bpf_jit_limit)").by_name(),
     free(&["process_madvise", "process_mrelease", "migrate_pages", "move_pages", "kcmp", "pidfd_getfd"],
         "another process's memory and descriptors").by_name(),
-    with(&["setns"], rules::setns, "another's namespaces, of which the network's alone is admitted").by_name(),
+    with(&["setns"], Rule::Setns, "another's namespaces, of which the network's alone is admitted").by_name(),
     free(&["chroot", "quotactl", "quotactl_fd", "statmount", "listmount", "listns", "lookup_dcookie"], "the machine's mounts").by_name(),
     free(&["name_to_handle_at"], "names for files past every path").by_name(),
     free(&["inotify_init", "inotify_init1", "inotify_add_watch", "fanotify_init", "fanotify_mark"],
@@ -192,20 +237,20 @@ pub(super) const ROWS: &[Row] = &[
         "the kernel's surface, which programs probe and do without").by_name(),
 
     // Processes: by their numbers, of which the plugin has one.
-    with(&["fork", "vfork"], rules::forks, "processes.fork"),
-    with(&["clone"], rules::clone, "threads, and processes where processes.fork is; no namespaces"),
-    with(&["unshare"], rules::unshare, "no namespaces"),
-    with(&["kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"], rules::signal, "Landlock's scope keeps signals within")
-        .answer(Answer::InLandlocksPlace(signals)),
-    with(&["pidfd_send_signal"], rules::signal_by_descriptor, "Landlock's scope keeps signals within")
-        .answer(Answer::InLandlocksPlace(signals)),
+    with(&["fork", "vfork"], Rule::Forks, "processes.fork"),
+    with(&["clone"], Rule::Clone, "threads, and processes where processes.fork is; no namespaces"),
+    with(&["unshare"], Rule::Unshare, "no namespaces"),
+    with(&["kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"], Rule::Signal, "Landlock's scope keeps signals within")
+        .answer(Answer::InLandlocksPlace(Place::Signals)),
+    with(&["pidfd_send_signal"], Rule::SignalByDescriptor, "Landlock's scope keeps signals within")
+        .answer(Answer::InLandlocksPlace(Place::Signals)),
     with(&["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr", "getpgid", "getsid",
-        "get_robust_list"], rules::own_process, "another process's limits, place and scheduling"),
-    with(&["setpriority"], rules::own_priority, "another process's priority"),
-    with(&["ioprio_set", "ioprio_get"], rules::own_io_priority, "another process's priority"),
-    with(&["getpriority"], rules::a_priority, "the priorities of a user or a group"),
-    with(&["pidfd_open"], rules::pidfd, "another process, to be watched"),
-    with(&["clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"], rules::clock, "the clock of another process, or of a device"),
+        "get_robust_list"], Rule::OwnProcess, "another process's limits, place and scheduling"),
+    with(&["setpriority"], Rule::OwnPriority, "another process's priority"),
+    with(&["ioprio_set", "ioprio_get"], Rule::OwnIoPriority, "another process's priority"),
+    with(&["getpriority"], Rule::APriority, "the priorities of a user or a group"),
+    with(&["pidfd_open"], Rule::Pidfd, "another process, to be watched"),
+    with(&["clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"], Rule::Clock, "the clock of another process, or of a device"),
     free(&["sched_getaffinity", "sched_getscheduler", "sched_getparam", "sched_getattr", "sched_rr_get_interval"],
         "threads are asked for by their numbers; others can be as well"),
     free(&["capget"], "the number lies in memory"),
@@ -213,43 +258,43 @@ pub(super) const ROWS: &[Row] = &[
         "exit_group", "set_tid_address", "set_robust_list", "rseq", "restart_syscall", "sched_yield", "getcpu",
         "sched_get_priority_max", "sched_get_priority_min", "pause", "setrlimit", "getrlimit"],
         "the kernel asks whether it is the caller or its child"),
-    with(&["membarrier"], rules::barrier, "the barriers that there are"),
-    with(&["prctl"], rules::prctl, "the options that concern the caller alone, or only tighten"),
-    with(&["arch_prctl"], rules::arch_prctl, "registers, extensions and shadow stacks; no second vdso"),
-    with(&["personality"], rules::personality, "READ_IMPLIES_EXEC would make all memory executable"),
+    with(&["membarrier"], Rule::Barrier, "the barriers that there are"),
+    with(&["prctl"], Rule::Prctl, "the options that concern the caller alone, or only tighten"),
+    with(&["arch_prctl"], Rule::ArchPrctl, "registers, extensions and shadow stacks; no second vdso"),
+    with(&["personality"], Rule::Personality, "READ_IMPLIES_EXEC would make all memory executable"),
 
     // Memory.
-    with(&["mmap"], rules::map, "never writable and executable, never shared and executable"),
-    with(&["mprotect", "pkey_mprotect"], rules::protect, "memory does not become executable"),
-    with(&["mremap"], rules::remap, "no second mapping of the same pages"),
-    with(&["madvise"], rules::advise, "nothing is taken from who shares the pages, or compared with others'"),
+    with(&["mmap"], Rule::Map, "never writable and executable, never shared and executable"),
+    with(&["mprotect", "pkey_mprotect"], Rule::Protect, "memory does not become executable"),
+    with(&["mremap"], Rule::Remap, "no second mapping of the same pages"),
+    with(&["madvise"], Rule::Advise, "nothing is taken from who shares the pages, or compared with others'"),
     free(&["brk", "munmap", "msync", "mincore", "mlock", "mlock2", "mlockall", "munlock", "munlockall", "mseal",
         "map_shadow_stack", "pkey_alloc", "pkey_free", "get_mempolicy"], "its own memory"),
 
     // Files: Landlock decides of paths.
-    with(&["open"], rules::open, "no set-ID bits").answer(Answer::InLandlocksPlace(truncates)),
-    with(&["openat"], rules::openat, "no set-ID bits").answer(Answer::InLandlocksPlace(truncates)),
-    with(&["openat2"], rules::openat2, "its flags and mode lie in memory").answer(Answer::Absent),
-    with(&["truncate"], rules::truncate, "Landlock's right to truncate").answer(Answer::InLandlocksPlace(truncates)),
-    with(&["creat", "mkdir"], rules::makes, "no set-ID bits"),
-    with(&["mkdirat"], rules::makes_at, "no set-ID bits"),
-    with(&["mknod"], rules::node, "no devices, no set-ID bits"),
-    with(&["mknodat"], rules::node_at, "no devices, no set-ID bits"),
-    with(&["renameat2"], rules::rename, "what is left in the file's place would be a device"),
-    with(&["chmod"], rules::mode, "filesystem.metadata; no set-ID bits"),
-    with(&["fchmodat", "fchmodat2"], rules::mode_at, "filesystem.metadata; no set-ID bits"),
-    with(&["fchmod"], rules::mode_of_descriptor, "filesystem.metadata, or the owner's folder; no set-ID bits"),
+    with(&["open"], Rule::Open, "no set-ID bits").answer(Answer::InLandlocksPlace(Place::Truncates)),
+    with(&["openat"], Rule::Openat, "no set-ID bits").answer(Answer::InLandlocksPlace(Place::Truncates)),
+    with(&["openat2"], Rule::Openat2, "its flags and mode lie in memory").answer(Answer::Absent),
+    with(&["truncate"], Rule::Truncate, "Landlock's right to truncate").answer(Answer::InLandlocksPlace(Place::Truncates)),
+    with(&["creat", "mkdir"], Rule::Makes, "no set-ID bits"),
+    with(&["mkdirat"], Rule::MakesAt, "no set-ID bits"),
+    with(&["mknod"], Rule::Node, "no devices, no set-ID bits"),
+    with(&["mknodat"], Rule::NodeAt, "no devices, no set-ID bits"),
+    with(&["renameat2"], Rule::Rename, "what is left in the file's place would be a device"),
+    with(&["chmod"], Rule::Mode, "filesystem.metadata; no set-ID bits"),
+    with(&["fchmodat", "fchmodat2"], Rule::ModeAt, "filesystem.metadata; no set-ID bits"),
+    with(&["fchmod"], Rule::ModeOfDescriptor, "filesystem.metadata, or the owner's folder; no set-ID bits"),
     with(&["chown", "lchown", "fchownat", "utime", "utimes", "futimesat", "setxattr", "lsetxattr", "removexattr",
-        "lremovexattr", "setxattrat", "removexattrat", "file_setattr"], rules::metadata, "filesystem.metadata: no right of Landlock's covers it"),
-    with(&["fchown", "fsetxattr", "fremovexattr"], rules::metadata,
+        "lremovexattr", "setxattrat", "removexattrat", "file_setattr"], Rule::Metadata, "filesystem.metadata: no right of Landlock's covers it"),
+    with(&["fchown", "fsetxattr", "fremovexattr"], Rule::Metadata,
         "filesystem.metadata: the kernel asks who owns the file, not who may write it"),
-    with(&["utimensat"], rules::times, "filesystem.metadata, or a descriptor of the owner's folder"),
-    with(&["getxattr", "lgetxattr", "listxattr", "llistxattr", "getxattrat", "listxattrat"], rules::metadata,
+    with(&["utimensat"], Rule::Times, "filesystem.metadata, or a descriptor of the owner's folder"),
+    with(&["getxattr", "lgetxattr", "listxattr", "llistxattr", "getxattrat", "listxattrat"], Rule::Metadata,
         "content that no right of Landlock's covers").answer(Answer::Unsupported),
-    with(&["ioctl"], ioctl::admitted, "the requests that are known to concern the descriptor alone")
-        .named(ioctl::named).answer(Answer::InLandlocksPlace(requests)),
-    with(&["fcntl"], rules::fcntl, "no leases, no notices, no larger pipes").answer(Answer::InLandlocksPlace(signals)),
-    with(&["pipe2"], rules::pipe, "no pipes of notices"),
+    with(&["ioctl"], Rule::Request, "the requests that are known to concern the descriptor alone")
+        .named(Rule::NamedRequest).answer(Answer::InLandlocksPlace(Place::Requests)),
+    with(&["fcntl"], Rule::Fcntl, "no leases, no notices, no larger pipes").answer(Answer::InLandlocksPlace(Place::Signals)),
+    with(&["pipe2"], Rule::Pipe, "no pipes of notices"),
     free(&["access", "faccessat", "faccessat2", "chdir", "fchdir", "getcwd", "link", "linkat", "symlink", "symlinkat",
         "unlink", "unlinkat", "rename", "renameat", "rmdir", "readlink", "readlinkat", "stat", "lstat", "fstat",
         "newfstatat", "statx", "statfs", "fstatfs", "umask", "file_getattr"], "paths: Landlock decides, or it is metadata"),
@@ -260,16 +305,16 @@ pub(super) const ROWS: &[Row] = &[
     free(&["sync", "syncfs"], "what is written gets to the disk"),
 
     // Sockets.
-    with(&["socket"], sockets::socket, "the families that network grants"),
-    with(&["socketpair"], sockets::pair, "a pair is connected to itself; one of datagrams could still send to any address"),
-    with(&["connect"], sockets::connect, "network"),
-    with(&["bind"], sockets::bind, "network"),
-    with(&["listen", "accept", "accept4"], sockets::listen, "an unbound socket that listens gets some port"),
-    with(&["sendto"], sockets::send, "addresses need a grant; fast open passes Landlock by"),
-    with(&["sendmsg"], sockets::send_message, "its address lies in memory; fast open passes Landlock by"),
-    with(&["sendmmsg"], sockets::send_messages, "its addresses lie in memory; fast open passes Landlock by"),
-    with(&["setsockopt"], sockets::set_option, "the options that concern the socket alone"),
-    with(&["getsockopt"], sockets::get_option, "no memory mapped, no pidfd of a peer, no tables of the packet filter"),
+    with(&["socket"], Rule::Socket, "the families that network grants"),
+    with(&["socketpair"], Rule::Pair, "a pair is connected to itself; one of datagrams could still send to any address"),
+    with(&["connect"], Rule::Connect, "network"),
+    with(&["bind"], Rule::Bind, "network"),
+    with(&["listen", "accept", "accept4"], Rule::Listen, "an unbound socket that listens gets some port"),
+    with(&["sendto"], Rule::Send, "addresses need a grant; fast open passes Landlock by"),
+    with(&["sendmsg"], Rule::SendMessage, "its address lies in memory; fast open passes Landlock by"),
+    with(&["sendmmsg"], Rule::SendMessages, "its addresses lie in memory; fast open passes Landlock by"),
+    with(&["setsockopt"], Rule::SetOption, "the options that concern the socket alone"),
+    with(&["getsockopt"], Rule::GetOption, "no memory mapped, no pidfd of a peer, no tables of the packet filter"),
     free(&["recvfrom", "recvmsg", "recvmmsg", "shutdown", "getsockname", "getpeername"], "descriptors that it has"),
 
     // Waiting, time, signals to itself.
@@ -285,7 +330,7 @@ pub(super) const ROWS: &[Row] = &[
     free(&["getegid", "geteuid", "getgid", "getgroups", "getresgid", "getresuid", "getuid", "setgid", "setgroups", "setregid",
         "setresgid", "setresuid", "setreuid", "setuid", "setfsgid", "setfsuid", "capset"], "itself"),
     free(&["landlock_add_rule", "landlock_create_ruleset"], "it may confine itself further"),
-    with(&["landlock_restrict_self"], rules::restrict, "it may confine itself further, and not flood the kernel's log"),
+    with(&["landlock_restrict_self"], Rule::Restrict, "it may confine itself further, and not flood the kernel's log"),
     free(&["getrandom", "sysinfo", "uname", "lsm_get_self_attr", "lsm_list_modules"], "what everybody may know"),
     free(&["adjtimex", "clock_adjtime", "nfsservctl", "_sysctl", "afs_syscall", "get_kernel_syms", "getpmsg", "putpmsg",
         "query_module", "security", "sysfs", "tuxcall", "ustat", "vserver"], "in no group of an ordinary service"),
