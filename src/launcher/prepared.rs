@@ -247,7 +247,7 @@ pub fn compile(
         descriptor_metadata: plan.descriptor_metadata,
         writes: plan.writes,
         write_execute: plan.write_execute,
-        memory_files: plan.memory_files,
+        shared_execute: plan.shared_execute || leaves_out("shared_execute"),
         stand_in: plan.stand_in,
         own_pid: plan.own_pid.unwrap_or_else(process::id),
         // Without Landlock nothing would narrow an open exec.

@@ -260,6 +260,11 @@ int main(int n, char **a) {
         TRY("mmap without read", mmap(0, 4096, PROT_WRITE | PROT_EXEC, some, -1, 0) == MAP_FAILED ? -1 : 0);
         TRY("mprotect", mprotect(page, 4096, PROT_READ | PROT_EXEC));
         TRY("mprotect of all", mprotect(page, 4096, all));
+        int wide = PROT_READ | PROT_EXEC;
+        TRY("mmap of shared code", mmap(0, 4096, wide, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+        void *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        TRY("mremap of nothing", mremap(shared, 0, 4096, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
+        TRY("mremap of an overflow", mremap(shared, -1UL, 4096, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
         TRY("mmap with high bits", syscall(SYS_mmap, 0, 4096, 0xdead00000000 | all, some, -1, 0));
         TRY("pkey_mprotect", syscall(SYS_pkey_mprotect, page, 4096, PROT_READ | PROT_EXEC, -1));
     }

@@ -7,7 +7,8 @@ use super::{Outsider, boxed, hostile};
 use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, run};
 
 /// Each sends SIGTERM to the outsider, and the answer that it gets confined.
-/// Owners of descriptors are set without an error; the signal is what fails.
+/// Owners of descriptors are set by fcntl(2) without an error; the signal is what
+/// fails.
 const SIGNALS: &[(&str, &str)] = &[
     ("kill", "EPERM"),
     ("group", "EPERM"),
@@ -16,12 +17,13 @@ const SIGNALS: &[(&str, &str)] = &[
     ("tgkill", "EPERM"),
     ("sigqueue", "EPERM"),
     ("tgsigqueue", "EPERM"),
-    ("pidfd", "EPERM"),
-    ("pidfd group", "EPERM"),
+    // There is no pidfd to send it by.
+    ("pidfd", "EBADF"),
+    ("pidfd group", "EBADF"),
     ("owner", "ok"),
     ("owner group", "ok"),
     ("owner thread", "ok"),
-    ("owner of a socket", "ok"),
+    ("owner of a socket", "EPERM"),
 ];
 
 #[test]
@@ -125,6 +127,24 @@ fn no_attribute_of_an_outsider_can_be_changed_or_asked_for() {
         let outcome = host.launch("p").args(["attributes", &*pid]).run();
         outcome.all_refused("EPERM", &[]);
         assert!(outsider.was_left_alone());
+    }
+}
+
+/// A child that outlives the plugin may meet a stranger by the plugin's old
+/// number. So where a plugin may fork, a number is not its own.
+#[test]
+fn no_child_reaches_whoever_has_the_plugins_number_by_now() {
+    for user in EVERYONE {
+        let host = host(user, &[]);
+        let fork = "processes: { fork: true }";
+        boxed(&host, "forking", fork);
+        boxed(&host, "apart", &format!("{fork}\nisolation: namespaces"));
+        let words = ["old number", "0"];
+        host.bare(host.path("plugins/p"), &words).all_work();
+        for profile in ["forking", "apart"] {
+            let outcome = host.launch("p").profile(profile).args(words).run();
+            outcome.all_refused("EPERM", &[("itself", "ok")]);
+        }
     }
 }
 
@@ -253,6 +273,31 @@ int main(int n, char **a) {
         TRY("get_robust_list", syscall(SYS_get_robust_list, pid, bytes, bytes));
     }
 
+    if (IS("old number")) {
+        int own = getpid();
+        pid_t child = fork();
+        if (!child) {
+            cpu_set_t set;
+            struct sched_param parameter = {0};
+            unsigned attributes[12] = {sizeof attributes, 0, 0, 0, 7};
+            sched_getaffinity(0, sizeof set, &set);
+            TRY("itself", prlimit(0, RLIMIT_NOFILE, NULL, &limit));
+            TRY("prlimit", prlimit(own, RLIMIT_NOFILE, &limit, NULL));
+            TRY("prlimit to ask", prlimit(own, RLIMIT_NOFILE, NULL, &limit));
+            TRY("setpriority", setpriority(PRIO_PROCESS, own, 5));
+            TRY("sched_setaffinity", sched_setaffinity(own, sizeof set, &set));
+            TRY("sched_setscheduler", sched_setscheduler(own, SCHED_BATCH, &parameter));
+            TRY("sched_setparam", sched_setparam(own, &parameter));
+            TRY("sched_setattr", syscall(SYS_sched_setattr, own, attributes, 0));
+            TRY("ioprio_set", syscall(SYS_ioprio_set, 1, own, 2 << 13 | 7));
+            TRY("ioprio_get", syscall(SYS_ioprio_get, 1, own));
+            TRY("getpgid", getpgid(own));
+            TRY("getsid", getsid(own));
+            TRY("get_robust_list", syscall(SYS_get_robust_list, own, bytes, bytes));
+            exit(0);
+        }
+        waitpid(child, NULL, 0);
+    }
     if (IS("own")) {
         sigset_t set;
         pthread_t thread;

@@ -11,15 +11,15 @@ use stage::{Answer, Case, Stage};
 
 /// Attacks by group.
 const GROUPS: &[(&str, usize)] = &[
-    ("IPC", 14),
-    ("execution", 35),
+    ("IPC", 16),
+    ("execution", 41),
     ("files", 97),
     ("inheritance", 33),
-    ("kernel surface", 54),
-    ("limits", 17),
+    ("kernel surface", 66),
+    ("limits", 20),
     ("mounts and namespaces", 29),
     ("network", 28),
-    ("processes", 51),
+    ("processes", 62),
     ("the product's own parts", 21),
 ];
 
@@ -64,15 +64,17 @@ const THROUGH: &[(&str, &[User], &str)] = &[
         "**Memory and processes of root.**",
     ),
     ("code_file", &EVERYONE, MAPPED),
-    ("code_memory", &EVERYONE, MAPPED),
-    ("code_shared_file", &EVERYONE, MAPPED),
-    ("code_shared_memory", &EVERYONE, MAPPED),
+    ("code_shared_private", &EVERYONE, MAPPED),
     ("stream_code", &EVERYONE, MAPPED),
+    ("get_affinity", &EVERYONE, NUMBERS),
+    ("get_capabilities", &EVERYONE, NUMBERS),
+    ("get_scheduler", &EVERYONE, NUMBERS),
     ("lock", &EVERYONE, "**Locks.**"),
 ];
 /// In namespaces, where the folder to read is not shown apart.
 const THROUGH_READ: &[(&str, &[User], &str)] = &[("lock", &EVERYONE, "**Locks.**")];
 const MODES: &str = "**Modes and times of files that a plugin's user owns";
+const NUMBERS: &str = "**Processes by their numbers.**";
 const MAPPED: &str = "**Writable files that are mapped executable.**";
 
 #[test]

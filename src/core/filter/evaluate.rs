@@ -3,13 +3,9 @@
 
 use super::Instruction;
 use super::assemble::{
-    ALLOW, ERRNO, JA, JEQ, JGE, JGT, KILL_PROCESS, LD_ABS, LOG, RET, audit_token,
+    ALLOW, AND, ERRNO, JA, JEQ, JGE, JGT, JSET, KILL_PROCESS, LD_ABS, LOG, RET, audit_token,
 };
 use crate::arch::Arch;
-
-// Two more operations, which the argument checks have.
-const JSET: u16 = 0x45;
-const AND: u16 = 0x54;
 
 /// A system call as a filter sees it (`struct seccomp_data`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +49,7 @@ impl Action {
     /// It fails as what is not permitted does (man 3 errno).
     pub const EPERM: Self = Self::Errno(1);
 
-    fn from_raw(raw: u32) -> Self {
+    pub(super) fn from_raw(raw: u32) -> Self {
         match raw & 0xffff_0000 {
             ALLOW => Self::Allow,
             LOG => Self::Log,

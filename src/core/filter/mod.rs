@@ -6,8 +6,8 @@
 //! A call that is allowed whatever its arguments is reached by nothing but
 //! loads of number and architecture and by jumps, so that the kernel answers
 //! it from its bitmap of constant actions (`seccomp_cache_prepare_bitmap`,
-//! Linux 5.11) and never runs the program. Argument checks are programs of
-//! the seccompiler crate, spliced in as they are.
+//! Linux 5.11) and never runs the program. What each call may do stands in one
+//! table (rank, rule and reason); `reference` states the policy that comes of it.
 
 mod arguments;
 mod assemble;
@@ -16,7 +16,8 @@ mod evaluate;
 mod ioctl;
 mod kernel;
 mod rules;
-mod standing;
+mod sockets;
+mod table;
 mod waiting;
 
 use std::fmt;
@@ -28,7 +29,9 @@ use crate::profile::OnViolation;
 use crate::syscall;
 
 use assemble::Verdict;
+use checks::{Own, Values};
 pub use evaluate::{Action, Call};
+use table::Rank;
 pub use waiting::{Admitted as WaitingCall, waiting};
 
 /// One instruction of classic BPF (`struct sock_filter`).
@@ -201,9 +204,8 @@ pub struct Request<'a> {
     pub writes: bool,
     /// Memory may be writable and executable.
     pub write_execute: bool,
-    /// Files in memory may be made: they can be mapped executable, and no mount
-    /// of theirs could refuse that.
-    pub memory_files: bool,
+    /// Shared mappings may be executable.
+    pub shared_execute: bool,
     /// What Landlock leaves to the filter.
     pub stand_in: StandIn,
     /// The plugin's process id.
@@ -227,8 +229,8 @@ pub enum FilterError {
     UnknownName(String),
     /// The program has more instructions than the kernel takes (4096).
     TooLong(usize),
-    /// The argument checks of a call could not be generated.
-    Arguments(String),
+    /// A conditional jump would reach too far.
+    TooFar,
 }
 
 impl std::error::Error for FilterError {}
@@ -243,7 +245,7 @@ impl fmt::Display for FilterError {
             Self::TooLong(length) => {
                 write!(f, "the filter has {length} instructions, 4096 are possible")
             }
-            Self::Arguments(why) => write!(f, "the filter's argument checks failed: {why}"),
+            Self::TooFar => f.write_str("the filter has a jump that is too far"),
         }
     }
 }
@@ -253,15 +255,36 @@ impl fmt::Display for FilterError {
 /// # Errors
 /// An unknown name in a layer, or a program that is too long.
 pub fn compile(request: &Request<'_>) -> Result<Filter, FilterError> {
-    let admitted = Admitted::collect(request)?;
-    let verdicts = rules::verdicts(request, &admitted)?;
-    let program = assemble::assemble(request.arch, &verdicts)?;
-    let digest = digest(request, &admitted, &verdicts)?;
+    let admitted = Admitted::collect(request.arch, request.layers)?;
+    let verdicts = rules::verdicts(request, &admitted);
+    let ticket = match request.exec {
+        ExecRule::Ticket(ticket) => ticket,
+        ExecRule::Landlock => ExecTicket::NONE,
+    };
+    let own = Own::new(request.own_pid, ticket);
     Ok(Filter {
         arch: request.arch,
-        program,
-        digest,
+        program: assemble::assemble(request.arch, &verdicts, &own)?,
+        digest: digest(request.arch, &verdicts),
     })
+}
+
+/// The calls that no group brings in and that these layers name, each with the
+/// reason why it has to be named.
+///
+/// # Errors
+/// An unknown name in a layer.
+pub fn named(
+    arch: Arch,
+    layers: &[(Vec<String>, Vec<String>)],
+) -> Result<Vec<(&'static str, &'static str)>, FilterError> {
+    let admitted = Admitted::collect(arch, layers)?;
+    let rows = syscall::table(arch).iter().filter_map(|(name, number)| {
+        let row = table::row(arch, *number)?;
+        let is_held_back = matches!(row.rank, Rank::OnlyByName | Rank::Kill);
+        (is_held_back && admitted.names(*number)).then_some((*name, row.why))
+    });
+    Ok(rows.collect())
 }
 
 impl Filter {
@@ -325,18 +348,18 @@ struct Admitted {
 }
 
 impl Admitted {
-    fn collect(request: &Request<'_>) -> Result<Self, FilterError> {
+    fn collect(arch: Arch, layers: &[(Vec<String>, Vec<String>)]) -> Result<Self, FilterError> {
         let size = syscall::LAST_KNOWN as usize + 1;
         let mut admitted = Self {
             calls: vec![false; size],
             explicit: vec![false; size],
         };
-        for (allow, deny) in request.layers {
+        for (allow, deny) in layers {
             for name in allow {
-                admitted.set(request.arch, name, true, true)?;
+                admitted.set(arch, name, true, true)?;
             }
             for name in deny {
-                admitted.set(request.arch, name, false, true)?;
+                admitted.set(arch, name, false, true)?;
             }
         }
         Ok(admitted)
@@ -379,38 +402,45 @@ impl Admitted {
     }
 }
 
-/// Hashes every verdict, those that are this launch's own in the form that an
-/// empty ticket and no process id give them.
-fn digest(
-    request: &Request<'_>,
-    admitted: &Admitted,
-    verdicts: &[Verdict],
-) -> Result<[u8; 32], FilterError> {
-    let anonymous = Request {
-        exec: match request.exec {
-            ExecRule::Ticket(_) => ExecRule::Ticket(ExecTicket::NONE),
-            ExecRule::Landlock => ExecRule::Landlock,
-        },
-        own_pid: 0,
-        ..*request
-    };
-    let own = rules::launch_specific(&anonymous, admitted)?;
-    let mut text = Vec::with_capacity(16 << 10);
-    text.extend(request.arch.name().as_bytes());
-    for (number, verdict) in (0_u32..).zip(verdicts) {
-        let own = own.iter().find(|(of, _)| *of == number);
-        match own.map_or(verdict, |(_, verdict)| verdict) {
-            Verdict::Return(action) => text.extend(action.to_le_bytes()),
-            Verdict::Check(block) => {
-                for instruction in block.iter() {
-                    let [low, high] = instruction.code.to_le_bytes();
-                    text.extend([low, high, instruction.jt, instruction.jf]);
-                    text.extend(instruction.k.to_le_bytes());
+/// Hashes every verdict. The checks in them name this launch's own numbers
+/// without their values.
+fn digest(arch: Arch, verdicts: &[Verdict]) -> [u8; 32] {
+    let mut text = Vec::with_capacity(32 << 10);
+    text.extend(arch.name().as_bytes());
+    let mut word = |value: u32| text.extend(value.to_le_bytes());
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Return(action) => [0, *action].into_iter().for_each(&mut word),
+            Verdict::Check(check) => {
+                [1, check.refused].into_iter().for_each(&mut word);
+                for tests in &check.alternatives {
+                    word(2);
+                    for test in tests {
+                        [3, test.offset, test.mask].into_iter().for_each(&mut word);
+                        let one = |kind: u32, first: u32, last: u32| [kind, first, last];
+                        match test.values {
+                            Values::One(value) => {
+                                one(4, value, value).into_iter().for_each(&mut word)
+                            }
+                            Values::Range(first, last) => {
+                                one(4, first, last).into_iter().for_each(&mut word)
+                            }
+                            Values::OwnPid => one(5, 0, 0).into_iter().for_each(&mut word),
+                            Values::Ticket(of) => {
+                                one(6, of.into(), 0).into_iter().for_each(&mut word)
+                            }
+                            Values::In(ranges) => {
+                                let ranges =
+                                    ranges.iter().map(|(first, last)| one(4, *first, *last));
+                                ranges.flatten().for_each(&mut word);
+                            }
+                        }
+                    }
                 }
             }
         }
     }
-    Ok(Sha256::digest(&text).into())
+    Sha256::digest(&text).into()
 }
 
 #[cfg(test)]

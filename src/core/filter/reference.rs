@@ -1,5 +1,7 @@
-//! What a filter means, said once more and plainly, for those who compare
-//! compiled filters with it: the tests, and the fuzzer.
+//! The policy of filters, in sentences: what no filter admits, what every
+//! filter admits, and what refusals look like. Tests and the fuzzer hold
+//! compiled filters to them. The sentences know nothing of the table that
+//! filters are made from, and name calls, groups and numbers by themselves.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -7,10 +9,14 @@
     reason = "the kernel takes the lower half of int arguments; there are six"
 )]
 
-use std::collections::HashSet;
+mod always;
+mod never;
 
-use super::standing::{Rank, Standing};
+use std::collections::{HashMap, HashSet};
+
 use super::*;
+use always::ALWAYS;
+use never::{NEVER, NEVER_EVEN_LOGGED};
 
 /// Everything of a request, owned.
 #[derive(Clone, Debug)]
@@ -29,7 +35,8 @@ pub struct Wanted {
     pub arch: Arch,
 }
 
-const OWN: u32 = 4242;
+/// The plugin's process id.
+pub const OWN: u32 = 4242;
 /// The launch's own exec.
 pub const TICKET: ExecTicket = ExecTicket {
     fd: 7,
@@ -49,7 +56,7 @@ impl Wanted {
             owner,
             writes,
             write_execute,
-            memory_files,
+            shared_execute,
             truncate,
             device_ioctls,
             signals,
@@ -64,7 +71,7 @@ impl Wanted {
             descriptor_metadata: metadata || (writes && owner),
             writes,
             write_execute,
-            memory_files,
+            shared_execute,
             stand_in: StandIn {
                 truncate,
                 device_ioctls,
@@ -111,7 +118,23 @@ pub struct Reference<'a> {
     refused: Action,
     all: HashSet<String>,
     by_name: HashSet<String>,
-    standing: Standing,
+    /// The groups of each call.
+    groups: HashMap<String, Vec<&'static str>>,
+}
+
+/// One call under a request.
+struct Case<'a> {
+    request: &'a Request<'a>,
+    name: &'a str,
+    args: [u64; 6],
+    /// The halves that the kernel takes of `int` arguments.
+    low: [u32; 6],
+    /// The layers admit it.
+    is_admitted: bool,
+    /// They name it.
+    is_named: bool,
+    /// The groups that it belongs to.
+    groups: &'a [&'static str],
 }
 
 impl<'a> Reference<'a> {
@@ -119,6 +142,14 @@ impl<'a> Reference<'a> {
     #[must_use]
     pub fn of(request: Request<'a>) -> Self {
         let (all, by_name) = allowed(request.layers);
+        let mut groups: HashMap<String, Vec<&'static str>> = HashMap::new();
+        for (group, _, _) in syscall::groups() {
+            let mut names = HashSet::new();
+            members(group, &mut names);
+            for name in names {
+                groups.entry(name).or_default().push(group);
+            }
+        }
         Self {
             request,
             refused: match request.on_violation {
@@ -128,197 +159,171 @@ impl<'a> Reference<'a> {
             },
             all,
             by_name,
-            standing: Standing::of(request.arch),
+            groups,
+        }
+    }
+
+    /// Compares what a filter does with a call with the policy.
+    ///
+    /// # Errors
+    /// The sentence that is broken.
+    pub fn judge(&self, name: &str, args: [u64; 6], action: Action) -> Result<(), &'static str> {
+        let case = Case {
+            request: &self.request,
+            name,
+            args,
+            low: args.map(|argument| argument as u32),
+            is_admitted: self.all.contains(name),
+            is_named: self.by_name.contains(name),
+            groups: self.groups.get(name).map_or(&[], Vec::as_slice),
+        };
+        let forbids = |(_, law): &&(&'static str, Law)| law(&case);
+        match action {
+            Action::Allow => match NEVER.iter().chain(NEVER_EVEN_LOGGED).find(forbids) {
+                Some((sentence, _)) => Err(sentence),
+                None => Ok(()),
+            },
+            Action::Log => match NEVER_EVEN_LOGGED.iter().find(forbids) {
+                Some((sentence, _)) => Err(sentence),
+                None if self.refused != Action::Log => {
+                    Err("nothing is logged that is to be refused")
+                }
+                None => Ok(()),
+            },
+            refusal => {
+                let is_due = ALWAYS
+                    .iter()
+                    .find(|(_, law)| case.is_admitted && law(&case));
+                let is_law = NEVER
+                    .iter()
+                    .chain(NEVER_EVEN_LOGGED)
+                    .any(|(_, law)| law(&case));
+                match is_due {
+                    Some((sentence, _)) if !is_law => return Err(sentence),
+                    _ => {}
+                }
+                if refusal == self.refused || looks_different(&case, refusal) {
+                    Ok(())
+                } else {
+                    Err("a refusal looks as the profile says")
+                }
+            }
         }
     }
 }
 
-/// What is to happen with a call.
-#[must_use]
-pub fn action(reference: &Reference<'_>, name: &str, number: u32, args: [u64; 6]) -> Action {
-    let (request, refused) = (&reference.request, reference.refused);
-    let by_name = reference.by_name.contains(name);
-    let rank = reference.standing.rank(number);
-    if rank == Rank::Kill && !by_name {
-        return Action::KillProcess;
+type Law = fn(&Case<'_>) -> bool;
+
+impl Case<'_> {
+    fn is(&self, names: &[&str]) -> bool {
+        names.contains(&self.name)
     }
-    let openat2 = name == "openat2" && (request.writes || request.stand_in.truncate);
-    let in_memory = ["memfd_create", "memfd_secret"].contains(&name);
-    let in_memory = in_memory && !request.memory_files && !by_name;
-    if rank == Rank::Absent || openat2 || in_memory {
-        return Action::Errno(38);
+
+    fn starts(&self, prefixes: &[&str]) -> bool {
+        prefixes.iter().any(|prefix| self.name.starts_with(prefix))
     }
-    if let ("execve" | "execveat", ExecRule::Landlock) = (name, request.exec) {
-        return Action::Allow;
+
+    fn is_in(&self, groups: &[&str]) -> bool {
+        self.groups.iter().any(|of| groups.contains(of))
     }
-    if name == "execve" {
-        return if refused == Action::KillProcess {
-            refused
-        } else {
-            Action::Errno(1)
-        };
+
+    fn has(&self, argument: usize, bits: u32) -> bool {
+        self.low[argument] & bits != 0
     }
-    if name == "execveat" {
-        let [fd, path, argv, envp, flags, _] = args;
-        let own = fd as u32 == TICKET.fd && flags as u32 == TICKET.flags;
-        let own = own && (path, argv, envp) == (TICKET.path, TICKET.argv, TICKET.envp);
-        return if own { Action::Allow } else { Action::Errno(1) };
+
+    /// The plugin, by its number or by 0, the number that means the caller.
+    fn is_own(&self, argument: usize) -> bool {
+        let number = self.low[argument];
+        number == 0 || (number == OWN && !self.request.fork)
     }
-    let admitted = reference.all.contains(name) && (rank != Rank::OnlyByName || by_name);
-    let attributes = [
-        "getxattr",
-        "lgetxattr",
-        "listxattr",
-        "llistxattr",
-        "getxattrat",
-        "listxattrat",
-    ];
-    if admitted && attributes.contains(&name) && !request.metadata {
-        return match refused {
-            Action::Log => refused,
-            _ => Action::Errno(95),
-        };
+
+    fn flags_of_open(&self) -> Option<(u32, u32)> {
+        match self.name {
+            "open" => Some((self.low[1], self.low[2])),
+            "openat" => Some((self.low[2], self.low[3])),
+            _ => None,
+        }
     }
-    match admitted {
-        true if narrowed(request, name, args, by_name) => Action::Allow,
-        true if stands_in(request.stand_in, name) => Action::Errno(1),
-        _ => refused,
+
+    /// A clock of a process that is not the caller, or of a descriptor
+    /// (`linux/posix-timers.h`).
+    fn is_foreign_clock(&self) -> bool {
+        let clock = self.low[0].cast_signed();
+        let (number, of_thread, kind) = (!(clock >> 3), clock & 4 != 0, clock & 3);
+        clock < 0 && !of_thread && (number != 0 || kind == 3)
+    }
+
+    fn mode_of(&self) -> Option<u32> {
+        match self.name {
+            "chmod" | "fchmod" | "creat" | "mkdir" | "mknod" => Some(self.low[1]),
+            "fchmodat" | "fchmodat2" | "mkdirat" | "mknodat" => Some(self.low[2]),
+            "open" | "openat" => {
+                let (flags, mode) = self.flags_of_open()?;
+                (flags & 0o20_000_100 != 0 && self.request.writes).then_some(mode)
+            }
+            _ => None,
+        }
+    }
+
+    fn has_network(&self) -> bool {
+        let sockets = self.request.sockets;
+        sockets.tcp || sockets.udp || sockets.netlink
     }
 }
 
-/// Calls that are narrowed in Landlock's place.
-fn stands_in(stand_in: StandIn, name: &str) -> bool {
-    match name {
-        "truncate" | "open" | "openat" => stand_in.truncate,
-        "ioctl" => stand_in.device_ioctls || stand_in.signals,
-        "fcntl" | "kill" | "tkill" | "tgkill" => stand_in.signals,
-        "rt_sigqueueinfo" | "rt_tgsigqueueinfo" | "pidfd_send_signal" => stand_in.signals,
+fn is_deadly(c: &Case<'_>) -> bool {
+    let groups = [
+        "@module",
+        "@mount",
+        "@raw-io",
+        "@reboot",
+        "@swap",
+        "@cpu-emulation",
+    ];
+    let calls = [
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "bpf",
+        "create_module",
+        "acct",
+        "settimeofday",
+        "clock_settime",
+        "sethostname",
+        "setdomainname",
+        "vhangup",
+        "open_by_handle_at",
+        "uselib",
+    ];
+    (c.is(&calls) || (c.is_in(&groups) && c.name != "chroot")) && !c.is_named
+}
+
+/// Refusals that look otherwise than the profile says.
+fn looks_different(c: &Case<'_>, refusal: Action) -> bool {
+    let stand_in = c.request.stand_in;
+    match refusal {
+        Action::KillProcess => is_deadly(c),
+        Action::Errno(38) => {
+            c.starts(&["io_", "memfd_"])
+                || c.is(&["clone3"])
+                || (c.is(&["openat2"]) && (c.request.writes || stand_in.truncate))
+        }
+        Action::Errno(95) => c.name.contains("xattr") && !c.name.starts_with('f'),
+        Action::Errno(1) => {
+            c.is(&["execve", "execveat"])
+                || (stand_in.truncate && c.is(&["truncate", "open", "openat"]))
+                || (c.is(&["ioctl"]) && (stand_in.device_ioctls || stand_in.signals))
+                || (stand_in.signals
+                    && c.is(&[
+                        "fcntl",
+                        "kill",
+                        "tkill",
+                        "tgkill",
+                        "rt_sigqueueinfo",
+                        "rt_tgsigqueueinfo",
+                        "pidfd_send_signal",
+                    ]))
+        }
         _ => false,
     }
-}
-
-/// Whether the arguments of an allowed call are admitted.
-fn narrowed(request: &Request<'_>, name: &str, args: [u64; 6], by_name: bool) -> bool {
-    let s = request.sockets;
-    let low = args.map(|argument| argument as u32);
-    let self_or_zero = |id: u32| id == 0 || id == OWN;
-    let clear = |argument: usize, bits: u32| low[argument] & bits == 0;
-    let creates = |flags: usize| !clear(flags, 0o20_000_100);
-    let kind = low[1] & 0xf;
-    match name {
-        "socket" => match low[0] {
-            2 | 10 => {
-                (s.tcp && kind == 1 && [0, 6].contains(&low[2]))
-                    || (s.udp && kind == 2 && [0, 17].contains(&low[2]))
-            }
-            1 => s.unix && (kind == 1 || kind == 5),
-            16 => s.netlink && (kind == 2 || kind == 3) && low[2] == 0,
-            _ => false,
-        },
-        "socketpair" => low[0] == 1 && (kind == 1 || kind == 5),
-        "connect" => s.tcp_connect || s.udp || s.unix_connect || s.netlink,
-        "bind" => s.tcp_bind || s.udp || s.unix_bind || s.netlink,
-        "listen" | "accept" | "accept4" => s.tcp_bind || s.unix_bind,
-        "sendto" => clear(3, 0x2000_0000) && (!s.is_none() || args[4] == 0),
-        "sendmmsg" => !s.is_none() && clear(3, 0x2000_0000),
-        "sendmsg" => !s.is_none() && clear(2, 0x2000_0000),
-        "setsockopt" => low[1] != 6 || (low[2] != 19 && low[2] != 31),
-        "fork" | "vfork" => request.fork,
-        "clone" => clear(0, 0x7e82_a000) && (request.fork || !clear(0, 0x1_0000)),
-        "unshare" => clear(0, 0x7e02_0080),
-        "setns" => by_name && low[1] == 0x4000_0000,
-        "mmap" => request.write_execute || low[2] & 6 != 6,
-        "mprotect" | "pkey_mprotect" => request.write_execute || clear(2, 4),
-        "personality" => low[0] == 0 || low[0] == u32::MAX,
-        "ioctl" => {
-            let harmless = [
-                0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460, 2,
-            ];
-            if request.stand_in.device_ioctls {
-                return harmless.contains(&low[1]);
-            }
-            let terminal =
-                [0x540e, 0x5410, 0x5412, 0x541c, 0x541d, 0x5423, 0x5437].contains(&low[1]);
-            let owner = [0x8901, 0x8902].contains(&low[1]) && request.stand_in.signals;
-            let attributes = [
-                0x4008_6602,
-                0x4008_7602,
-                0x4008_6604,
-                0x401c_5820,
-                0x4080_6685,
-            ]
-            .contains(&low[1]);
-            let known = matches!(low[1] & 0xff80, 0x5400 | 0x8900)
-                || matches!(
-                    low[1],
-                    0x2 | 0x4004_9409
-                        | 0x4020_940d
-                        | 0xc018_9436
-                        | 0xc020_660b
-                        | 0x8008_6601
-                        | 0x8008_7601
-                        | 0x801c_581f
-                        | 0x8100_9431
-                        | 0x8011_1500
-                        | 0xc004_6686
-                );
-            let wanted = if attributes {
-                request.metadata
-            } else {
-                known || by_name
-            };
-            wanted && !terminal && !owner
-        }
-        "madvise" => low[2] != 100 && low[2] != 101,
-        "fcntl" => {
-            ![1024, 1026].contains(&low[1])
-                && (!request.stand_in.signals || ![8, 10, 15].contains(&low[1]))
-        }
-        "prctl" => matches!(
-            low[0],
-            1..=4 | 7 | 15 | 16 | 21..=24 | 27 | 29 | 30 | 36..=42 | 47 | 50..=56 | 60 | 61
-                | 63..=66 | 0x5356_4d41 | 0x4155_5856
-        ),
-        "kill" | "tkill" | "tgkill" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo" => {
-            !request.stand_in.signals || (!request.fork && low[0] == OWN)
-        }
-        "pidfd_send_signal" => !request.stand_in.signals,
-        "truncate" => !request.stand_in.truncate,
-        "prlimit64" | "sched_setaffinity" | "sched_setscheduler" | "sched_setparam"
-        | "sched_setattr" => self_or_zero(low[0]),
-        "setpriority" => low[0] == 0 && self_or_zero(low[1]),
-        "ioprio_set" => low[0] == 1 && self_or_zero(low[1]),
-        "fchmod" => request.descriptor_metadata && clear(1, 0o6000),
-        "fchown" | "fsetxattr" | "fremovexattr" => request.metadata,
-        "renameat2" => clear(4, 4),
-        "utimensat" => request.metadata || (request.descriptor_metadata && args[1] == 0),
-        "chmod" => request.metadata && clear(1, 0o6000),
-        "fchmodat" | "fchmodat2" => request.metadata && clear(2, 0o6000),
-        "chown" | "lchown" | "fchownat" | "utime" | "utimes" | "futimesat" | "setxattr"
-        | "lsetxattr" | "removexattr" | "lremovexattr" | "setxattrat" | "removexattrat"
-        | "file_setattr" => request.metadata,
-        "open" | "openat" => {
-            let (flags, mode) = if name == "open" { (1, 2) } else { (2, 3) };
-            let truncates = !clear(flags, 0o1000) && [0, 3].contains(&(low[flags] & 3));
-            let set_id = creates(flags) && !clear(mode, 0o6000);
-            !(request.stand_in.truncate && truncates || request.writes && set_id)
-        }
-        "creat" | "mkdir" => clear(1, 0o6000),
-        "mkdirat" => clear(2, 0o6000),
-        "mknod" => is_plain(low[1]),
-        "mknodat" => is_plain(low[2]),
-        "shmat" => {
-            if request.write_execute {
-                by_name
-            } else {
-                clear(2, 0o100_000)
-            }
-        }
-        _ => true,
-    }
-}
-
-/// Regular, FIFO or socket, without set-ID bits.
-fn is_plain(mode: u32) -> bool {
-    [0, 0o100_000, 0o010_000, 0o140_000].contains(&(mode & 0o170_000)) && mode & 0o6000 == 0
 }

@@ -1,145 +1,123 @@
-//! The verdict on each system call: what kills, what does not exist, what is
-//! refused, and what its arguments decide.
+//! The verdict on each system call: what its row of the table, the profile's
+//! layers and the request make of it.
 
-use super::arguments::{Narrowed, OWN_PROCESS, SIGNALS, equals, long, narrow};
-use super::assemble::{ALLOW, ENOSYS, EOPNOTSUPP, EPERM, KILL_PROCESS, LOG, Verdict};
-use super::checks::{Checks, Condition};
-use super::standing::{Rank, Standing};
-use super::{Admitted, ExecRule, ExecTicket, FilterError, Request, StandIn};
+use std::rc::Rc;
+
+use super::arguments::Rule;
+use super::assemble::{ALLOW, Check, ENOSYS, EOPNOTSUPP, EPERM, KILL_PROCESS, LOG, Verdict};
+use super::checks::Admits;
+use super::table::{self, Answer, Decision, Place, Rank};
+use super::{Admitted, Request, StandIn};
 use crate::profile::OnViolation;
 use crate::syscall;
 
 /// One verdict a number, from 0 to the last known one.
-pub(super) fn verdicts(
-    request: &Request<'_>,
-    admitted: &Admitted,
-) -> Result<Vec<Verdict>, FilterError> {
-    let mut verdicts = vec![Verdict::Return(ENOSYS); syscall::LAST_KNOWN as usize + 1];
-    let standing = Standing::of(request.arch);
-    let mut checks = Checks::new(request.arch);
-    for (name, number) in syscall::table(request.arch) {
-        if let Some(verdict) = verdicts.get_mut(*number as usize) {
-            *verdict = verdict_of(request, admitted, &standing, &mut checks, name, *number)?;
-        }
-    }
-    Ok(verdicts)
-}
-
-/// The verdicts that contain numbers of this launch alone.
-pub(super) fn launch_specific(
-    request: &Request<'_>,
-    admitted: &Admitted,
-) -> Result<Vec<(u32, Verdict)>, FilterError> {
-    let standing = Standing::of(request.arch);
-    let mut checks = Checks::new(request.arch);
-    OWN_PROCESS
-        .iter()
-        .chain(SIGNALS)
-        .chain(&["execveat", "setpriority", "ioprio_set"])
-        .filter_map(|name| Some((*name, syscall::number(request.arch, name)?)))
-        .map(|(name, number)| {
-            let verdict = verdict_of(request, admitted, &standing, &mut checks, name, number)?;
-            Ok((number, verdict))
+pub(super) fn verdicts(request: &Request<'_>, admitted: &Admitted) -> Vec<Verdict> {
+    let mut checks: Vec<Rc<Check>> = Vec::new();
+    let mut made: Vec<Option<Verdict>> = vec![None; table::COUNT];
+    (0..=syscall::LAST_KNOWN)
+        .map(|number| {
+            let Some((index, row)) = table::decision(request.arch, number) else {
+                return Verdict::Return(ENOSYS);
+            };
+            if let Some(action) = before_arguments(&row, number, admitted, request) {
+                return Verdict::Return(action);
+            }
+            if admitted.names(number) {
+                return by_arguments(&row, row.named, request, &mut checks);
+            }
+            // The calls of a row share their rule.
+            let known = made.get_mut(index);
+            if let Some(Some(verdict)) = &known {
+                return verdict.clone();
+            }
+            let verdict = by_arguments(&row, row.rule, request, &mut checks);
+            if let Some(slot) = known {
+                *slot = Some(verdict.clone());
+            }
+            verdict
         })
         .collect()
 }
 
-/// The launch's own execveat and no other.
-fn ticket(ticket: ExecTicket) -> Vec<Condition> {
-    vec![
-        equals(0, u64::from(ticket.fd)),
-        long(1, ticket.path),
-        long(2, ticket.argv),
-        long(3, ticket.envp),
-        equals(4, u64::from(ticket.flags)),
-    ]
+/// What the rank and the layers decide. The rank comes first, and nothing that
+/// follows can take it back.
+fn before_arguments(
+    row: &Decision,
+    number: u32,
+    admitted: &Admitted,
+    request: &Request<'_>,
+) -> Option<u32> {
+    match row.rank {
+        Rank::Kill if !admitted.names(number) => Some(KILL_PROCESS),
+        Rank::Absent => Some(ENOSYS),
+        Rank::OnlyByName if !admitted.names(number) => Some(row.answer.action(request)),
+        // The launch ends with it; the layers have no say.
+        Rank::Launch => None,
+        Rank::Kill | Rank::OnlyByName | Rank::Ordinary => {
+            (!admitted.has(number)).then_some(refusal(request))
+        }
+    }
 }
 
-fn verdict_of(
+fn by_arguments(
+    row: &Decision,
+    rule: Rule,
     request: &Request<'_>,
-    admitted: &Admitted,
-    standing: &Standing,
-    checks: &mut Checks,
-    name: &str,
-    number: u32,
-) -> Result<Verdict, FilterError> {
-    let refused = match request.on_violation {
+    checks: &mut Vec<Rc<Check>>,
+) -> Verdict {
+    let refused = row.answer.action(request);
+    let check = match rule.admits(request) {
+        Admits::Any => return Verdict::Return(ALLOW),
+        Admits::Never => return Verdict::Return(refused),
+        Admits::When(alternatives) => Check {
+            alternatives,
+            refused,
+        },
+    };
+    let known = checks.iter().find(|known| ***known == check).cloned();
+    Verdict::Check(known.unwrap_or_else(|| {
+        let check = Rc::new(check);
+        checks.push(Rc::clone(&check));
+        check
+    }))
+}
+
+/// What the profile says of violations.
+const fn refusal(request: &Request<'_>) -> u32 {
+    match request.on_violation {
         OnViolation::Errno => EPERM,
         OnViolation::Kill => KILL_PROCESS,
         OnViolation::Log => LOG,
-    };
-    let by_name = admitted.names(number);
-    let rank = standing.rank(number);
-    if rank == Rank::Kill && !by_name {
-        return Ok(Verdict::Return(KILL_PROCESS));
-    }
-    // Its flags and mode lie in memory.
-    let openat2 = name == "openat2" && (request.writes || request.stand_in.truncate);
-    // Programs turn to files of /dev/shm then (shm_open(3)).
-    let in_memory = MEMORY_FILES.contains(&name) && !request.memory_files && !by_name;
-    if rank == Rank::Absent || openat2 || in_memory {
-        return Ok(Verdict::Return(ENOSYS));
-    }
-    match (name, request.exec) {
-        // Learning what a plugin needs must not mean to let it exec.
-        ("execve", ExecRule::Ticket(_)) => {
-            let hard = if refused == KILL_PROCESS {
-                KILL_PROCESS
-            } else {
-                EPERM
-            };
-            return Ok(Verdict::Return(hard));
-        }
-        ("execveat", ExecRule::Ticket(one)) => {
-            return checks.block(vec![ticket(one)], EPERM).map(Verdict::Check);
-        }
-        ("execve" | "execveat", ExecRule::Landlock) => return Ok(Verdict::Return(ALLOW)),
-        _ => {}
-    }
-    if !admitted.has(number) || (rank == Rank::OnlyByName && !by_name) {
-        return Ok(Verdict::Return(refused));
-    }
-    if ATTRIBUTES_BY_PATH.contains(&name) && !request.metadata {
-        // As where a file system has none, which programs expect.
-        let none = if refused == LOG { LOG } else { EOPNOTSUPP };
-        return Ok(Verdict::Return(none));
-    }
-    let refused = if stands_in(request, name) {
-        EPERM
-    } else {
-        refused
-    };
-    match narrow(request, name, by_name) {
-        Narrowed::Any => Ok(Verdict::Return(ALLOW)),
-        Narrowed::Never => Ok(Verdict::Return(refused)),
-        Narrowed::When(alternatives) => checks.block(alternatives, refused).map(Verdict::Check),
     }
 }
 
-/// Calls that are narrowed in Landlock's place.
-fn stands_in(request: &Request<'_>, name: &str) -> bool {
-    let StandIn {
-        truncate,
-        device_ioctls,
-        signals,
-    } = request.stand_in;
-    match name {
-        "truncate" | "open" | "openat" => truncate,
-        "ioctl" => device_ioctls || signals,
-        "fcntl" | "pidfd_send_signal" => signals,
-        name => signals && SIGNALS.contains(&name),
+impl Answer {
+    /// What a refusal of the call looks like.
+    fn action(self, request: &Request<'_>) -> u32 {
+        let refused = refusal(request);
+        match self {
+            Self::AsTheProfileSays => refused,
+            Self::Absent => ENOSYS,
+            // As where a file system has none, which programs expect.
+            Self::Unsupported if refused == LOG => LOG,
+            Self::Unsupported => EOPNOTSUPP,
+            // Learning what a plugin needs must not mean to let it exec.
+            Self::Never if refused == LOG => EPERM,
+            Self::Never => refused,
+            Self::Refuses => EPERM,
+            Self::InLandlocksPlace(place) if place.is_the_filters(request.stand_in) => EPERM,
+            Self::InLandlocksPlace(_) => refused,
+        }
     }
 }
 
-/// Make files that lie in no folder.
-const MEMORY_FILES: &[&str] = &["memfd_create", "memfd_secret"];
-
-/// Read extended attributes by path: content, which no Landlock right covers.
-const ATTRIBUTES_BY_PATH: &[&str] = &[
-    "getxattr",
-    "lgetxattr",
-    "listxattr",
-    "llistxattr",
-    "getxattrat",
-    "listxattrat",
-];
+impl Place {
+    const fn is_the_filters(self, stand_in: StandIn) -> bool {
+        match self {
+            Self::Truncates => stand_in.truncate,
+            Self::Signals => stand_in.signals,
+            Self::Requests => stand_in.device_ioctls || stand_in.signals,
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! Filters for processes of the launcher's own that only wait: a handful of
 //! calls, and any other ends the process.
 
-use super::arguments::equals;
-use super::assemble::{ALLOW, KILL_PROCESS, Verdict, assemble};
-use super::checks::{Checks, Condition};
-use super::{FilterError, Instruction};
+use std::rc::Rc;
+
+use super::assemble::{ALLOW, Check, KILL_PROCESS, Verdict, assemble};
+use super::checks::{Own, Test, equals};
+use super::{ExecTicket, FilterError, Instruction};
 use crate::arch::Arch;
 use crate::syscall;
 
@@ -26,7 +27,6 @@ pub struct Admitted {
 pub fn waiting(arch: Arch, calls: &[Admitted]) -> Result<Vec<Instruction>, FilterError> {
     let size = syscall::LAST_KNOWN as usize + 1;
     let mut verdicts = vec![Verdict::Return(KILL_PROCESS); size];
-    let mut checks = Checks::new(arch);
     for call in calls {
         if !syscall::is_known(call.name) {
             return Err(FilterError::UnknownName(call.name.to_string()));
@@ -34,17 +34,21 @@ pub fn waiting(arch: Arch, calls: &[Admitted]) -> Result<Vec<Instruction>, Filte
         let number = syscall::number(arch, call.name);
         let slot = number.and_then(|number| verdicts.get_mut(number as usize));
         let Some(slot) = slot else { continue };
-        let rules: Vec<Condition> = [(0, call.first), (2, call.third)]
+        let tests: Vec<Test> = [(0, call.first), (2, call.third)]
             .into_iter()
-            .filter_map(|(argument, value)| Some(equals(argument, value?.into())))
+            .filter_map(|(argument, value)| Some(equals(argument, value?)))
             .collect();
-        *slot = if rules.is_empty() {
+        *slot = if tests.is_empty() {
             Verdict::Return(ALLOW)
         } else {
-            Verdict::Check(checks.block(vec![rules], KILL_PROCESS)?)
+            Verdict::Check(Rc::new(Check {
+                alternatives: vec![tests],
+                refused: KILL_PROCESS,
+            }))
         };
     }
-    assemble(arch, &verdicts)
+    // None of these numbers is asked for.
+    assemble(arch, &verdicts, &Own::new(0, ExecTicket::NONE))
 }
 
 #[cfg(test)]

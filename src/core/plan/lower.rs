@@ -85,9 +85,6 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     let mut seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
     if let Some(spaces) = spaces {
         seccomp.own_pid = Some(namespaces::PLUGIN_PID);
-        // Elsewhere than in memory nothing that it writes can be mapped
-        // executable: the mounts refuse that.
-        seccomp.memory_files = profile.write_execute;
         if spaces.shared_memory.is_some() {
             seccomp.writes = true;
             landlock.grants.push(Grant {
@@ -226,7 +223,7 @@ fn seccomp(
         // it can still do so.
         layers.insert(1, (vec!["@chown".into()], Vec::new()));
     }
-    if execute && !profile.write_execute {
+    if execute {
         // Landlock has no rule for files without a path: with exec left open,
         // a memory file would run whatever was written to it.
         let memory_files = ["memfd_create", "memfd_secret"].map(String::from);
@@ -241,7 +238,7 @@ fn seccomp(
         descriptor_metadata: profile.filesystem.metadata || (writes && !superuser),
         writes,
         write_execute: profile.write_execute,
-        memory_files: true,
+        shared_execute: profile.shared_execute,
         stand_in,
         execute,
         own_pid: None,

@@ -280,8 +280,8 @@ pub struct SeccompPlan {
     pub writes: bool,
     /// Memory may be writable and executable.
     pub write_execute: bool,
-    /// Files in memory may be made also where no profile names that call.
-    pub memory_files: bool,
+    /// Shared mappings may be executable.
+    pub shared_execute: bool,
     /// What Landlock leaves to the filter.
     pub stand_in: StandIn,
     /// exec is left to Landlock's execute right, since the profile grants it.

@@ -35,6 +35,8 @@ pub struct Profile {
     pub syscalls: Syscalls,
     /// Memory may be writable and executable.
     pub write_execute: bool,
+    /// Memory that is mapped shared may be executable.
+    pub shared_execute: bool,
     /// Resource limits.
     pub limits: Limits,
     /// Environment.

@@ -107,6 +107,7 @@ pub(super) struct RawSyscalls {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawMemory {
     pub(super) write_execute: Option<bool>,
+    pub(super) shared_execute: Option<bool>,
 }
 
 /// `null` is unlimited, a missing key is the base's.

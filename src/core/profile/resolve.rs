@@ -104,6 +104,7 @@ fn nothing(name: &str) -> Profile {
             on_violation: OnViolation::Errno,
         },
         write_execute: false,
+        shared_execute: false,
         limits: Limits::default(),
         environment: Environment::default(),
         capabilities: Vec::new(),
@@ -125,6 +126,7 @@ fn apply(to: &mut Profile, raw: &RawProfile) -> Result<(), String> {
     set(&mut to.processes.new_session, raw.processes.new_session);
     syscalls(&mut to.syscalls, raw)?;
     set(&mut to.write_execute, raw.memory.write_execute);
+    set(&mut to.shared_execute, raw.memory.shared_execute);
     let (limits, wanted) = (&mut to.limits, &raw.limits);
     set(
         &mut limits.memory,

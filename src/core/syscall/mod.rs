@@ -13,26 +13,49 @@ pub use table::LAST_KNOWN;
 /// The number of a system call on `arch`, or `None` where that architecture
 /// lacks the call.
 #[must_use]
-pub fn number(arch: Arch, name: &str) -> Option<u32> {
+#[allow(
+    clippy::indexing_slicing,
+    reason = "within what the loops compare with"
+)]
+pub const fn number(arch: Arch, name: &str) -> Option<u32> {
     let (table, keys) = match arch {
         Arch::X86_64 => (table::X86_64, X86_64_KEYS),
         Arch::Aarch64 => (table::AARCH64, AARCH64_KEYS),
     };
     let key = key(name);
-    let first = keys.partition_point(|known| *known < key);
-    let alike = keys.iter().skip(first).take_while(|known| **known == key);
-    table
-        .iter()
-        .skip(first)
-        .zip(alike)
-        .find(|((known, _), _)| *known == name)
-        .map(|((_, number), _)| *number)
+    let (mut first, mut end) = (0, keys.len());
+    while first < end {
+        let middle = usize::midpoint(first, end);
+        if keys[middle] < key {
+            first = middle.saturating_add(1);
+        } else {
+            end = middle;
+        }
+    }
+    while first < keys.len() && keys[first] == key {
+        let (known, number) = table[first];
+        if is_same(known.as_bytes(), name.as_bytes()) {
+            return Some(number);
+        }
+        first = first.saturating_add(1);
+    }
+    None
+}
+
+const fn is_same(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([first, more @ ..], [second, others @ ..]) = (one, other) {
+        if *first != *second {
+            return false;
+        }
+        (one, other) = (more, others);
+    }
+    one.is_empty() && other.is_empty()
 }
 
 /// The first eight bytes of each name, as a number that sorts alike: a filter
 /// asks for hundreds of names, and comparing text is what that would cost.
-static X86_64_KEYS: &[u64] = &keys::<{ table::X86_64.len() }>(table::X86_64);
-static AARCH64_KEYS: &[u64] = &keys::<{ table::AARCH64.len() }>(table::AARCH64);
+const X86_64_KEYS: &[u64] = &keys::<{ table::X86_64.len() }>(table::X86_64);
+const AARCH64_KEYS: &[u64] = &keys::<{ table::AARCH64.len() }>(table::AARCH64);
 
 #[allow(clippy::indexing_slicing, reason = "at compile time")]
 const fn keys<const N: usize>(table: &[(&str, u32)]) -> [u64; N] {

@@ -4,7 +4,7 @@ use secure_exec::dry_run::Inspection;
 use secure_exec::failure::Failure;
 use secure_exec_core::arch::Arch;
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::filter::{Action, Filter};
+use secure_exec_core::filter::{Action, Filter, named};
 use secure_exec_core::plan::namespaces::SHARED_MEMORY;
 use secure_exec_core::plan::{GrantKind, Resource, SandboxPlan, Step};
 use secure_exec_core::policy::Policy;
@@ -203,6 +203,14 @@ pub(super) fn processes(inspection: &Inspection, plan: &SandboxPlan) -> Section 
             json!(profile.write_execute),
             text,
         ));
+        if profile.shared_execute {
+            facts.push(Fact::new(
+                "shared_execute",
+                "shared memory",
+                json!(true),
+                "may be executable: code can be made at run time by a second mapping",
+            ));
+        }
     } else {
         facts.push(Fact::new(
             "confined",
@@ -311,6 +319,12 @@ pub(super) fn system_calls(plan: &SandboxPlan) -> Result<Section, Failure> {
             facts.push(Fact::list("allowed", "allowed", &allowed, "nothing"));
             facts.push(Fact::list("partly", "in part", &partly, "nothing"));
             facts.push(Fact::list("refused", "refused", &refused, "nothing"));
+            let by_name = named(Arch::NATIVE, &seccomp.layers).map_err(Failure::own)?;
+            if !by_name.is_empty() {
+                let named = by_name.iter().map(|(name, why)| format!("{name} ({why})"));
+                let named: Vec<_> = named.collect();
+                facts.push(Fact::list("named", "by name", &named, "nothing"));
+            }
             facts.push(Fact::new(
                 "on_violation",
                 "a refused call",

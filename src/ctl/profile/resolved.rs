@@ -48,7 +48,10 @@ pub(crate) fn json(profile: &Profile) -> Value {
             "layers": layers,
             "on_violation": profile.syscalls.on_violation.name(),
         },
-        "memory": { "write_execute": profile.write_execute },
+        "memory": {
+            "write_execute": profile.write_execute,
+            "shared_execute": profile.shared_execute,
+        },
         "limits": {
             "memory": limits.memory,
             "processes": limits.processes,

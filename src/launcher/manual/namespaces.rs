@@ -59,11 +59,11 @@
 //! is there. What lies behind a symbolic link is mounted at the path as
 //! written, or, where the link itself is to be seen, at the path behind it.
 //!
-//! **Files in memory.** Their mount can't be restricted: it is the kernel's own. So the
-//! filter says that there are none, as for a kernel that lacks the call, and the plugin
-//! turns to the file system in memory that it has at `/dev/shm`. libffi makes
-//! its closures in such a file and has nothing in its place; a profile for it names the
-//! call.
+//! **Files in memory.** Their mount can't be restricted: it is the kernel's own. The
+//! filter says that there are none, as for a kernel that lacks the call, unless the
+//! profile names it, and the plugin turns to the file system in memory that it has at
+//! `/dev/shm`. libffi makes its closures in such a file and has nothing in its place; a
+//! profile for it names the call, and `memory.shared_execute`.
 //!
 //! **Apart.** A lock belongs to an inode, and whoever may read a file may lock it; no
 //! filter sees which file a descriptor is for. An overlay has inodes of its own, so the

@@ -193,6 +193,43 @@ ATTACK(code_shared_memory, BOTH, "map memory twice, to write and to execute") {
     void *code = mmap(NULL, 4096, CODE, MAP_SHARED, fd, 0);
     return filled(data) == MAP_FAILED ? -1 : runs(code);
 }
+ATTACK(code_shared_validated, BOTH, "the same with flags that are checked") {
+    int fd = open(writable("code"), O_RDWR | O_CREAT, 0700);
+    if (fd < 0 || ftruncate(fd, 4096)) return -1;
+    void *data = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE, fd, 0);
+    void *code = mmap(NULL, 4096, CODE, MAP_SHARED_VALIDATE, fd, 0);
+    return filled(data) == MAP_FAILED ? -1 : runs(code);
+}
+ATTACK(code_shared_private, BOTH, "the same, the executable mapping private") {
+    int fd = open(writable("code"), O_RDWR | O_CREAT, 0700);
+    if (fd < 0 || ftruncate(fd, 4096)) return -1;
+    void *data = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *code = mmap(NULL, 4096, CODE, MAP_PRIVATE, fd, 0);
+    return filled(data) == MAP_FAILED ? -1 : runs(code);
+}
+// A length that is 0 maps the same pages once more; so does one that is 0 when
+// rounded up.
+static long mapped_again(size_t length) {
+    void *code = mmap(NULL, 4096, CODE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (code == MAP_FAILED) return -1;
+    void *data = mremap(code, length, 4096, MREMAP_MAYMOVE);
+    if (data == MAP_FAILED || mprotect(data, 4096, PROT_READ | PROT_WRITE)) return -1;
+    filled(data);
+    return runs(code);
+}
+ATTACK(code_remap, BOTH, "map shared memory once more by mremap, to write it") { return mapped_again(0); }
+ATTACK(code_remap_rounded, BOTH, "the same with a length that overflows") { return mapped_again(-1UL); }
+ATTACK(pages_remap, BOTH, "map its own pages once more by mremap") {
+    char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *again = mremap(page, 0, 4096, MREMAP_MAYMOVE);
+    if (again == MAP_FAILED) return -1;
+    *page = 42;
+    return *again == 42 ? 0 : -1;
+}
+ATTACK(code_vdso, BOTH, "map the kernel's own code once more") {
+    // It is mapped once already.
+    return answered(syscall(SYS_arch_prctl, 0x2003, 0x10000000), EEXIST);
+}
 ATTACK(code_shared_folder, BOTH, "map a file of /dev/shm as executable") {
     int fd = open("/dev/shm/code", O_RDWR | O_CREAT, 0700);
     if (fd < 0 || write(fd, returns_42, sizeof returns_42) < 0) return -1;

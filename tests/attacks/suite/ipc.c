@@ -15,6 +15,18 @@ ATTACK(shared_attach, BOTH, "attach another's shared memory") {
     char *bytes = shmat(shmget(THEIRS, 0, 0), NULL, 0);
     return bytes == (void *)-1 ? -1 : strcmp(bytes, "secret");
 }
+// Another's segment, whose number is small: the kernel counts from 0, and adds
+// 32768 each time that it takes a number again.
+static long guesses(int flags) {
+    for (int id = 0; id < 4 * 32768; id = id % 32768 < 63 ? id + 1 : id - 63 + 32768) {
+        char *bytes = shmat(id, NULL, flags);
+        if (bytes != (void *)-1) return strcmp(bytes, "secret");
+        if (errno != EINVAL && errno != EIDRM && errno != EACCES) return -1;
+    }
+    return -1;
+}
+ATTACK(shared_guess, BOTH, "attach it by a number that it guesses") { return guesses(0); }
+ATTACK(shared_guess_read, BOTH, "the same to read") { return guesses(SHM_RDONLY); }
 ATTACK(shared_remove, BOTH, "remove it") {
     int segment = shmget(THEIRS, 0, 0);
     return segment < 0 ? -1 : shmctl(segment, IPC_RMID, NULL);

@@ -37,6 +37,18 @@ ATTACK(core_piped, BOTH, "leave its memory to the program that takes core dumps"
     getrlimit(RLIMIT_CORE, &limit);
     return limit.rlim_cur == 1 ? -1 : 0;
 }
+ATTACK(memory_uncounted, BOTH, "make a file in memory, which no limit counts") {
+    int fd = syscall(SYS_memfd_create, "m", 0);
+    return fd < 0 ? -1 : write(fd, "x", 1);
+}
+ATTACK(pipe_large, BOTH, "make a pipe larger, in memory that no limit counts") {
+    int ends[2];
+    return pipe(ends) ? -1 : fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
+}
+ATTACK(queues_of_all, BOTH, "take some of the asynchronous calls that all share") {
+    unsigned long context = 0;
+    return syscall(SYS_io_setup, 64, &context);
+}
 ATTACK(processes_fork, BOTH, "fork") {
     pid_t pid = fork();
     if (!pid) _exit(0);

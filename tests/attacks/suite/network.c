@@ -3,10 +3,14 @@
 #define GROUP "network"
 #include "suite.h"
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -159,6 +163,38 @@ PREPARE(serve_abstract) { return with_visits(); }
 // Their making counts: what they reach is code of the kernel's.
 #undef GROUP
 #define GROUP "kernel surface"
+static int a_pair(void) {
+    int ends[2];
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) ? -1 : ends[0];
+}
+ATTACK(socket_filter, BOTH, "put code on a socket's way, whose memory all filters share") {
+    struct sock_filter accept = {6, 0, 0, 0xffff};
+    struct sock_fprog program = {1, &accept};
+    return setsockopt(a_pair(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+ATTACK(socket_option_unknown, BOTH, "lock a socket's filter") {
+    return setsockopt(a_pair(), SOL_SOCKET, SO_LOCK_FILTER, &(int){0}, sizeof(int));
+}
+ATTACK(socket_peer, BOTH, "take a pidfd of a socket's peer") {
+    int peer;
+    socklen_t length = sizeof peer;
+    return getsockopt(a_pair(), SOL_SOCKET, 77, &peer, &length);
+}
+ATTACK(socket_urgent, BOTH, "send an urgent byte") { return send(a_pair(), "x", 1, MSG_OOB); }
+ATTACK(interfaces_list, BOTH, "list interfaces by a pair of sockets") {
+    struct ifreq all[8];
+    struct ifconf list = {sizeof all, {(void *)all}};
+    return ioctl(a_pair(), SIOCGIFCONF, &list);
+}
+ATTACK(interfaces_settings, BOTH, "ask for an interface's settings") {
+    struct ethtool_value link = {ETHTOOL_GLINK};
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_data = (void *)&link};
+    return ioctl(a_pair(), SIOCETHTOOL, &loopback);
+}
+ATTACK(interfaces_bridges, BOTH, "ask for bridges") {
+    unsigned long list[4] = {0};
+    return answered(ioctl(a_pair(), SIOCGIFBR, list), ENOPKG);
+}
 ATTACK(smc, BOTH, "by SMC") { return socket(43, SOCK_STREAM, 0); }
 ATTACK(raw, ROOT, "raw IP") { return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP); }
 ATTACK(raw6, ROOT, "raw IPv6") { return socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6); }

@@ -153,6 +153,41 @@ ATTACK(set_limit, BOTH, "lower a limit") {
     struct rlimit limit = {100, 100};
     return prlimit(scene.victim, RLIMIT_NOFILE, &limit, NULL);
 }
+// A clock has the inverted number above its last three bits; 2 is the time on
+// the processor.
+#define CLOCK_OF(pid) ((clockid_t)~(pid) << 3 | 2)
+ATTACK(get_clock, BOTH, "ask for the time on the processor") {
+    struct timespec time;
+    return syscall(SYS_clock_gettime, CLOCK_OF(scene.victim), &time);
+}
+ATTACK(get_clock_exists, BOTH, "ask for its clock's steps") {
+    struct timespec step;
+    return syscall(SYS_clock_getres, CLOCK_OF(scene.victim), &step);
+}
+ATTACK(set_timer, BOTH, "set a timer on its clock") {
+    int timer;
+    return syscall(SYS_timer_create, CLOCK_OF(scene.victim), NULL, &timer);
+}
+ATTACK(get_group, BOTH, "ask for the group") { return getpgid(scene.victim); }
+ATTACK(get_session, BOTH, "ask for the session") { return getsid(scene.victim); }
+ATTACK(get_io_priority, BOTH, "ask for the priority of input and output") {
+    return syscall(SYS_ioprio_get, 1, scene.victim);
+}
+ATTACK(get_priority_user, BOTH, "ask for its user's priority") {
+    errno = 0;
+    // Asked for by the call itself, as the C library's answer may be below 0.
+    return syscall(SYS_getpriority, PRIO_USER, 0);
+}
+ATTACK(get_affinity, BOTH, "ask for its processors") {
+    cpu_set_t set;
+    return sched_getaffinity(scene.victim, sizeof set, &set);
+}
+ATTACK(get_scheduler, BOTH, "ask for the scheduling class") { return sched_getscheduler(scene.victim); }
+ATTACK(get_capabilities, BOTH, "ask for its capabilities") {
+    unsigned head[2] = {0x20080522, scene.victim}, sets[6];
+    return syscall(SYS_capget, head, sets);
+}
+ATTACK(watch, BOTH, "watch for its end") { return syscall(SYS_pidfd_open, scene.victim, 0); }
 ATTACK(get_limit, BOTH, "ask for a limit") {
     struct rlimit limit;
     return prlimit(scene.victim, RLIMIT_NOFILE, NULL, &limit);

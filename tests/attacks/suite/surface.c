@@ -6,6 +6,7 @@
 #include "suite.h"
 #include <asm/ldt.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
@@ -143,6 +144,31 @@ ATTACK(memory_gift, BOTH, "give pages to a pipe (vmsplice)") {
     static char page[4096] __attribute__((aligned(4096)));
     struct iovec bytes = {page, sizeof page};
     return pipe(ends) ? -1 : syscall(SYS_vmsplice, ends[1], &bytes, 1, 8);
+}
+ATTACK(memory_file_secret, BOTH, "make memory that even the kernel does not see") {
+    return syscall(SYS_memfd_secret, 0);
+}
+ATTACK(memory_compared, BOTH, "have its memory compared with others'") {
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return madvise(page, 4096, MADV_MERGEABLE);
+}
+ATTACK(own_filter, BOTH, "install a filter, whose memory all filters share") {
+    struct sock_filter allow = {6, 0, 0, 0x7fff0000};
+    struct sock_fprog program = {1, &allow};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return -1;
+    return syscall(SYS_seccomp, 1, 0, &program);
+}
+ATTACK(own_filter_option, BOTH, "the same by prctl") {
+    struct sock_filter allow = {6, 0, 0, 0x7fff0000};
+    struct sock_fprog program = {1, &allow};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return -1;
+    return prctl(PR_SET_SECCOMP, 2, &program, 0, 0);
+}
+ATTACK(log_flood, BOTH, "have all that it is refused logged, by a domain of its own") {
+    struct { unsigned long files, net, scoped; } attributes = {1};
+    int rules = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+    if (rules < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return -1;
+    return syscall(SYS_landlock_restrict_self, rules, 2);
 }
 ATTACK(memory_layout, ROOT, "rewrite where its program seems to lie (PR_SET_MM)") {
     return prctl(PR_SET_MM, PR_SET_MM_BRK, sbrk(0), 0, 0);

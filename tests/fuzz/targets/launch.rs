@@ -119,7 +119,7 @@ fn filtered(plan: &SandboxPlan) {
             descriptor_metadata: seccomp.descriptor_metadata,
             writes: seccomp.writes,
             write_execute: seccomp.write_execute,
-            memory_files: seccomp.memory_files,
+            shared_execute: seccomp.shared_execute,
             stand_in: seccomp.stand_in,
             own_pid: 77,
             exec: if is_open {

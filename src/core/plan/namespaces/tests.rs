@@ -112,7 +112,7 @@ fn a_folder_is_apart_or_more_than_read_and_not_both() {
 }
 
 #[test]
-fn memory_files_are_replaced_by_shared_memory_of_the_plugins_own() {
+fn shared_memory_is_the_plugins_own() {
     let shared = |yaml: &str| {
         let yaml = format!("isolation: namespaces\n{yaml}");
         let plan = plan(&yaml, Ok(Means::UserNamespace)).unwrap();
@@ -123,24 +123,19 @@ fn memory_files_are_replaced_by_shared_memory_of_the_plugins_own() {
         let seccomp = plan.seccomp().unwrap();
         let memory = plan.namespaces().unwrap().shared_memory;
         let size = memory.map(|memory| memory.size);
-        (size, is_granted, seccomp.memory_files, seccomp.writes)
+        (size, is_granted, seccomp.writes)
     };
     let all = 4 << 30;
-    assert_eq!(shared("name: p"), (Some(Some(all)), true, false, true));
+    assert_eq!(shared("name: p"), (Some(Some(all)), true, true));
     let compiles = "memory: { write_execute: true }";
-    assert_eq!(shared(compiles), (Some(Some(all)), true, true, true));
-    assert_eq!(
-        shared("limits: { memory: null }"),
-        (Some(None), true, false, true)
-    );
+    assert_eq!(shared(compiles), (Some(Some(all)), true, true));
+    assert_eq!(shared("limits: { memory: null }"), (Some(None), true, true));
     for granted in [
         "filesystem: { read: [/dev/shm] }",
         "filesystem: { read: [-/dev/shm/one] }",
     ] {
-        assert_eq!(shared(granted), (None, false, false, false), "{granted}");
+        assert_eq!(shared(granted), (None, false, false), "{granted}");
     }
-    let process = plan("name: p", Err(Obstacle::Untried)).unwrap();
-    assert!(process.seccomp().unwrap().memory_files);
 }
 
 #[test]
