@@ -119,10 +119,11 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    const fn new(own: &'a Own) -> Self {
+    fn new(own: &'a Own) -> Self {
         Self {
             own,
-            reversed: Vec::new(),
+            // More than most filters have.
+            reversed: Vec::with_capacity(1024),
             answers: Vec::new(),
             nearer: Vec::new(),
             is_broken: false,
