@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod failure;
+mod first;
 pub mod hash_command;
 pub mod manual;
 mod mutation;

@@ -98,6 +98,7 @@ pub fn prepare(
         filter.as_ref().map(|(filter, _)| filter),
         // In a PID namespace there is nobody outside to try it on.
         examined.plan.namespaces().is_none() && landlock.is_some_and(LandlockPlan::keeps_signals),
+        account.as_ref().map(Account::uid),
     )?;
     let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
     let domain = domain.transpose()?;

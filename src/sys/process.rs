@@ -114,6 +114,14 @@ pub fn start_session() -> Result<(), Error> {
     }
 }
 
+/// Whether another process is of this one's session: its terminal signals both.
+/// Allocates nothing.
+#[must_use]
+pub fn shares_session(other: i32) -> bool {
+    let other = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(other)));
+    other.is_ok() && other == nix::unistd::getsid(None)
+}
+
 /// Changes the working directory.
 ///
 /// # Errors

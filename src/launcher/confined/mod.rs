@@ -132,13 +132,14 @@ impl Confined {
         let canaries = &self.prepared.canaries;
         let mut signals_are_proven = false;
         if let Some(domain) = &self.prepared.domain {
+            let may_signal = canaries.may_signal();
             if !leaves_out("landlock") {
                 domain
                     .enter()
                     .map_err(|_| "the kernel refused the Landlock domain")?;
             }
             canaries.prove_domain()?;
-            signals_are_proven = canaries.prove_signals()?;
+            signals_are_proven = canaries.prove_signals(may_signal)?;
         }
         if let Some((_, filter)) = &self.prepared.filter {
             if !leaves_out("seccomp") {
