@@ -147,19 +147,34 @@ impl Account {
 }
 
 /// Looks a user up with its groups, by name or number, while the files that
-/// list them can still be read.
+/// list them can still be read. A number without an account, as in many
+/// containers, has the group of that number and no other.
 ///
 /// # Errors
-/// There is no such user.
+/// There is no such user, or no account can be looked up.
 pub fn find_user(name: &str) -> Result<Account, Error> {
     let failed = Error::call("look the user up");
-    let found = match name.parse::<u32>() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
+    let number = name.parse::<u32>().ok().filter(|number| *number != u32::MAX);
+    let found = match number {
+        Some(number) => User::from_uid(Uid::from_raw(number)),
+        None => User::from_name(name),
     };
-    let user = found
-        .map_err(&failed)?
-        .ok_or_else(|| Error::unexpected("look the user up", "there is no such user"))?;
+    let user = match (found, number) {
+        (Ok(Some(user)), _) => user,
+        // There is no /etc/passwd, or no such line in it.
+        (Ok(None) | Err(Errno::ENOENT), Some(number)) => {
+            return Ok(Account {
+                uid: Uid::from_raw(number),
+                gid: Gid::from_raw(number),
+                groups: Vec::new(),
+            });
+        }
+        (Ok(None) | Err(Errno::ENOENT), None) => {
+            let what = "there is no such user; a number needs no account";
+            return Err(Error::unexpected("look the user up", what));
+        }
+        (Err(errno), _) => return Err(failed(errno)),
+    };
     let name = std::ffi::CString::new(user.name).map_err(|_| failed(Errno::EINVAL))?;
     let groups = nix::unistd::getgrouplist(&name, user.gid).map_err(&failed)?;
     Ok(Account {
