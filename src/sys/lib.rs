@@ -21,6 +21,7 @@ pub mod open;
 pub mod overlay;
 pub mod probe;
 pub mod process;
+mod resolve;
 pub mod seccomp;
 pub mod stream;
 pub mod verity;

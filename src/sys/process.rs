@@ -154,7 +154,10 @@ impl Account {
 /// There is no such user, or no account can be looked up.
 pub fn find_user(name: &str) -> Result<Account, Error> {
     let failed = Error::call("look the user up");
-    let number = name.parse::<u32>().ok().filter(|number| *number != u32::MAX);
+    let number = name
+        .parse::<u32>()
+        .ok()
+        .filter(|number| *number != u32::MAX);
     let found = match number {
         Some(number) => User::from_uid(Uid::from_raw(number)),
         None => User::from_name(name),
@@ -264,7 +267,7 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Error> {
         )
     };
     match Errno::result(answer) {
-        Err(Errno::EINVAL | Errno::ENOSYS) => close_each_on_exec_from(first),
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => close_each_on_exec_from(first),
         other => other
             .map(drop)
             .map_err(Error::call("mark descriptors close-on-exec")),
