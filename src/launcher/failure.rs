@@ -214,7 +214,7 @@ pub const fn cure(violation: &Violation) -> &'static str {
         Violation::WhitelistExpired(_) => "Install a current whitelist.",
         Violation::WhitelistRollback(_) => "Install the newest whitelist.",
         Violation::SandboxUnavailable(_) => {
-            "Use a kernel that has it, or a profile that does without it."
+            "Use a system that has it, or a profile that does without it."
         }
         Violation::ImageUnavailable(_) => {
             "Keep the file where that can be had, or ask for less: 'image' or 'hash' in its entry, 'image_minimum' in the settings."

@@ -15,10 +15,11 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::syscall;
 use secure_exec_sys::landlock::{Domain, Rule};
 use secure_exec_sys::process::{self, Account};
-use secure_exec_sys::{capabilities, exec, open, seccomp};
+use secure_exec_sys::{Errno, capabilities, exec, open, seccomp};
 
 use crate::audit::{AuditReceipt, create_private};
 use crate::authorized::Authorized;
+use crate::confined::ADMIT_LANDLOCK;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
@@ -100,7 +101,7 @@ pub fn prepare(
         examined.plan.namespaces().is_none() && landlock.is_some_and(LandlockPlan::keeps_signals),
         account.as_ref().map(Account::uid),
     )?;
-    let domain = landlock.map(|plan| domain(plan, rules).map_err(Failure::own));
+    let domain = landlock.map(|plan| domain(plan, rules).map_err(no_rules));
     let domain = domain.transpose()?;
     let namespaces = namespaces::prepare(&examined, user, &absent)?;
     // The kernel has their rules. They may be more than the plugin may open.
@@ -394,6 +395,16 @@ fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
         "the runtime folder '{}': {why}",
         Escaped(&folder.to_string_lossy())
     ))
+}
+
+fn no_rules(error: secure_exec_sys::Error) -> Failure {
+    match error.errno() {
+        // The kernel has told its version by then.
+        Some(Errno::ENOSYS | Errno::EPERM) => Failure::own(format!(
+            "a filter around the launcher refuses Landlock's calls: {error}\n{ADMIT_LANDLOCK}"
+        )),
+        _ => Failure::own(error),
+    }
 }
 
 fn domain(

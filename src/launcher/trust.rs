@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
+use secure_exec_sys::namespaces::stranger;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
 use secure_exec_sys::{Errno, lease, process};
 
@@ -37,10 +38,11 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "'{}' can be written by others than root and the file's owner (mode {:04o}, user {})",
+            "'{}' can be written by others than root and the file's owner (mode {:04o}, user {}{})",
             Escaped(&self.path.to_string_lossy()),
             self.mode & 0o7777,
-            self.owner
+            self.owner,
+            stranger(self.owner)
         )
     }
 }
@@ -239,8 +241,9 @@ pub fn writable_by_root_alone(
         let shown = Escaped(&shown);
         if stat.uid != 0 {
             Some(format!(
-                "'{shown}' belongs to user {}, not to root",
-                stat.uid
+                "'{shown}' belongs to user {}{}, not to root",
+                stat.uid,
+                stranger(stat.uid)
             ))
         } else if others_can_write(stat) {
             Some(format!(
@@ -271,7 +274,11 @@ pub fn writer(file: &OwnedFd) -> Result<Option<String>, secure_exec_sys::Error> 
     let stat = open::stat(file.as_fd())?;
     let own = process::effective_user();
     if stat.uid != 0 && stat.uid != own {
-        return Ok(Some(format!("belongs to user {}", stat.uid)));
+        return Ok(Some(format!(
+            "belongs to user {}{}",
+            stat.uid,
+            stranger(stat.uid)
+        )));
     }
     if others_can_write(&stat) {
         return Ok(Some(format!(

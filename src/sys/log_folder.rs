@@ -256,7 +256,11 @@ fn flaw(stat: &Stat, owner: u32) -> Option<String> {
     } else if stat.nlink != 1 {
         Some(format!("it has {} names, not one", stat.nlink))
     } else if !owners(owner).contains(&stat.uid) {
-        Some(format!("it belongs to another user ({})", stat.uid))
+        let stranger = crate::namespaces::stranger(stat.uid);
+        Some(format!(
+            "it belongs to another user ({}{stranger})",
+            stat.uid
+        ))
     } else if stat.mode & 0o022 != 0 {
         Some(format!(
             "others than its owner can write it (mode {:04o})",

@@ -128,7 +128,7 @@ fn check(settings: &Settings, name: &str, source: &Source, text: &str) -> Found 
     }
     for missing in plan.enforcement().missing() {
         warnings.push(format!(
-            "this kernel lacks {missing}; a launch under strict is refused"
+            "this system lacks {missing}; a launch under strict is refused"
         ));
     }
     Found {
