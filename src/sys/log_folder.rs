@@ -142,8 +142,11 @@ impl LogFolder {
 
     fn make_file(&self, name: &str, purpose: Purpose) -> Result<OwnedFd, Errno> {
         let file = self.open_there(name, purpose, OFlag::O_CREAT | OFlag::O_EXCL)?;
-        // A umask may take its own owner's rights away.
-        nix::sys::stat::fchmod(&file, purpose.mode())?;
+        // A umask may take its own owner's rights away. Who need not change the
+        // mode may be one who must not.
+        if nix::sys::stat::fstat(&file)?.st_mode & 0o7777 != purpose.mode().bits() {
+            nix::sys::stat::fchmod(&file, purpose.mode())?;
+        }
         Ok(file)
     }
 
@@ -258,7 +261,7 @@ fn flaw(stat: &Stat, owner: u32) -> Option<String> {
     } else if !owners(owner).contains(&stat.uid) {
         let stranger = crate::namespaces::stranger(stat.uid);
         Some(format!(
-            "it belongs to another user ({}{stranger})",
+            "it belongs to another user ({}){stranger}",
             stat.uid
         ))
     } else if stat.mode & 0o022 != 0 {
