@@ -87,9 +87,13 @@ impl Canaries {
                 .copied()
                 .find(|(domain, kind, protocol)| canary::socket(*domain, *kind, *protocol).is_ok());
             let is_needed = SOCKETS.iter().any(|socket| is_refused(filter, *socket));
-            if is_needed && chosen.socket.is_none() {
+            // A filter around the launcher may refuse every socket: then none
+            // is proof, but another call can be.
+            let proves = || chosen.exec && canary::exec() != Errno::EPERM;
+            if is_needed && chosen.socket.is_none() && !proves() {
                 return Err(Failure::own(
-                    "no socket canary can be made, so nothing would prove the filter",
+                    "neither a socket nor an exec can be tried here, so nothing would prove the filter\n\
+                     A filter around the launcher refuses both; admit socket(2) or execveat(2) in it.",
                 ));
             }
         }
