@@ -4,8 +4,8 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use nix::errno::Errno;
 use secure_exec_core::plan::GrantKind;
@@ -111,15 +111,6 @@ impl Domain {
             ruleset = ruleset.scope(scope).map_err(failed)?;
         }
         let mut created = ruleset.create().map_err(failed)?;
-        for rule in self.rules {
-            let access = allowed(&rule, abi);
-            if access.is_empty() {
-                continue;
-            }
-            created = created
-                .add_rule(PathBeneath::new(rule.file, access))
-                .map_err(failed)?;
-        }
         created = ports(created, net, AccessNet::ConnectTcp, self.tcp_connect)?;
         created = ports(created, net, AccessNet::BindTcp, self.tcp_bind)?;
         let flags = if self.abi >= 7 {
@@ -130,12 +121,16 @@ impl Domain {
         let ruleset = Option::<OwnedFd>::from(created).ok_or_else(|| {
             Error::unexpected("create the Landlock ruleset", "the kernel has none")
         })?;
-        Ok(Ready {
+        let ready = Ready {
             abi: self.abi,
             ruleset,
             flags,
             rights,
-        })
+        };
+        for rule in self.rules {
+            ready.admit(&rule)?;
+        }
+        Ok(ready)
     }
 }
 
