@@ -147,7 +147,7 @@ pub struct Library {
 /// [`Violation::InterpreterUntrusted`]: there is none.
 pub fn loader(path: &Path, pinned: &[(String, OwnedFd)]) -> Result<Library, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
-    let file = open_program("the dynamic loader", path).map_err(untrusted)?;
+    let (file, complaint) = placed("the dynamic loader", path).map_err(untrusted)?;
     let same = |one: &OwnedFd| open::stat(one.as_fd()).map(|stat| (stat.dev, stat.ino));
     let own = same(&file).map_err(|error| untrusted(error.to_string()))?;
     if pinned
@@ -157,8 +157,6 @@ pub fn loader(path: &Path, pinned: &[(String, OwnedFd)]) -> Result<Library, Viol
         let violation = None;
         return Ok(Library { file, violation });
     }
-    let complaint =
-        trust::writable_by_root_alone(path, &file).map_err(|error| untrusted(error.to_string()))?;
     let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));
     Ok(Library { file, violation })
 }
@@ -197,14 +195,13 @@ pub fn library(pin: &Pin) -> Result<Library, Violation> {
 }
 
 fn trusted(path: &Path, pin: Option<&Pin>, minimum: Option<Strength>) -> Result<Trusted, String> {
-    let file = open_program("the interpreter", path)?;
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
-        return match trust::writable_by_root_alone(path, &file) {
-            Ok(None) => Ok(Trusted::Place(file)),
-            Ok(Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
-            Err(error) => Err(error.to_string()),
+        return match placed("the interpreter", path)? {
+            (file, None) => Ok(Trusted::Place(file)),
+            (_, Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
         };
     };
+    let file = open_program("the interpreter", path)?;
     let stat = open::stat(file.as_fd()).map_err(|error| error.to_string())?;
     let fixed = Image::fix(file, &stat, ImageChoice::Auto, minimum, DEFAULT_LIMIT);
     let image = match fixed.map_err(|error| error.to_string())? {
@@ -229,6 +226,20 @@ fn trusted(path: &Path, pin: Option<&Pin>, minimum: Option<Strength>) -> Result<
         Ok(None) => Err("the interpreter has no such digest".into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Opens a program, and says who but root could replace it, as a phrase. An
+/// update that replaces it meanwhile is no attack.
+fn placed(role: &str, path: &Path) -> Result<(OwnedFd, Option<String>), String> {
+    let looked = open::settled(|| {
+        let file = match open_program(role, path) {
+            Ok(file) => file,
+            Err(why) => return Ok(Err(why)),
+        };
+        let complaint = trust::writable_by_root_alone(path, &file)?;
+        Ok(Ok((file, complaint)))
+    });
+    looked.map_err(|error| error.to_string())?
 }
 
 fn open_program(role: &str, path: &Path) -> Result<OwnedFd, String> {

@@ -248,10 +248,28 @@ pub fn real_path(file: BorrowedFd<'_>) -> Result<PathBuf, Error> {
     // The kernel marks a deleted file so; but a file may be named so.
     let marked = path.as_os_str().as_bytes().ends_with(b" (deleted)");
     if !path.is_absolute() || (marked && !is_at(file, &path)?) {
-        return Err(Error::unexpected(operation, "it was deleted"));
+        return Err(Error::Replaced { operation });
     }
     Ok(path)
 }
+
+/// Looks at a file, from its name on, again as long as it is replaced
+/// meanwhile, but for a bounded number of times.
+///
+/// # Errors
+/// The last look's.
+pub fn settled<T>(mut look: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..LOOKS {
+        match look() {
+            Err(error) if error.is_replaced() => {}
+            looked => return looked,
+        }
+    }
+    look()
+}
+
+/// Whoever replaces a file needs longer than one look.
+pub const LOOKS: usize = 32;
 
 fn is_at(file: BorrowedFd<'_>, path: &Path) -> Result<bool, Error> {
     let (own, there) = (stat(file)?, stat_path(path, false));
