@@ -23,6 +23,7 @@ pub mod probe;
 pub mod process;
 mod resolve;
 pub mod seccomp;
+pub mod startup;
 pub mod stream;
 pub mod verity;
 

@@ -190,19 +190,30 @@ pub fn find_user(name: &str) -> Result<Account, Error> {
     })
 }
 
-/// Becomes that user for good: groups first, since afterwards that right is
+/// Becomes that user for good, and still ends with its parent where the caller
+/// had that: groups first, since afterwards that right is
 /// gone. Permitted capabilities stay until they are reduced.
 ///
 /// # Errors
 /// As setgroups(2), setresgid(2), setresuid(2).
 pub fn become_user(account: &Account) -> Result<(), Error> {
     let failed = Error::call("change the user");
+    // The kernel forgets it as the user changes (man 2 PR_SET_PDEATHSIG).
+    let with_parent = nix::sys::prctl::get_pdeathsig().map_err(&failed)?;
+    let parent = parent_id();
     nix::sys::prctl::set_keepcaps(true).map_err(&failed)?;
     nix::unistd::setgroups(&account.groups).map_err(&failed)?;
     nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
     nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)?;
     // Changing ids resets this to what fs.suid_dumpable says.
     harden()?;
+    if let Some(signal) = with_parent {
+        nix::sys::prctl::set_pdeathsig(signal).map_err(&failed)?;
+        if parent_id() != parent {
+            // It ended in between, and no signal will come of that.
+            nix::sys::signal::raise(signal).map_err(&failed)?;
+        }
+    }
     crate::capabilities::raise_permitted()
 }
 
@@ -293,7 +304,11 @@ fn close_each_on_exec_from(first: u32) -> Result<(), Error> {
     Ok(())
 }
 
-fn mark_close_on_exec(number: u32) -> Result<(), Error> {
+/// Marks one descriptor close-on-exec.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn mark_close_on_exec(number: u32) -> Result<(), Error> {
     // SAFETY: marking a descriptor does not invalidate it.
     let answer = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(answer)

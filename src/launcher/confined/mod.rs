@@ -11,7 +11,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::Action;
 use secure_exec_core::plan::{Limit, Resource, Step};
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::{capabilities, limits, process};
+use secure_exec_sys::{capabilities, limits, process, startup};
 
 use crate::audit::{AuditLog, AuditReceipt};
 use crate::authorized;
@@ -195,7 +195,13 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
             let account = prepared.account.as_ref().ok_or_else(unprepared)?;
             process::become_user(account).map_err(prepared::not_user(name))?;
         }
-        Step::Descriptors => process::close_on_exec_from(3).map_err(failed)?,
+        Step::Descriptors => {
+            process::close_on_exec_from(3).map_err(failed)?;
+            // What the caller closed, its plugin finds closed.
+            for stream in startup::closed_streams() {
+                process::mark_close_on_exec(stream).map_err(failed)?;
+            }
+        }
         Step::Capabilities(_) => {
             let keep = prepared.keep.as_ref().ok_or_else(unprepared)?;
             let reduced = capabilities::reduce_to(keep).map_err(prepared::not_kept)?;
