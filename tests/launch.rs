@@ -5,6 +5,8 @@ mod command_line;
 mod dry_run;
 mod hosts;
 mod images;
+mod init;
+mod outer;
 mod process;
 mod runtimes;
 mod scripts;
