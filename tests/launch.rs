@@ -8,6 +8,7 @@ mod images;
 mod init;
 mod outer;
 mod process;
+mod replaced;
 mod runtimes;
 mod scripts;
 mod settings;
