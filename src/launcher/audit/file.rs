@@ -97,7 +97,7 @@ pub(super) struct Report {
 }
 
 /// What helps a log that can't be rotated.
-const CURE: &str = "Make its folder one in which this user can rename files, not a single file that is mounted, or rotate it from outside and set 'audit.max_size: 0'.";
+const CURE: &str = "make its folder one in which this user can rename files, or rotate it from outside and set 'audit.max_size: 0'";
 
 /// Renders a record of the log's own.
 pub type Render<'a> = dyn Fn(Event, Value) -> Result<Line, serde_json::Error> + 'a;
@@ -274,7 +274,7 @@ impl FileLog {
                     Err(error) if requested.is_none() => {
                         self.undone
                             .borrow_mut()
-                            .push(format!("grows on: {error}\n{CURE}"));
+                            .push(format!("grows on: {error}; {CURE}"));
                     }
                     Err(error) => return Err(error),
                 }
