@@ -6,6 +6,7 @@ mod failure;
 mod faults;
 mod format;
 mod held;
+mod housekeeping;
 mod journal;
 mod many;
 mod place;

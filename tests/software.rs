@@ -46,9 +46,11 @@
 //! | bash-language-server (npm) | LSP | `node`; its packages, a folder | `servers::bash_language_server` |
 //! | typescript (npm) | compiler | `node`; its packages, a folder | `servers::typescript` |
 //! | protoc, grpc_cpp_plugin | plugin | `default`; folders | `launch::hosts` |
+//! | runc, podman | start it | the launcher is the entry point | `containers` |
 //! | host-local, loopback (CNI) | Go | `cni`; a folder | `launch::cni` |
 
 mod build;
+mod containers;
 mod data;
 mod documents;
 mod files;

@@ -378,7 +378,7 @@ fn plan(
     let missing = plan.enforcement().missing();
     if !missing.is_empty() && listed.profile.isolation.confines() {
         let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        let why = format!("this kernel lacks {}", names.join(", "));
+        let why = format!("this system lacks {}", names.join(", "));
         listed.violations.push(Violation::SandboxUnavailable(why));
     }
     Ok(plan)

@@ -214,7 +214,7 @@ pub const fn cure(violation: &Violation) -> &'static str {
         Violation::WhitelistExpired(_) => "Install a current whitelist.",
         Violation::WhitelistRollback(_) => "Install the newest whitelist.",
         Violation::SandboxUnavailable(_) => {
-            "Use a kernel that has it, or a profile that does without it."
+            "Use a system that has it, or a profile that does without it."
         }
         Violation::StandardStream(_) => {
             "Hand over a pipe, a connected stream socket, or a file that is open for reading or for writing alone."

@@ -15,6 +15,7 @@ use secure_exec_sys::open::{self, Kind};
 
 use crate::image::{self, Fixing, Image, digest_file};
 use crate::opened::DEFAULT_LIMIT;
+use crate::owner::Finding;
 use crate::trail::Trail;
 use crate::trust;
 
@@ -159,7 +160,7 @@ pub fn loader(
     trail: &Trail,
 ) -> Result<Library, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
-    let file = open_program("the dynamic loader", path).map_err(untrusted)?;
+    let (file, complaint) = placed("the dynamic loader", path, trail).map_err(untrusted)?;
     let same = |one: &OwnedFd| open::stat(one.as_fd()).map(|stat| (stat.dev, stat.ino));
     let own = same(&file).map_err(|error| untrusted(error.to_string()))?;
     if pinned
@@ -169,8 +170,6 @@ pub fn loader(
         let violation = None;
         return Ok(Library { file, violation });
     }
-    let complaint = trust::writable_by_root_alone(path, &file, trail)
-        .map_err(|error| untrusted(error.to_string()))?;
     let violation = complaint.map(|why| untrusted(format!("the dynamic loader {why}")));
     Ok(Library { file, violation })
 }
@@ -214,14 +213,13 @@ fn trusted(
     minimum: Option<Strength>,
     trail: &Trail,
 ) -> Result<Trusted, String> {
-    let file = open_program("the interpreter", path)?;
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
-        return match trust::writable_by_root_alone(path, &file, trail) {
-            Ok(None) => Ok(Trusted::Place(file)),
-            Ok(Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
-            Err(error) => Err(error.to_string()),
+        return match placed("the interpreter", path, trail)? {
+            (file, None) => Ok(Trusted::Place(file)),
+            (_, Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
         };
     };
+    let file = open_program("the interpreter", path)?;
     let stat = open::stat(file.as_fd()).map_err(|error| error.to_string())?;
     let fixed = Image::fix(file, &stat, ImageChoice::Auto, minimum, DEFAULT_LIMIT);
     let image = match fixed.map_err(|error| error.to_string())? {
@@ -246,6 +244,20 @@ fn trusted(
         Ok(None) => Err("the interpreter has no such digest".into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Opens a program, and says who but root could replace it, as a phrase. An
+/// update that replaces it meanwhile is no attack.
+fn placed(role: &str, path: &Path, trail: &Trail) -> Result<(OwnedFd, Option<Finding>), String> {
+    let looked = open::settled(|| {
+        let file = match open_program(role, path) {
+            Ok(file) => file,
+            Err(why) => return Ok(Err(why)),
+        };
+        let complaint = trust::writable_by_root_alone(path, &file, trail)?;
+        Ok(Ok((file, complaint)))
+    });
+    looked.map_err(|error| error.to_string())?
 }
 
 fn open_program(role: &str, path: &Path) -> Result<OwnedFd, String> {

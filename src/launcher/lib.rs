@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod failure;
+mod first;
 pub mod guard;
 pub mod hash_command;
 mod headers;

@@ -69,8 +69,16 @@ pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
             is_listed: false,
         });
     }
-    let file = match resolve(&mut listed, &written, is_unlisted) {
-        Ok(file) => file,
+    let known = listed.violations.len();
+    // An update may replace it in this moment.
+    let found = open::settled(|| {
+        listed.violations.truncate(known);
+        let file = resolve(&mut listed, &written, is_unlisted)?;
+        let path = open::real_path(file.as_fd())?;
+        Ok((file, path))
+    });
+    let (file, path) = match found {
+        Ok(found) => found,
         Err(error) if error.is_not_found() => {
             let path = listed.place().to_string_lossy().into_owned();
             return Err(Failure::NoSuchPlugin {
@@ -90,6 +98,12 @@ pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
             let violation = Violation::NotARegularFile("it is a socket or a device".into());
             return Ok(Opening::Violated(Box::new(listed), violation));
         }
+        Err(error) if error.errno().is_none() => {
+            return Err(Failure::NotExecuted {
+                plugin: listed.name,
+                message: error.to_string(),
+            });
+        }
         Err(error) => {
             return Err(Failure::NotExecuted {
                 plugin: listed.name,
@@ -97,7 +111,7 @@ pub fn open(mut listed: Listed) -> Result<Opening, Failure> {
             });
         }
     };
-    examine_file(listed, file)
+    examine_file(listed, file, path)
 }
 
 fn resolve(
@@ -123,7 +137,7 @@ fn resolve(
     }
 }
 
-fn examine_file(mut listed: Listed, file: OwnedFd) -> Result<Opening, Failure> {
+fn examine_file(mut listed: Listed, file: OwnedFd, path: PathBuf) -> Result<Opening, Failure> {
     let failed = |plugin: &str| {
         let plugin = plugin.to_string();
         move |error: secure_exec_sys::Error| Failure::NotExecuted {
@@ -136,7 +150,6 @@ fn examine_file(mut listed: Listed, file: OwnedFd) -> Result<Opening, Failure> {
         let violation = Violation::NotARegularFile(format!("it is {}", stat.kind));
         return Ok(Opening::Violated(Box::new(listed), violation));
     }
-    let path = open::real_path(file.as_fd()).map_err(failed(&listed.name))?;
     let executable = open::is_executable(file.as_fd()).map_err(failed(&listed.name))?;
     let limit = limit(&listed);
     let forbidden = forbidden(&listed, &stat, &path).map_err(failed(&listed.name))?;

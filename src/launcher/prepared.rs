@@ -15,10 +15,11 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::syscall;
 use secure_exec_sys::landlock::{Domain, Rule};
 use secure_exec_sys::process::{self, Account};
-use secure_exec_sys::{capabilities, exec, open, seccomp};
+use secure_exec_sys::{Errno, capabilities, exec, open, seccomp};
 
 use crate::audit::{AuditReceipt, create_private};
 use crate::authorized::Authorized;
+use crate::confined::ADMIT_LANDLOCK;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
@@ -117,9 +118,10 @@ pub fn prepare(
         filter.as_ref().map(|(filter, _)| filter),
         // In a PID namespace there is nobody outside to try it on.
         examined.plan.namespaces().is_none() && landlock.is_some_and(LandlockPlan::keeps_signals),
+        account.as_ref().map(Account::uid),
     )?;
-    let domain = landlock
-        .map(|plan| domain(plan, rules, examined.listed.kernel_denials).map_err(Failure::own));
+    let domain =
+        landlock.map(|plan| domain(plan, rules, examined.listed.kernel_denials).map_err(no_rules));
     let domain = domain.transpose()?;
     let namespaces = namespaces::prepare(&examined, user, &absent)?;
     // The kernel has their rules. They may be more than the plugin may open.
@@ -451,6 +453,16 @@ fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
         "the runtime folder '{}': {why}",
         Escaped(&folder.to_string_lossy())
     ))
+}
+
+fn no_rules(error: secure_exec_sys::Error) -> Failure {
+    match error.errno() {
+        // The kernel has told its version by then.
+        Some(Errno::ENOSYS | Errno::EPERM) => Failure::own(format!(
+            "a filter around the launcher refuses Landlock's calls: {error}\n{ADMIT_LANDLOCK}"
+        )),
+        _ => Failure::own(error),
+    }
 }
 
 fn domain(

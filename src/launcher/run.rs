@@ -18,6 +18,7 @@ use crate::confined;
 use crate::dry_run;
 use crate::examined::{self, Examining};
 use crate::failure::{Failure, Ready};
+use crate::first;
 use crate::listed::{self, Listed};
 use crate::opened::{self, Opening};
 use crate::prepared::{self, Words};
@@ -98,6 +99,7 @@ fn run() -> ExitCode {
 /// One launch. It only returns if the plugin does not run.
 fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
     process::harden().map_err(Failure::own)?;
+    first::step_aside()?;
     process::ignore_signals_of_writes().map_err(Failure::own)?;
     let plugin = name(arguments)?;
     let settings = Settings::merge(arguments)?;

@@ -34,6 +34,8 @@ pub struct Unreadable {
     path: PathBuf,
     why: String,
     not_found: bool,
+    /// Another file has its name by now.
+    replaced: bool,
 }
 
 impl Unreadable {
@@ -67,23 +69,42 @@ impl fmt::Display for Unreadable {
 }
 
 /// Reads a configuration file through one descriptor, so that what was
-/// checked is what was read. Whoever goes by it leaves a trail, also to one
-/// that is not there: it may be tomorrow.
+/// checked is what was read. One that is replaced meanwhile is read again.
+/// Whoever goes by it leaves a trail, also to one that is not there: it may be
+/// tomorrow.
 ///
 /// # Errors
 /// It is missing, not a regular file, unreadable or too large.
 pub fn read(path: &Path, trail: &Trail) -> Result<Loaded, Unreadable> {
     trail.file(path);
+    for _ in 1..open::LOOKS {
+        match read_once(path) {
+            Err(error) if error.replaced => {}
+            read => return read,
+        }
+    }
+    read_once(path)
+}
+
+fn read_once(path: &Path) -> Result<Loaded, Unreadable> {
     let unreadable = |why: String, not_found: bool| Unreadable {
         path: path.to_path_buf(),
         why,
         not_found,
+        replaced: false,
     };
-    let failed = |error: secure_exec_sys::Error| unreadable(error.to_string(), false);
+    let failed = |error: secure_exec_sys::Error| Unreadable {
+        replaced: error.is_replaced(),
+        ..unreadable(error.to_string(), false)
+    };
     let file = open::open_file(path).map_err(|error| {
-        let not_found = error.is_not_found()
-            && open::stat_path(path, false).is_err_and(|error| error.is_not_found());
-        unreadable(error.to_string(), not_found)
+        let is_absent = || open::stat_path(path, false).is_err_and(|error| error.is_not_found());
+        if error.is_not_found() && is_absent() {
+            unreadable(error.to_string(), true)
+        } else {
+            // A link that led somewhere else before it was followed to its end.
+            failed(error)
+        }
     })?;
     let stat = open::stat(file.as_fd()).map_err(failed)?;
     if stat.kind != Kind::Regular {

@@ -35,6 +35,28 @@ pub fn signal(process: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::kill(process, 0) }).map(drop)
 }
 
+/// Makes a child that only ends, as this user, and returns its process id. It
+/// may be signalled, without effect, until it is waited for
+/// ([`crate::children::wait_for`]); its end is silent.
+///
+/// # Errors
+/// As clone(2).
+pub fn decoy(user: Option<u32>) -> Result<i32, Errno> {
+    const FLAGS: libc::c_long = libc::CLONE_VFORK as libc::c_long;
+    // SAFETY: without a stack of its own and without CLONE_VM the child goes
+    // on with a copy of this process, as after fork(2); CLONE_VFORK has the
+    // parent wait until it ends.
+    let child = unsafe { libc::syscall(libc::SYS_clone, FLAGS, 0, 0, 0, 0) };
+    if Errno::result(child)? != 0 {
+        return i32::try_from(child).map_err(|_| Errno::EOVERFLOW);
+    }
+    if let Some(user) = user {
+        // SAFETY: the call takes plain integers and touches no memory.
+        unsafe { libc::syscall(libc::SYS_setresuid, user, user, user) };
+    }
+    crate::children::end(0)
+}
+
 /// Tries an exec that is not the launch's own: no descriptor, no arguments.
 ///
 /// # Errors

@@ -45,7 +45,7 @@ pub fn parse(names: &[String]) -> Result<CapsHashSet, Error> {
 /// # Errors
 /// As capget(2).
 pub fn may_administer() -> Result<bool, Error> {
-    Ok(read(CapSet::Effective)?.contains(&Capability::CAP_SYS_ADMIN))
+    Ok(Sets::read()?.effective & Capability::CAP_SYS_ADMIN.bitmask() != 0)
 }
 
 /// Reduces the bounding, inheritable, permitted, effective and ambient sets to
@@ -55,18 +55,16 @@ pub fn may_administer() -> Result<bool, Error> {
 /// A capability to be kept is not held, or a call failed.
 pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
     let held = Sets::read()?;
-    let kept = keep.iter().fold(0, |mask, one| mask | one.bitmask());
-    if kept & !held.permitted != 0 {
-        check_held(keep)?;
-    }
+    held.check(keep)?;
     let may_set = held.effective & Capability::CAP_SETPCAP.bitmask() != 0;
     caps::clear(None, CapSet::Ambient).map_err(failed)?;
     if may_set {
         drop_bounding(keep)?;
     }
-    if kept != 0 {
-        // Only what is inheritable can be raised in the ambient set.
-        let inheritable = kept;
+    let wanted = Sets::of(keep);
+    if !keep.is_empty() {
+        // Nothing else can be raised to the ambient set.
+        let inheritable = wanted.inheritable;
         Sets {
             inheritable,
             ..held
@@ -79,10 +77,12 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
     if may_set {
         set_secure_bits()?;
     }
-    let reduced = Sets::of(kept);
-    reduced.write()?;
+    // Who holds nothing may be one whom a filter refuses to set anything.
+    if held != wanted {
+        wanted.write()?;
+    }
     // The kernel keeps the ambient set within the permitted one.
-    if Sets::read()? != reduced {
+    if Sets::read()? != wanted {
         return Err(Error::unexpected(
             "reduce capabilities",
             "the kernel kept others",
@@ -103,7 +103,18 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
     })
 }
 
-/// Three sets of this process as masks, read and written in one call each.
+/// Whether this process holds capabilities.
+///
+/// # Errors
+/// It lacks one, which is named.
+pub fn check_held(wanted: &CapsHashSet) -> Result<(), Error> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    Sets::read()?.check(wanted)
+}
+
+/// The sets that one call reads and writes, a bit a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sets {
     effective: u64,
@@ -111,65 +122,89 @@ struct Sets {
     inheritable: u64,
 }
 
-/// `struct __user_cap_header_struct`: `_LINUX_CAPABILITY_VERSION_3`, and this
-/// process.
-const HEADER: [u32; 2] = [0x2008_0522, 0];
+/// `struct __user_cap_header_struct`, version 3, of this process.
+#[repr(C)]
+struct Header {
+    version: u32,
+    process: libc::c_int,
+}
+
+/// `struct __user_cap_data_struct`: 32 capabilities.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Half {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+impl Header {
+    const OWN: Self = Self {
+        version: 0x2008_0522,
+        process: 0,
+    };
+}
 
 impl Sets {
-    const fn of(mask: u64) -> Self {
+    /// The same three times.
+    fn of(set: &CapsHashSet) -> Self {
+        let bits = set.iter().fold(0, |bits, one| bits | one.bitmask());
         Self {
-            effective: mask,
-            permitted: mask,
-            inheritable: mask,
+            effective: bits,
+            permitted: bits,
+            inheritable: bits,
         }
     }
 
     fn read() -> Result<Self, Error> {
-        let mut header = HEADER;
-        // `struct __user_cap_data_struct` twice: the lower halves of the three
-        // sets, then the upper ones.
-        let mut halves = [0_u32; 6];
-        // SAFETY: the kernel reads the header, may write to it, and fills in
-        // two structures of three words; all live through the call.
+        let header = Header::OWN;
+        let mut halves = [Half::default(); 2];
+        // SAFETY: the kernel reads the header and fills in two halves; all
+        // live through the call.
         let answer =
-            unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), halves.as_mut_ptr()) };
+            unsafe { libc::syscall(libc::SYS_capget, &raw const header, halves.as_mut_ptr()) };
         Errno::result(answer).map_err(Error::call("read the capabilities"))?;
-        let [effective, permitted, inheritable, upper @ ..] = halves.map(u64::from);
-        let [upper_effective, upper_permitted, upper_inheritable] = upper.map(|half| half << 32);
+        let whole = |of: fn(&Half) -> u32| {
+            let [low, high] = halves.each_ref().map(|half| u64::from(of(half)));
+            low | high << 32
+        };
         Ok(Self {
-            effective: effective | upper_effective,
-            permitted: permitted | upper_permitted,
-            inheritable: inheritable | upper_inheritable,
+            effective: whole(|half| half.effective),
+            permitted: whole(|half| half.permitted),
+            inheritable: whole(|half| half.inheritable),
         })
     }
 
     fn write(self) -> Result<(), Error> {
-        let mut header = HEADER;
-        let lower = |mask: u64| u32::try_from(mask & u64::from(u32::MAX)).unwrap_or(0);
-        let upper = |mask: u64| u32::try_from(mask >> 32).unwrap_or(0);
-        let sets = [self.effective, self.permitted, self.inheritable];
-        let halves = [sets.map(lower), sets.map(upper)];
-        // SAFETY: the kernel reads the header, may write to it, and reads two
-        // structures of three words; all live through the call.
-        let answer =
-            unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), halves.as_ptr()) };
+        let header = Header::OWN;
+        let half = |shift: u32| {
+            let part = |bits: u64| u32::try_from(bits >> shift & u64::from(u32::MAX));
+            Ok(Half {
+                effective: part(self.effective)?,
+                permitted: part(self.permitted)?,
+                inheritable: part(self.inheritable)?,
+            })
+        };
+        let overflow =
+            |_: std::num::TryFromIntError| Error::call("reduce the capabilities")(Errno::EOVERFLOW);
+        let halves = [half(0).map_err(overflow)?, half(32).map_err(overflow)?];
+        // SAFETY: the kernel reads the header and two halves, which live
+        // through the call.
+        let answer = unsafe { libc::syscall(libc::SYS_capset, &raw const header, halves.as_ptr()) };
         Errno::result(answer)
             .map(drop)
-            .map_err(Error::call("reduce capabilities"))
+            .map_err(Error::call("reduce the capabilities"))
     }
-}
 
-/// Whether this process holds capabilities.
-///
-/// # Errors
-/// It lacks one, which is named.
-pub fn check_held(wanted: &CapsHashSet) -> Result<(), Error> {
-    match wanted.difference(&read(CapSet::Permitted)?).next() {
-        None => Ok(()),
-        Some(lacking) => Err(Error::unexpected(
-            "keep capabilities",
-            format!("{lacking} is not held"),
-        )),
+    fn check(self, wanted: &CapsHashSet) -> Result<(), Error> {
+        let is_lacking = |one: &&Capability| self.permitted & one.bitmask() == 0;
+        match wanted.iter().find(is_lacking) {
+            None => Ok(()),
+            Some(lacking) => Err(Error::unexpected(
+                "keep capabilities",
+                format!("{lacking} is not held"),
+            )),
+        }
     }
 }
 
@@ -179,8 +214,9 @@ pub fn check_held(wanted: &CapsHashSet) -> Result<(), Error> {
 /// # Errors
 /// As capset(2).
 pub(crate) fn raise_permitted() -> Result<(), Error> {
-    let permitted = read(CapSet::Permitted)?;
-    caps::set(None, CapSet::Effective, &permitted).map_err(failed)
+    let held = Sets::read()?;
+    let effective = held.permitted;
+    Sets { effective, ..held }.write()
 }
 
 /// By number up to the kernel's last, so that a capability that is newer than
@@ -212,10 +248,6 @@ fn set_secure_bits() -> Result<(), Error> {
     Errno::result(answer)
         .map(drop)
         .map_err(Error::call("lock the secure bits"))
-}
-
-fn read(set: CapSet) -> Result<CapsHashSet, Error> {
-    caps::read(None, set).map_err(failed)
 }
 
 fn failed(error: caps::errors::CapsError) -> Error {

@@ -17,6 +17,11 @@ pub enum Error {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// An open file has no name any more, or another file has it.
+    Replaced {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// The kernel answered something that can't be worked with.
     Unexpected {
         /// What was being done.
@@ -64,7 +69,7 @@ impl Error {
     pub const fn errno(&self) -> Option<Errno> {
         match self {
             Self::System { errno, .. } => Some(*errno),
-            Self::Unexpected { .. } => None,
+            Self::Replaced { .. } | Self::Unexpected { .. } => None,
         }
     }
 
@@ -78,6 +83,12 @@ impl Error {
                 ..
             }
         )
+    }
+
+    /// What was open was replaced meanwhile, or a folder on the way to it.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        matches!(self, Self::Replaced { .. }) || self.is_not_found()
     }
 
     /// The caller may not.
@@ -116,6 +127,10 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
+            Self::Replaced { operation } => write!(
+                f,
+                "{operation}: it was deleted or replaced meanwhile; try again once its update is done"
+            ),
             Self::Unexpected { operation, what } => write!(f, "{operation}: {what}"),
         }
     }

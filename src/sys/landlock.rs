@@ -252,5 +252,14 @@ fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {
 }
 
 fn failed(error: landlock::RulesetError) -> Error {
-    Error::unexpected("create the Landlock ruleset", error)
+    let operation = "create the Landlock ruleset";
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let answer = cause.downcast_ref::<std::io::Error>();
+    match answer.and_then(std::io::Error::raw_os_error) {
+        Some(number) => Error::call(operation)(Errno::from_raw(number)),
+        None => Error::unexpected(operation, error),
+    }
 }

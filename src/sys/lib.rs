@@ -22,8 +22,10 @@ pub mod open;
 pub mod overlay;
 pub mod probe;
 pub mod process;
+mod resolve;
 pub mod seccomp;
 pub mod standard;
+pub mod startup;
 pub mod stream;
 pub mod verity;
 

@@ -142,8 +142,11 @@ impl LogFolder {
 
     fn make_file(&self, name: &str, purpose: Purpose) -> Result<OwnedFd, Errno> {
         let file = self.open_there(name, purpose, OFlag::O_CREAT | OFlag::O_EXCL)?;
-        // A umask may take its own owner's rights away.
-        nix::sys::stat::fchmod(&file, purpose.mode())?;
+        // A umask may take its own owner's rights away. Who need not change the
+        // mode may be one who must not.
+        if nix::sys::stat::fstat(&file)?.st_mode & 0o7777 != purpose.mode().bits() {
+            nix::sys::stat::fchmod(&file, purpose.mode())?;
+        }
         Ok(file)
     }
 
@@ -181,15 +184,36 @@ impl LogFolder {
         }
     }
 
-    /// Renames a file within the folder; never onto another (renameat2(2),
-    /// Linux 3.15).
+    /// Renames a file within the folder; never onto another.
     ///
     /// # Errors
-    /// As renameat2(2), `EEXIST` where the new name is taken.
+    /// As rename(2), `EEXIST` where the new name is taken.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
         let path = self.path.join(from);
         let failed = Error::at("rename", &path);
-        let text = |name: &str| CString::new(name).map_err(|_| failed(Errno::EINVAL));
+        match self.rename_to_free(from, to) {
+            // Not every file system knows the flag: NFS, 9p, FUSE, some of
+            // ZFS.
+            Err(Errno::EINVAL | Errno::ENOSYS) => self.rename_to_reserved(from, to),
+            renamed => renamed,
+        }
+        .map_err(failed)
+    }
+
+    /// By a file that has the new name first, which nobody else can take
+    /// then.
+    fn rename_to_reserved(&self, from: &str, to: &str) -> Result<(), Errno> {
+        let folder = self.folder.as_fd();
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        drop(nix::fcntl::openat(folder, to, flags, Mode::S_IWUSR)?);
+        nix::fcntl::renameat(folder, from, folder, to).inspect_err(|_| {
+            let _left = nix::unistd::unlinkat(folder, to, UnlinkatFlags::NoRemoveDir);
+        })
+    }
+
+    /// By renameat2(2), Linux 3.15.
+    fn rename_to_free(&self, from: &str, to: &str) -> Result<(), Errno> {
+        let text = |name: &str| CString::new(name).map_err(|_| Errno::EINVAL);
         let (from, to) = (text(from)?, text(to)?);
         let folder = self.folder.as_raw_fd();
         // Not every C library has a function for it.
@@ -205,7 +229,7 @@ impl LogFolder {
                 libc::RENAME_NOREPLACE,
             )
         };
-        Errno::result(answer).map(drop).map_err(&failed)
+        Errno::result(answer).map(drop)
     }
 
     /// Removes a file of the folder.
@@ -256,7 +280,11 @@ fn flaw(stat: &Stat, owner: u32) -> Option<String> {
     } else if stat.nlink != 1 {
         Some(format!("it has {} names, not one", stat.nlink))
     } else if !owners(owner).contains(&stat.uid) {
-        Some(format!("it belongs to another user ({})", stat.uid))
+        let stranger = crate::namespaces::stranger(stat.uid);
+        Some(format!(
+            "it belongs to another user ({}){stranger}",
+            stat.uid
+        ))
     } else if stat.mode & 0o022 != 0 {
         Some(format!(
             "others than its owner can write it (mode {:04o})",

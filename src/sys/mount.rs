@@ -8,12 +8,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use secure_exec_core::plan::namespaces::Attributes;
 
 use crate::Error;
 use crate::open;
+use crate::resolve::{Links, Purpose, Scope, resolve};
 
 /// A tree of mounts that is not attached, or attached later.
 #[derive(Debug)]
@@ -250,7 +251,7 @@ pub(crate) fn detach_here() -> Result<(), Error> {
 /// # Errors
 /// As openat2(2).
 pub fn open_in(root: &Tree, path: &str) -> Result<OwnedFd, Error> {
-    resolve_in(root, path, ResolveFlag::RESOLVE_NO_MAGICLINKS)
+    resolve_in(root, path, Links::Symbolic)
 }
 
 /// The same, without symbolic links.
@@ -258,14 +259,13 @@ pub fn open_in(root: &Tree, path: &str) -> Result<OwnedFd, Error> {
 /// # Errors
 /// As openat2(2).
 pub fn open_plain_in(root: &Tree, path: &str) -> Result<OwnedFd, Error> {
-    resolve_in(root, path, ResolveFlag::RESOLVE_NO_SYMLINKS)
+    resolve_in(root, path, Links::None)
 }
 
-fn resolve_in(root: &Tree, path: &str, extra: ResolveFlag) -> Result<OwnedFd, Error> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | extra);
-    openat2(&root.0, path, how).map_err(Error::at("open", Path::new(path)))
+fn resolve_in(root: &Tree, path: &str, links: Links) -> Result<OwnedFd, Error> {
+    let path = Path::new(path);
+    resolve(root.0.as_fd(), path, Purpose::Reference, Scope::Root, links)
+        .map_err(Error::at("open", path))
 }
 
 /// Makes an empty folder or file for something to be attached on.

@@ -184,3 +184,54 @@ pub fn obstacle(errno: Errno) -> Obstacle {
         _ => Obstacle::Forbidden,
     }
 }
+
+/// What a user id stands for here, to follow its number in a message: in a user
+/// namespace all whom it does not map are shown as one (man 7
+/// user_namespaces), root of the host among them. Empty for the others.
+#[must_use]
+pub fn stranger(user: u32) -> &'static str {
+    let is_mapped = user != OVERFLOW
+        || std::fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|maps| maps.lines().any(|map| maps_user(map, user)));
+    if is_mapped {
+        ""
+    } else {
+        " (as which this user namespace shows everybody whom it does not map, the host's root too: map root into it, or launch outside of it)"
+    }
+}
+
+/// `/proc/sys/kernel/overflowuid`, where nobody has set it.
+const OVERFLOW: u32 = 65_534;
+
+/// Whether a line of a map holds a user: the first one inside, the first one
+/// outside, how many.
+fn maps_user(map: &str, user: u32) -> bool {
+    let mut numbers = map.split_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) =
+        (numbers.next(), numbers.next(), numbers.next())
+    else {
+        return false;
+    };
+    u64::from(user)
+        .checked_sub(first)
+        .is_some_and(|place| place < count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_holds_what_is_in_its_range() {
+        for (map, user, held) in [
+            ("         0          0 4294967295", 65_534, true),
+            ("         0     100000      65536", 65_534, true),
+            ("0 1000 1", 65_534, false),
+            ("65534 1000 1", 65_534, true),
+            ("65535 1000 1", 65_534, false),
+            ("", 0, false),
+        ] {
+            assert_eq!(maps_user(map, user), held, "{map}");
+        }
+    }
+}

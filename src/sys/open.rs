@@ -7,14 +7,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag};
 use nix::unistd::AccessFlags;
 
 use crate::Error;
+use crate::resolve::{Links, Purpose, Scope, resolve};
 
 /// A FIFO or device must not block the launcher, nor become its terminal.
-const READ: OFlag = OFlag::O_RDONLY
+pub(crate) const READ: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_NOCTTY);
@@ -68,10 +69,9 @@ pub fn open_path(path: &Path) -> Result<OwnedFd, Error> {
 /// # Errors
 /// As openat2(2).
 pub fn open_path_plain(path: &Path) -> Result<OwnedFd, Error> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    open_as(nix::fcntl::AT_FDCWD, path, how)
+    let from = nix::fcntl::AT_FDCWD;
+    resolve(from, path, Purpose::Reference, Scope::Anywhere, Links::None)
+        .map_err(Error::at("open", path))
 }
 
 /// By openat(2): behind open(2), musl sets close-on-exec once more.
@@ -80,12 +80,13 @@ pub(crate) fn open_with(path: &Path, flags: OFlag, mode: Mode) -> Result<OwnedFd
 }
 
 /// Opens a file for reading below `root`; links that leave it and magic links
-/// are refused with `EXDEV` and `ELOOP` (man 2 openat2, Linux 5.6).
+/// are refused with `EXDEV` and `ELOOP`.
 ///
 /// # Errors
-/// As openat2(2). There is no fallback where the call is missing.
+/// As openat2(2).
 pub fn open_beneath(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Error> {
-    resolve(root, path, ResolveFlag::RESOLVE_BENEATH)
+    resolve(root, path, Purpose::Read, Scope::Beneath, Links::Symbolic)
+        .map_err(Error::at("open", path))
 }
 
 /// Opens an absolute path for reading, without magic links on the way.
@@ -93,25 +94,9 @@ pub fn open_beneath(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Error>
 /// # Errors
 /// As openat2(2).
 pub fn open_no_magic(path: &Path) -> Result<OwnedFd, Error> {
-    resolve(nix::fcntl::AT_FDCWD, path, ResolveFlag::empty())
-}
-
-fn resolve(root: BorrowedFd<'_>, path: &Path, extra: ResolveFlag) -> Result<OwnedFd, Error> {
-    let how = OpenHow::new()
-        .flags(READ)
-        .resolve(extra | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    open_as(root, path, how)
-}
-
-fn open_as(root: BorrowedFd<'_>, path: &Path, how: OpenHow) -> Result<OwnedFd, Error> {
-    // EAGAIN: a rename elsewhere made the kernel unsure (man 2 openat2).
-    for _ in 0..32 {
-        match openat2(root, path, how) {
-            Err(Errno::EAGAIN) => {}
-            other => return other.map_err(Error::at("open", path)),
-        }
-    }
-    Err(Error::at("open", path)(Errno::EAGAIN))
+    let from = nix::fcntl::AT_FDCWD;
+    resolve(from, path, Purpose::Read, Scope::Anywhere, Links::Symbolic)
+        .map_err(Error::at("open", path))
 }
 
 /// What an open file is.
@@ -242,8 +227,16 @@ pub fn is_executable(file: BorrowedFd<'_>) -> Result<bool, Error> {
             flags.bits(),
         )
     };
-    match Errno::result(answer) {
-        Ok(_) => Ok(true),
+    let answer = match Errno::result(answer) {
+        // An older kernel, or a filter around the launcher.
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+            nix::unistd::access(&*link, AccessFlags::X_OK)
+        }
+        other => other.map(drop),
+    };
+    match answer {
+        Ok(()) => Ok(true),
         Err(Errno::EACCES) => Ok(false),
         Err(errno) => Err(Error::call("ask for execute permission")(errno)),
     }
@@ -264,10 +257,28 @@ pub fn real_path(file: BorrowedFd<'_>) -> Result<PathBuf, Error> {
     // The kernel marks a deleted file so; but a file may be named so.
     let marked = path.as_os_str().as_bytes().ends_with(b" (deleted)");
     if !path.is_absolute() || (marked && !is_at(file, &path)?) {
-        return Err(Error::unexpected(operation, "it was deleted"));
+        return Err(Error::Replaced { operation });
     }
     Ok(path)
 }
+
+/// Looks at a file, from its name on, again as long as it is replaced
+/// meanwhile, but for a bounded number of times.
+///
+/// # Errors
+/// The last look's.
+pub fn settled<T>(mut look: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..LOOKS {
+        match look() {
+            Err(error) if error.is_replaced() => {}
+            looked => return looked,
+        }
+    }
+    look()
+}
+
+/// Whoever replaces a file needs longer than one look.
+pub const LOOKS: usize = 32;
 
 fn is_at(file: BorrowedFd<'_>, path: &Path) -> Result<bool, Error> {
     let (own, there) = (stat(file)?, stat_path(path, false));

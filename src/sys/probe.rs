@@ -2,8 +2,8 @@
 //! version.
 
 use nix::errno::Errno;
-use secure_exec_core::plan::KernelFacts;
 use secure_exec_core::plan::namespaces::Obstacle;
+use secure_exec_core::plan::{KernelFacts, Withheld};
 
 /// `LANDLOCK_CREATE_RULESET_VERSION`.
 const VERSION: libc::c_uint = 1;
@@ -11,18 +11,63 @@ const VERSION: libc::c_uint = 1;
 /// The running kernel, as plans are made for it.
 #[must_use]
 pub fn kernel() -> KernelFacts {
+    let landlock = landlock();
+    let seccomp = seccomp();
     KernelFacts {
-        landlock_abi: landlock_abi(),
-        seccomp: seccomp(),
+        landlock_abi: abi(landlock),
+        seccomp: seccomp.is_ok(),
+        withheld: Withheld {
+            landlock: landlock.is_err_and(|errno| is_withheld(errno, LANDLOCK_SINCE)),
+            seccomp: seccomp.is_err_and(|errno| is_withheld(errno, SECCOMP_SINCE)),
+        },
         // Only a trial of them tells, for who needs it.
         namespaces: Err(Obstacle::Untried),
     }
+}
+
+/// Kernels that have the calls.
+const LANDLOCK_SINCE: (u32, u32) = (5, 13);
+const SECCOMP_SINCE: (u32, u32) = (3, 17);
+
+/// Whether a filter around the launcher gave this answer, not the kernel: that
+/// never says `EPERM` to a question, nor `ENOSYS` if it has the call.
+fn is_withheld(errno: Errno, since: (u32, u32)) -> bool {
+    match errno {
+        Errno::EPERM | Errno::EACCES => true,
+        Errno::ENOSYS => is_filtered() && release() >= since,
+        _ => false,
+    }
+}
+
+/// Whether this process is under a filter (man 2 PR_GET_SECCOMP). One that
+/// refuses the question is one.
+fn is_filtered() -> bool {
+    // SAFETY: the option takes no argument and touches no memory.
+    let answer = unsafe { libc::prctl(libc::PR_GET_SECCOMP) };
+    answer != 0
+}
+
+/// The kernel's version; nothing that can be read is an old one.
+fn release() -> (u32, u32) {
+    let text = kernel_release();
+    let mut numbers = text
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Landlock's ABI version, 0 where Landlock is absent or switched off at boot
 /// (man 2 landlock_create_ruleset).
 #[must_use]
 pub fn landlock_abi() -> u8 {
+    abi(landlock())
+}
+
+fn abi(answer: Result<libc::c_long, Errno>) -> u8 {
+    answer.map_or(0, |version| u8::try_from(version).unwrap_or(u8::MAX))
+}
+
+fn landlock() -> Result<libc::c_long, Errno> {
     // SAFETY: with the version flag the kernel takes a null pointer and size 0
     // and touches no memory.
     let answer = unsafe {
@@ -33,21 +78,25 @@ pub fn landlock_abi() -> u8 {
             VERSION,
         )
     };
-    Errno::result(answer).map_or(0, |version| u8::try_from(version).unwrap_or(u8::MAX))
+    Errno::result(answer)
 }
 
 /// `SECCOMP_GET_ACTION_AVAIL`.
 const ACTION_AVAILABLE: libc::c_uint = 2;
 
-/// Whether filters can be installed, and can kill (man 2 seccomp). A kernel
-/// without them, or a filter around the launcher that hides the call, says no.
+/// Whether filters can be installed.
 #[must_use]
-pub fn seccomp() -> bool {
+pub fn can_filter() -> bool {
+    seccomp().is_ok()
+}
+
+/// Asks for filters that can kill (man 2 seccomp).
+fn seccomp() -> Result<(), Errno> {
     let action = libc::SECCOMP_RET_KILL_PROCESS;
     // SAFETY: the kernel reads the action, which lives through the call.
     let answer =
         unsafe { libc::syscall(libc::SYS_seccomp, ACTION_AVAILABLE, 0, &raw const action) };
-    Errno::result(answer).is_ok()
+    Errno::result(answer).map(drop)
 }
 
 /// The kernel's release, as `uname -r` prints it; empty where it has none.

@@ -142,6 +142,14 @@ pub fn start_session() -> Result<(), Error> {
     }
 }
 
+/// Whether another process is of this one's session: its terminal signals both.
+/// Allocates nothing.
+#[must_use]
+pub fn shares_session(other: i32) -> bool {
+    let other = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(other)));
+    other.is_ok() && other == nix::unistd::getsid(None)
+}
+
 /// Changes the working directory.
 ///
 /// # Errors
@@ -167,19 +175,37 @@ impl Account {
 }
 
 /// Looks a user up with its groups, by name or number, while the files that
-/// list them can still be read.
+/// list them can still be read. A number without an account, as in many
+/// containers, has the group of that number and no other.
 ///
 /// # Errors
-/// There is no such user.
+/// There is no such user, or no account can be looked up.
 pub fn find_user(name: &str) -> Result<Account, Error> {
     let failed = Error::call("look the user up");
-    let found = match name.parse::<u32>() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
+    let number = name
+        .parse::<u32>()
+        .ok()
+        .filter(|number| *number != u32::MAX);
+    let found = match number {
+        Some(number) => User::from_uid(Uid::from_raw(number)),
+        None => User::from_name(name),
     };
-    let user = found
-        .map_err(&failed)?
-        .ok_or_else(|| Error::unexpected("look the user up", "there is no such user"))?;
+    let user = match (found, number) {
+        (Ok(Some(user)), _) => user,
+        // There is no /etc/passwd, or no such line in it.
+        (Ok(None) | Err(Errno::ENOENT), Some(number)) => {
+            return Ok(Account {
+                uid: Uid::from_raw(number),
+                gid: Gid::from_raw(number),
+                groups: Vec::new(),
+            });
+        }
+        (Ok(None) | Err(Errno::ENOENT), None) => {
+            let what = "there is no such user; a number needs no account";
+            return Err(Error::unexpected("look the user up", what));
+        }
+        (Err(errno), _) => return Err(failed(errno)),
+    };
     let name = std::ffi::CString::new(user.name).map_err(|_| failed(Errno::EINVAL))?;
     let groups = nix::unistd::getgrouplist(&name, user.gid).map_err(&failed)?;
     Ok(Account {
@@ -189,19 +215,30 @@ pub fn find_user(name: &str) -> Result<Account, Error> {
     })
 }
 
-/// Becomes that user for good: groups first, since afterwards that right is
+/// Becomes that user for good, and still ends with its parent where the caller
+/// had that: groups first, since afterwards that right is
 /// gone. Permitted capabilities stay until they are reduced.
 ///
 /// # Errors
 /// As setgroups(2), setresgid(2), setresuid(2).
 pub fn become_user(account: &Account) -> Result<(), Error> {
     let failed = Error::call("change the user");
+    // The kernel forgets it as the user changes (man 2 PR_SET_PDEATHSIG).
+    let with_parent = nix::sys::prctl::get_pdeathsig().map_err(&failed)?;
+    let parent = parent_id();
     nix::sys::prctl::set_keepcaps(true).map_err(&failed)?;
     nix::unistd::setgroups(&account.groups).map_err(&failed)?;
     nix::unistd::setresgid(account.gid, account.gid, account.gid).map_err(&failed)?;
     nix::unistd::setresuid(account.uid, account.uid, account.uid).map_err(&failed)?;
     // Changing ids resets this to what fs.suid_dumpable says.
     harden()?;
+    if let Some(signal) = with_parent {
+        nix::sys::prctl::set_pdeathsig(signal).map_err(&failed)?;
+        if parent_id() != parent {
+            // It ended in between, and no signal will come of that.
+            nix::sys::signal::raise(signal).map_err(&failed)?;
+        }
+    }
     crate::capabilities::raise_permitted()
 }
 
@@ -269,7 +306,7 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Error> {
         )
     };
     match Errno::result(answer) {
-        Err(Errno::EINVAL | Errno::ENOSYS) => close_each_on_exec_from(first),
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => close_each_on_exec_from(first),
         other => other
             .map(drop)
             .map_err(Error::call("mark descriptors close-on-exec")),
@@ -292,7 +329,11 @@ fn close_each_on_exec_from(first: u32) -> Result<(), Error> {
     Ok(())
 }
 
-fn mark_close_on_exec(number: u32) -> Result<(), Error> {
+/// Marks one descriptor close-on-exec.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn mark_close_on_exec(number: u32) -> Result<(), Error> {
     // SAFETY: marking a descriptor does not invalidate it.
     let answer = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(answer)

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use super::behind;
-use crate::kit::{EVERYONE, Host, Launch, Outcome, digest, run};
+use crate::kit::{EVERYONE, Host, Launch, Outcome, digest, outer, run};
 
 const NOTHING: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -30,7 +30,11 @@ fn a_link_out_of_the_plugin_root_is_refused_and_one_inside_is_followed() {
 
         host.set(&format!("plugin_root: {root:?}"));
         host.list_path("near", "near", &digest(&inside), &[]);
-        host.launch("near").run().succeeded().prints("inside\n");
+        let doors = outer::doors(&host);
+        for door in &doors {
+            let launch = host.launch("near").under(door).run();
+            launch.succeeded().prints("inside\n");
+        }
         for path in [
             "relative",
             "absolute",
@@ -42,8 +46,10 @@ fn a_link_out_of_the_plugin_root_is_refused_and_one_inside_is_followed() {
         ] {
             let name = format!("p{}", path.replace('/', "-"));
             host.list_path(&name, path, &digest(&outside), &[]);
-            let outcome = host.launch(name).run().refused(126);
-            outcome.says("path_traversal");
+            for door in &doors {
+                let outcome = host.launch(&name).under(door).run().refused(126);
+                outcome.says("path_traversal");
+            }
         }
     }
 }
@@ -63,6 +69,7 @@ fn a_magic_link_is_refused_wherever_it_stands_in_the_path() {
         let below = format!("/proc/self/root{}", plugin.display());
         let link = host.path("plugins/link");
         symlink("/proc/self/fd/7", &link).unwrap();
+        let doors = outer::doors(&host);
         for path in [
             "/proc/self/exe",
             "/proc/thread-self/exe",
@@ -77,9 +84,11 @@ fn a_magic_link_is_refused_wherever_it_stands_in_the_path() {
             host.list_path(&name, path, &digest(&plugin), &[]);
             let with_descriptor = r#"exec 7<"$0"; exec "$@""#;
             let arguments = ["-c", with_descriptor, plugin.to_str().unwrap()];
-            let launch = host.launch(name).command();
-            let outcome = run(behind(&host, "/bin/sh", &arguments, &launch), b"");
-            outcome.refused(126).says("path_traversal");
+            for door in &doors {
+                let launch = host.launch(&name).under(door).command();
+                let outcome = run(behind(&host, "/bin/sh", &arguments, &launch), b"");
+                outcome.refused(126).says("path_traversal");
+            }
         }
     }
 }
@@ -109,8 +118,11 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
         ] {
             let name = format!("p{}", path.replace('/', "-"));
             host.list_path(&name, path, NOTHING, &[]);
-            let outcome = bounded(&host, &host.launch(name)).refused(126);
-            outcome.says("not_a_regular_file");
+            for door in outer::doors(&host) {
+                let launch = host.launch(&name).under(door);
+                let outcome = bounded(&host, &launch).refused(126);
+                outcome.says("not_a_regular_file");
+            }
         }
         // The same as an interpreter, a library and a configuration file.
         let script = host.install("script", format!("#!{}\n", fifo.display()));

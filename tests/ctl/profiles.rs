@@ -260,3 +260,31 @@ fn help_is_an_answer_and_a_mistake_is_one_error() {
         .arg("/nonexistent/config");
     run(command, b"").refused(125);
 }
+
+/// Accepted, it would say that the plugin has what it has not.
+#[test]
+fn a_group_that_admits_nothing_is_a_mistake_that_lists_its_calls() {
+    let host = Host::new();
+    let check = |calls: &str| {
+        let text = format!("version: 1\nname: p\nextends: default\nsyscalls: {{ {calls} }}\n");
+        let file = host.write("p.yaml", &text);
+        ctl(&host, ["profile", "check", file.to_str().unwrap()])
+    };
+    for (group, calls) in [
+        ("@keyring", "write [add_key, keyctl, request_key] instead"),
+        ("@debug", "ptrace"),
+        ("@module", "init_module"),
+        ("@mount", "umount2"),
+        ("@raw-io", "ioperm"),
+        ("@swap", "swapon"),
+    ] {
+        let found = check(&format!("allow: [\"@file-system\", \"{group}\"]"));
+        assert_eq!(found.status, 1, "{found:#?}");
+        let wrong = format!("p.yaml:4:37: the group '{group}' admits nothing");
+        assert!(found.stdout.contains(&wrong), "{found:#?}");
+        assert!(found.stdout.contains(calls), "{found:#?}");
+    }
+    check("allow: [add_key, keyctl, request_key]").succeeded();
+    check("allow: [\"@system-service\", \"@keyring\", keyctl]").succeeded();
+    check("allow: [\"@keyring\"], deny: [\"@keyring\"]").succeeded();
+}

@@ -1,6 +1,6 @@
 //! `audit rotate`.
 
-use crate::kit::{EVERYONE, Host};
+use crate::kit::{EVERYONE, Host, namespace, run};
 use crate::{ctl, json};
 
 #[test]
@@ -41,4 +41,28 @@ fn a_log_that_is_not_there_is_not_made() {
         let refused = ctl(&host, ["audit", "rotate", log.to_str().unwrap()]);
         refused.refused(125).says("has no record");
     }
+}
+
+/// Its name is that of another inode than its folder's entry says.
+#[test]
+fn a_log_that_is_mounted_as_a_file_is_rotated_and_whole() {
+    namespace::private(|| {
+        let mut host = Host::new();
+        host.install_sh("p", "exit 0");
+        host.list("p", &[]);
+        let log = host.audit_log();
+        host.launch("p").run().succeeded();
+        let outside = host.path("outside.log");
+        std::fs::copy(&log, &outside).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.arg("--bind").arg(&outside).arg(&log);
+        run(mount, b"").succeeded();
+        host.launch("p").run().succeeded();
+        let name = log.to_str().unwrap();
+        let rotated = json(&host, ["audit", "rotate", name]);
+        assert_eq!(rotated["file"], "audit.log.000001");
+        host.launch("p").run().succeeded();
+        ctl(&host, ["audit", "verify", name]).succeeded();
+        assert!(log.with_file_name("audit.log.000001").exists());
+    });
 }

@@ -2,6 +2,7 @@
 //! programs that are launched. It knows nothing of single tests.
 
 pub(crate) mod namespace;
+pub(crate) mod outer;
 pub(crate) mod privileges;
 pub(crate) mod program;
 pub(crate) mod record;

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::kit::{EVERYONE, Host, User, run};
+use crate::kit::{EVERYONE, Host, ORDINARY, User, program, run};
 
 /// A shell that hides `/proc`, in a mount namespace of its own, and becomes
 /// what follows.
@@ -127,5 +127,66 @@ fn a_file_that_is_not_there_can_be_named_and_one_that_is_can_be_put_right() {
         absent.says("ERROR: the profile '").says("Name another");
         let absent = host.launch("p").whitelist(&none).run().refused(125);
         absent.says("SECURE_EXEC_WHITELIST");
+    }
+}
+
+#[test]
+fn a_stream_that_is_closed_is_closed_for_the_plugin_too() {
+    let source = r#"
+        #include <errno.h>
+        #include <stdio.h>
+        #include <string.h>
+        #include <unistd.h>
+        int main(void) {
+            char text[100];
+            for (int stream = 0; stream < 2; stream++) {
+                long done = stream ? write(1, "x", 1) : read(0, text, 1);
+                dprintf(2, "%d: %s\n", stream, done < 0 ? strerror(errno) : "open");
+            }
+        }"#;
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let plugin = host.install_copy("p", program::c(source));
+        host.list("p", &[]);
+        host.profile("apart", "isolation: namespaces");
+        for (closing, texts) in [
+            (
+                "exec \"$@\" <&- >&-",
+                "0: Bad file descriptor\n1: Bad file descriptor\n",
+            ),
+            ("exec \"$@\" >&-", "0: open\n1: Bad file descriptor\n"),
+            ("exec \"$@\" <&-", "0: Bad file descriptor\n1: open\n"),
+        ] {
+            let under = ["sh", "-c", closing, "sh"];
+            let mut bare = host.command(under[0]);
+            bare.args(&under[1..]).arg(&plugin);
+            assert_eq!(run(bare, b"").succeeded().stderr, texts);
+            for profile in ["default", "apart"] {
+                let launch = host.launch("p").profile(profile).under(under).run();
+                assert_eq!(launch.succeeded().stderr, texts, "{user:?} {profile}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plugin_of_another_user_still_ends_with_its_parent() {
+    let source = r#"
+        #include <stdio.h>
+        #include <sys/prctl.h>
+        int main(void) {
+            int signal = 0;
+            prctl(PR_GET_PDEATHSIG, &signal);
+            printf("%d\n", signal);
+        }"#;
+    let mut host = Host::new();
+    host.install_copy("p", program::c(source));
+    host.list("p", &[]);
+    host.profile("other", &format!("user: {ORDINARY}"));
+    for profile in ["default", "other"] {
+        let launch = || host.launch("p").profile(profile);
+        launch().run().succeeded().prints("0\n");
+        let bound = launch().under(["setpriv", "--pdeathsig", "TERM", "--"]);
+        bound.run().succeeded().prints("15\n");
     }
 }

@@ -67,7 +67,7 @@ fn where_user_namespaces_are_forbidden_strict_refuses_and_says_what_is_missing()
     );
     without_user_namespaces(&host, host.launch("namespaces"))
         .refused(126)
-        .says("(sandbox_unavailable): this kernel lacks room for new namespaces")
+        .says("(sandbox_unavailable): this system lacks room for new namespaces")
         .says("user.max_user_namespaces");
     let record = host.record("security_violation");
     assert_eq!(record["violation_type"], "sandbox_unavailable");
@@ -127,7 +127,7 @@ fn a_root_that_can_not_be_exchanged_is_named() {
         .under(words)
         .run()
         .refused(126)
-        .says("(sandbox_unavailable): this kernel lacks a root folder that can be exchanged");
+        .says("(sandbox_unavailable): this system lacks a root folder that can be exchanged");
 }
 
 #[test]

@@ -68,7 +68,7 @@ class Scenario:
 
 
 def missing(*protections):
-    return "this kernel lacks " + ", ".join(protections)
+    return "this system lacks " + ", ".join(protections)
 
 
 def applied(missing=(), taken_over=()):
@@ -131,7 +131,7 @@ def shipped(user, abi):
         if name == "cni" and user != "root":
             continue
         if ports and abi < 4:
-            says = ["sandbox_unavailable", missing(PORTS), "Use a kernel that has it"]
+            says = ["sandbox_unavailable", missing(PORTS), "Use a system that has it"]
             yield launch(user, "hello", options=options, status=BLOCKED, prints="", says=says)
         else:
             # The only one that forks.
@@ -220,7 +220,7 @@ def unenforced(files, name, kernel, parameters=""):
             "violation_type": "sandbox_unavailable",
             "reason": missing(FILES),
         }
-        says = ["sandbox_unavailable", missing(FILES), "Use a kernel that has it"]
+        says = ["sandbox_unavailable", missing(FILES), "Use a system that has it"]
         steps.append(launch(user, "hello", status=BLOCKED, prints="", says=says, record=blocked))
         degraded = applied([FILES], [SIGNALS]) | {
             "event_type": "sandbox_degraded",

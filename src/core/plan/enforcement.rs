@@ -15,8 +15,20 @@ pub struct KernelFacts {
     pub landlock_abi: u8,
     /// Filters can be installed.
     pub seccomp: bool,
+    /// What the kernel may well have, and a filter around the launcher keeps
+    /// from it: a container's, or a service manager's.
+    pub withheld: Withheld,
     /// What a trial of namespaces led to, where the profile wants them.
     pub namespaces: Result<Means, Obstacle>,
+}
+
+/// Calls that a filter around the launcher refuses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    /// Landlock's.
+    pub landlock: bool,
+    /// seccomp(2).
+    pub seccomp: bool,
 }
 
 /// A protection that the profile requires and the kernel lacks.
@@ -100,7 +112,15 @@ pub fn requirements(
     profile: &Profile,
     kernel: KernelFacts,
 ) -> impl Iterator<Item = (Missing, Coverage)> {
-    let filters = (!kernel.seccomp).then_some((SECCOMP, Coverage::Nobody));
+    let filters = Missing {
+        since: if kernel.withheld.seccomp {
+            "seccomp(2) admitted by the filter around the launcher: a container's seccomp profile, or systemd's SystemCallFilter="
+        } else {
+            SECCOMP.since
+        },
+        ..SECCOMP
+    };
+    let filters = (!kernel.seccomp).then_some((filters, Coverage::Nobody));
     let wanted = Wanted {
         profile,
         sockets: sockets(profile),
@@ -109,7 +129,15 @@ pub fn requirements(
         // Without file rules a right of theirs is no loss of its own.
         let is_void = rule.refines_files && kernel.landlock_abi == 0;
         let is_required = !is_void && (rule.required_by)(&wanted);
-        is_required.then(|| (rule.missing, rule.coverage(&wanted, kernel)))
+        let missing = Missing {
+            since: if kernel.withheld.landlock {
+                "landlock_*(2) admitted by the filter around the launcher: a container's seccomp profile, or systemd's SystemCallFilter="
+            } else {
+                rule.missing.since
+            },
+            ..rule.missing
+        };
+        is_required.then(|| (missing, rule.coverage(&wanted, kernel)))
     });
     let namespaces = profile.isolation.has_namespaces().then(|| {
         let coverage = match kernel.namespaces {
@@ -226,7 +254,7 @@ impl Requirement {
 
 const SECCOMP: Missing = Missing {
     protection: "seccomp filters",
-    since: "CONFIG_SECCOMP_FILTER in the kernel, and nothing around the launcher that hides seccomp(2)",
+    since: "CONFIG_SECCOMP_FILTER in the kernel",
 };
 
 /// Each right that came after Landlock's first ABI, and when a profile can't

@@ -6,7 +6,9 @@ mod environment;
 mod lower;
 pub mod namespaces;
 
-pub use enforcement::{Coverage, Enforcement, KernelFacts, Missing, TakenOver, requirements};
+pub use enforcement::{
+    Coverage, Enforcement, KernelFacts, Missing, TakenOver, Withheld, requirements,
+};
 pub use environment::Environment;
 pub use lower::{Inputs, lower};
 

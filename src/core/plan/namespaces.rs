@@ -75,8 +75,8 @@ impl Obstacle {
                 "a kernel with CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS and the like",
             ),
             Self::Powerless => (
-                "power within a user namespace",
-                "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a security policy that admits secure-exec",
+                "power to mount within a user namespace",
+                "mount_setattr(2) and its like admitted by what watches over the launcher: a container's seccomp profile, or AppArmor (sysctl kernel.apparmor_restrict_unprivileged_userns=0)",
             ),
             Self::NoMountCalls => ("the calls open_tree and mount_setattr", "Linux 5.12"),
             Self::NoProc => (

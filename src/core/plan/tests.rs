@@ -23,6 +23,7 @@ fn plan(profile: &str, landlock_abi: u8, seccomp: bool) -> SandboxPlan {
         kernel: KernelFacts {
             landlock_abi,
             seccomp,
+            withheld: Default::default(),
             namespaces: Err(Obstacle::Untried),
         },
         policy: Policy::Strict,

@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use secure_exec::failure::Failure;
@@ -111,20 +110,20 @@ impl Log {
         )
     }
 
-    /// What lies in its folder under a name that is text, with its inode.
-    pub(crate) fn entries(&self) -> Result<Vec<(String, u64)>, Failure> {
+    /// The names in its folder that are text.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => self.failed(&"its folder does not exist"),
             _ => self.failed(&format!("its folder can't be read: {error}")),
         };
-        let mut entries = Vec::new();
+        let mut names = Vec::new();
         for entry in std::fs::read_dir(self.folder()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if let Ok(name) = entry.file_name().into_string() {
-                entries.push((name, entry.ino()));
+                names.push(name);
             }
         }
-        Ok(entries)
+        Ok(names)
     }
 
     /// The files that were active once: the launcher's by their numbers, and
@@ -132,7 +131,7 @@ impl Log {
     fn past(&self, notes: &mut Vec<String>) -> Result<(Vec<Piece>, Vec<Piece>), Failure> {
         let mut rotated: Vec<Rotated> = Vec::new();
         let mut foreign = Vec::new();
-        for (name, _) in self.entries()? {
+        for name in self.names()? {
             if let Some(own) = Rotated::of(&self.name, &name) {
                 rotated.push(own);
             } else if let Some(extension) = renamed(&self.name, &name) {

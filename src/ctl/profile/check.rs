@@ -10,7 +10,7 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{ProfileError, RawProfile};
 use serde_json::{Value, json};
 
-use super::{Source, profiles, unknown};
+use super::{Source, profiles, unknown, void};
 use crate::plan;
 use crate::screen::{self, Screen, Tone};
 use crate::yaml::outline::{self, Kind, Node};
@@ -111,8 +111,19 @@ fn check(settings: &Settings, name: &str, source: &Source, text: &str) -> Found 
             return Found::wrong(placed(&error, own, text, &file));
         }
     };
-    if let Some(Err(why)) = plan::filter(&plan) {
-        return Found::wrong(format!("{}: {why}", Escaped(&file)));
+    match plan::filter(&plan) {
+        None => {}
+        Some(Err(why)) => return Found::wrong(format!("{}: {why}", Escaped(&file))),
+        Some(Ok(filter)) => {
+            if let Some((group, calls)) = void::group(&profile, &filter) {
+                let why = format!(
+                    "the group '{group}' admits nothing: its calls take effect only by name; write [{}] instead, or fewer of them",
+                    calls.join(", ")
+                );
+                let error = ProfileError::Invalid(own.to_string(), why);
+                return Found::wrong(placed(&error, own, text, &file));
+            }
+        }
     }
     if let Some(landlock) = plan.landlock() {
         let absent = plan::absent(landlock, None);
@@ -128,7 +139,7 @@ fn check(settings: &Settings, name: &str, source: &Source, text: &str) -> Found 
     }
     for missing in plan.enforcement().missing() {
         warnings.push(format!(
-            "this kernel lacks {missing}; a launch under strict is refused"
+            "this system lacks {missing}; a launch under strict is refused"
         ));
     }
     Found {

@@ -3,6 +3,7 @@
 
 mod check;
 mod resolved;
+mod void;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

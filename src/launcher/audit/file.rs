@@ -50,6 +50,8 @@ pub struct FileLog {
     pub(super) unsynced: Cell<bool>,
     /// The log was rotated: there is something to compress.
     pub(super) uncompressed: Cell<bool>,
+    /// What could not be done for the log, as phrases that follow its name.
+    pub(super) undone: RefCell<Vec<String>>,
 }
 
 /// The file that records go to.
@@ -96,6 +98,9 @@ pub(super) struct Report {
     pub(super) event: Event,
     pub(super) audit: Value,
 }
+
+/// What helps a log that can't be rotated.
+const CURE: &str = "make its folder one in which this user can rename files, or rotate it from outside and set 'audit.max_size: 0'";
 
 /// Renders a record of the log's own.
 pub type Render<'a> = dyn Fn(Event, Value) -> Result<Line, serde_json::Error> + 'a;
@@ -151,6 +156,7 @@ impl FileLog {
             told: RefCell::default(),
             unsynced: Cell::new(false),
             uncompressed: Cell::new(false),
+            undone: RefCell::default(),
         })
     }
 
@@ -183,6 +189,12 @@ impl FileLog {
     /// the order in which they were rendered.
     pub fn take_own(&self) -> Vec<(Line, Link)> {
         self.told.take()
+    }
+
+    /// What could not be done for the log since this was asked last. Records
+    /// are written all the same.
+    pub fn take_undone(&self) -> Vec<String> {
+        self.undone.take()
     }
 
     /// Rotates the log now, if it has a record; returns the name that its file
@@ -262,8 +274,16 @@ impl FileLog {
                 None => self.rotation_cause(&state, length),
             };
             if let Some(cause) = cause {
-                let report = self.begin_anew(&mut state, cause)?;
-                self.record(&mut state, report, render)?;
+                match self.begin_anew(&mut state, cause) {
+                    Ok(report) => self.record(&mut state, report, render)?,
+                    // No reason to leave a record unwritten.
+                    Err(error) if requested.is_none() => {
+                        self.undone
+                            .borrow_mut()
+                            .push(format!("grows on: {error}; {CURE}"));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         } else if requested.is_some() {
             return Err(LogError::System(Errno::ETIMEDOUT));

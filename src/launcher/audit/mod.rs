@@ -1,6 +1,7 @@
 //! Writing the audit log: what a launch says of itself, and what its failure
 //! leads to. How the file is written is [`mod@file`]'s.
 
+mod aside;
 mod error;
 pub mod file;
 mod held;
@@ -171,19 +172,21 @@ impl AuditLog {
         // What the file lacks is looked for elsewhere, so a failure waits.
         let told = own.send(warn);
         let sent = self.send(record, sealed, link, warn);
-        self.compress(warn);
+        self.keep_house(warn);
         kept.and(told).and(sent).map(|()| AuditReceipt(()))
     }
 
     /// The record is written by then: what fails here is no reason to refuse.
-    fn compress(&self, warn: &dyn Fn(&str)) {
-        if let Some(Ok(file)) = &self.file
-            && let Err(error) = file.compress()
-        {
-            let shown = &self.shown;
+    fn keep_house(&self, warn: &dyn Fn(&str)) {
+        let Some(Ok(file)) = &self.file else { return };
+        let shown = &self.shown;
+        if let Err(error) = file.compress() {
             warn(&format!(
                 "a rotated file of {shown} stays uncompressed: {error}"
             ));
+        }
+        for undone in file.take_undone() {
+            warn(&format!("{shown} {undone}"));
         }
     }
 

@@ -60,6 +60,14 @@ impl FileLog {
             let left = self.cut_torn(size, tail.torn, &window, &mut reports)?;
             match tail.last {
                 Some(last) if last.seq >= state.last.seq => state.last = last.link(),
+                None if self.was_put_aside(size, &state)? => {
+                    let newest = self.rotated_files()?.pop();
+                    let name = newest.as_ref().map(|newest| newest.name.as_str());
+                    state.rotation = newest.as_ref().map_or(0, |newest| newest.number);
+                    state.begun = super::now();
+                    self.uncompressed.set(true);
+                    reports.push(self.rotated(name, &state, "interrupted", state.end));
+                }
                 found => {
                     let cause = if size == 0 { "emptied" } else { "lost" };
                     reports.push(missing(cause, state.last, found));
@@ -97,6 +105,16 @@ impl FileLog {
         Ok((on(state, there, left), reports))
     }
 
+    /// It is empty since its records were copied aside, and whoever did that
+    /// was killed before he could tell.
+    fn was_put_aside(&self, size: u64, state: &State) -> Result<bool, LogError> {
+        if size > 0 {
+            return Ok(false);
+        }
+        let past = self.last_of_the_past()?;
+        Ok(past.is_some_and(|last| last.link() == state.last))
+    }
+
     /// The log's file has another name now, or none. A new one is begun.
     fn follow(&self, mut state: State) -> Result<(State, Vec<Report>), LogError> {
         let mut reports = Vec::new();
@@ -111,7 +129,7 @@ impl FileLog {
                     None => ("renamed", state.rotation),
                 };
                 state.rotation = state.rotation.max(number);
-                let report = self.rotated(Some(&name), &state, cause, state.end)?;
+                let report = self.rotated(Some(&name), &state, cause, state.end);
                 reports.insert(0, report);
             }
             None => {

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use secure_exec_core::audit::Event;
-use secure_exec_core::audit::files::{self, Rotated};
+use secure_exec_core::audit::files::Rotated;
 use secure_exec_core::audit::state::State;
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::Errno;
@@ -13,54 +13,61 @@ use secure_exec_sys::log_folder::Purpose;
 use secure_exec_sys::open::Stat;
 use serde_json::json;
 
+use super::aside::Way;
 use super::error::LogError;
 use super::file::{Current, FileLog, Report};
 use super::locks::COMPRESS;
 
 impl FileLog {
-    /// Renames the log's file and begins another; `None` where another program
-    /// renames it in this very moment. Then the chain goes on under that name,
-    /// and the next writer begins a file. The caller is alone.
+    /// Puts the log's file aside and begins another; `None` where another
+    /// program renames it in this very moment. Then the chain goes on under
+    /// that name, and the next writer begins a file. The caller is alone. After
+    /// an error the log is as it was.
     pub(super) fn begin_anew(
         &self,
         state: &mut State,
         cause: &'static str,
     ) -> Result<Option<Report>, LogError> {
         let newest = self.rotated_files()?.last().map_or(0, |last| last.number);
-        let mut number = state.rotation.max(newest);
-        let name = loop {
-            number = number.checked_add(1).ok_or(Errno::EOVERFLOW)?;
-            let name = files::rotated(&self.name, number);
-            match self.folder.rename(&self.name, &name) {
-                // Somebody else made a file of that name, but a later number
-                // is as good, and its name as certain to be found again.
-                Err(error) if error.errno() == Some(Errno::EEXIST) => {}
-                Err(error) if error.is_not_found() => return Ok(None),
-                renamed => {
-                    renamed?;
-                    break name;
-                }
-            }
+        let Some((number, name, way)) = self.put_aside(state.rotation.max(newest))? else {
+            return Ok(None);
         };
         let bytes = state.end;
+        state.end = 0;
+        if way == Way::Renamed {
+            let there = self.begin_file().inspect_err(|_| {
+                // What fails now is found, and followed, by the next writer.
+                let _left = self.folder.rename(&name, &self.name);
+                state.end = bytes;
+            })?;
+            state.device = there.dev;
+            state.inode = there.ino;
+            state.end = there.size;
+        }
         self.uncompressed.set(true);
         state.rotation = number;
-        let there = self.begin_file()?;
-        state.device = there.dev;
-        state.inode = there.ino;
-        state.end = there.size;
         state.begun = super::now();
         state.sign_next();
-        self.rotated(Some(&name), state, cause, bytes).map(Some)
+        Ok(Some(self.rotated(Some(&name), state, cause, bytes)))
     }
 
-    /// Makes the new file, or takes an empty one that another program made.
+    /// Makes the new file, for the same people as the one before, or takes an
+    /// empty one that another program made.
     pub(super) fn begin_file(&self) -> Result<Stat, LogError> {
         let (file, stat) = match self.folder.open_file(&self.name, Purpose::Create) {
             Err(error) if error.errno() == Some(Errno::EEXIST) => {
                 self.folder.open_file(&self.name, Purpose::Append)?
             }
-            opened => opened?,
+            opened => {
+                let (file, stat) = opened?;
+                let before = self.current.borrow();
+                let kept = before.as_ref().map(|before| file.take_access(&before.file));
+                if let Some(Err(error)) = kept {
+                    let undone = format!("does not belong to whom it did: {error}");
+                    self.undone.borrow_mut().push(undone);
+                }
+                (file, stat)
+            }
         };
         self.current.replace(Some(Current::new((file, stat))));
         self.unsynced.set(true);
@@ -74,10 +81,17 @@ impl FileLog {
         state: &State,
         cause: &str,
         bytes: u64,
-    ) -> Result<Report, LogError> {
-        let (removed, failed) = self.prune()?;
-        // Listed anew: a compressed twin of what was removed may be left.
-        let oldest = self.rotated_files()?.first().map(|oldest| oldest.number);
+    ) -> Report {
+        let pruned = self.prune().and_then(|(removed, failed)| {
+            // Listed anew: a compressed twin of what was removed may be left.
+            let oldest = self.rotated_files()?.first().map(|oldest| oldest.number);
+            Ok((removed, failed, oldest))
+        });
+        let (removed, failed, oldest) = pruned.unwrap_or_else(|error| {
+            let undone = format!("keeps all of its past: {error}");
+            self.undone.borrow_mut().push(undone);
+            Default::default()
+        });
         let audit = json!({
             "file": name.map(|name| Escaped(name).to_string()),
             "rotation": state.rotation,
@@ -88,10 +102,10 @@ impl FileLog {
             "not_removed": failed,
             "oldest": oldest,
         });
-        Ok(Report {
+        Report {
             event: Event::AuditRotated,
             audit,
-        })
+        }
     }
 
     /// Removes the files that are too many or too old; returns their names and

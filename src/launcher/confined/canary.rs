@@ -8,9 +8,10 @@ use secure_exec_core::filter::{Action, Call, Filter};
 use secure_exec_core::plan::GrantKind;
 use secure_exec_core::syscall;
 use secure_exec_sys::landlock::Rule;
-use secure_exec_sys::{Errno, canary, open, process};
+use secure_exec_sys::{Errno, canary, children, open, process};
 
 use crate::failure::Failure;
+use crate::first::INIT;
 
 /// The attempts that are made. A control that the profile does not use has
 /// none.
@@ -19,7 +20,24 @@ pub(crate) struct Canaries {
     file: Option<CString>,
     socket: Option<(i32, i32, i32)>,
     exec: bool,
-    signal: Option<i32>,
+    signal: Option<Target>,
+}
+
+/// A process that the launcher may signal until the domain keeps it from that.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// Its parent, or the first process.
+    Other(i32),
+    /// A child that has ended and waits to be collected.
+    Decoy(i32),
+}
+
+impl Target {
+    const fn process(self) -> i32 {
+        match self {
+            Self::Other(process) | Self::Decoy(process) => process,
+        }
+    }
 }
 
 /// Places that exist everywhere; the first that no grant covers is tried.
@@ -41,14 +59,12 @@ impl Canaries {
         landlock: Option<&Vec<Rule>>,
         filter: Option<&Filter>,
         signals_are_scoped: bool,
+        becomes: Option<u32>,
     ) -> Result<Self, Failure> {
-        let mut chosen = Self::default();
-        if signals_are_scoped {
-            // Not every caller may signal a process that is not its own.
-            chosen.signal = [i32::try_from(process::parent_id()).unwrap_or(0), INIT]
-                .into_iter()
-                .find(|process| *process > 0 && canary::signal(*process).is_ok());
-        }
+        let mut chosen = Self {
+            signal: signals_are_scoped.then(|| target(becomes)).flatten(),
+            ..Self::default()
+        };
         if let Some(rules) = landlock {
             let mut candidates = FILES
                 .iter()
@@ -71,9 +87,13 @@ impl Canaries {
                 .copied()
                 .find(|(domain, kind, protocol)| canary::socket(*domain, *kind, *protocol).is_ok());
             let is_needed = SOCKETS.iter().any(|socket| is_refused(filter, *socket));
-            if is_needed && chosen.socket.is_none() {
+            // A filter around the launcher may refuse every socket: then none
+            // is proof, but another call can be.
+            let proves = || chosen.exec && canary::exec() != Errno::EPERM;
+            if is_needed && chosen.socket.is_none() && !proves() {
                 return Err(Failure::own(
-                    "no socket canary can be made, so nothing would prove the filter",
+                    "neither a socket nor an exec can be tried here, so nothing would prove the filter\n\
+                     A filter around the launcher refuses both; admit socket(2) or execveat(2) in it.",
                 ));
             }
         }
@@ -119,14 +139,27 @@ impl Canaries {
         self.signal.is_some()
     }
 
-    /// Tries to signal a process outside of the domain. `false` where nothing
-    /// was proved: there is none to try, or it has ended since. Allocates
-    /// nothing.
-    pub(crate) fn prove_signals(&self) -> Result<bool, &'static str> {
-        match self.signal.map(canary::signal) {
-            None => Ok(false),
-            Some(Ok(())) => Err("a process outside of the sandbox could be signalled"),
-            Some(Err(errno)) => Ok(errno == Errno::EPERM),
+    /// Whether that process may be signalled, as whom this process is now: if
+    /// not, a refusal would prove nothing. Allocates nothing.
+    pub(crate) fn may_signal(&self) -> bool {
+        let target = self.signal.map(Target::process);
+        target.is_some_and(|process| canary::signal(process).is_ok())
+    }
+
+    /// Tries to signal a process outside of the domain that this process may
+    /// have signalled before. `false` where nothing was proved: there was none
+    /// to try, or it has ended since. Allocates nothing.
+    pub(crate) fn prove_signals(&self, before: bool) -> Result<bool, &'static str> {
+        let Some(target) = self.signal else {
+            return Ok(false);
+        };
+        let answer = canary::signal(target.process());
+        if let Target::Decoy(child) = target {
+            let _ended_well = children::wait_for(child);
+        }
+        match answer {
+            Ok(()) => Err("a process outside of the sandbox could be signalled"),
+            Err(errno) => Ok(before && errno == Errno::EPERM),
         }
     }
 
@@ -145,8 +178,24 @@ impl Canaries {
     }
 }
 
-/// The first process of the PID namespace.
-const INIT: i32 = 1;
+/// A process outside of the domain to be: one that is there, else one that is
+/// made for it, as whom this process becomes.
+fn target(becomes: Option<u32>) -> Option<Target> {
+    let decoy = || canary::decoy(becomes).ok().map(Target::Decoy);
+    if becomes.is_some() {
+        return decoy();
+    }
+    let own = process::id();
+    // Not every caller may signal a process that is not its own, and to signal
+    // itself is refused to nobody.
+    [process::parent_id(), INIT]
+        .into_iter()
+        .filter(|process| *process != own)
+        .filter_map(|process| i32::try_from(process).ok())
+        .find(|process| *process > 0 && canary::signal(*process).is_ok())
+        .map(Target::Other)
+        .or_else(decoy)
+}
 
 /// A grant of the path itself or of a folder above it, however it is written.
 fn is_granted(rules: &[Rule], path: &str) -> bool {

@@ -2,6 +2,7 @@
 //! filter, proves that they hold, and becomes the plugin.
 
 pub(crate) mod canary;
+mod outcome;
 pub(crate) mod report;
 
 use std::convert::Infallible;
@@ -10,7 +11,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::Action;
 use secure_exec_core::plan::{Limit, Resource, Step};
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::{capabilities, inherited, limits, process};
+use secure_exec_sys::{capabilities, inherited, limits, process, startup};
 
 use crate::audit::{AuditLog, AuditReceipt};
 use crate::authorized;
@@ -19,6 +20,8 @@ use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::prepared::{self, Prepared};
+pub(crate) use outcome::ADMIT_LANDLOCK;
+use outcome::Leak;
 
 /// What the steps before the domain really did.
 #[derive(Debug, Default)]
@@ -77,9 +80,7 @@ pub fn confine(prepared: Prepared, record: &Listed, log: &AuditLog) -> Result<Co
         Err(leak) => {
             // The failure is what counts; the record may fail with it.
             let _unrecorded = log.write_ready(&confined.lines.leaked);
-            Err(Failure::own(format!(
-                "the sandbox does not hold: {leak}\nNothing was run. Report this with the kernel's version."
-            )))
+            Err(leak.failure())
         }
     }
 }
@@ -129,27 +130,24 @@ impl Confined {
         let errno = self.prepared.call.execute();
         // One more record, which may fail but must not end the launcher.
         let _kept = process::ignore_signals_of_writes();
-        Err(failed(errno.desc().to_string()))
+        Err(failed(outcome::not_executed(errno)))
     }
 
     /// Returns whether signals were tried and refused. Allocates nothing.
-    fn enter(&self) -> Result<bool, &'static str> {
+    fn enter(&self) -> Result<bool, Leak> {
         let canaries = &self.prepared.canaries;
         let mut signals_are_proven = false;
         if let Some(domain) = &self.prepared.domain {
+            let may_signal = canaries.may_signal();
             if !leaves_out("landlock") {
-                domain
-                    .enter()
-                    .map_err(|_| "the kernel refused the Landlock domain")?;
+                domain.enter().map_err(outcome::no_domain)?;
             }
             canaries.prove_domain()?;
-            signals_are_proven = canaries.prove_signals()?;
+            signals_are_proven = canaries.prove_signals(may_signal)?;
         }
         if let Some((_, filter)) = &self.prepared.filter {
             if !leaves_out("seccomp") {
-                filter
-                    .install()
-                    .map_err(|_| "the kernel refused the seccomp filter")?;
+                filter.install().map_err(outcome::no_filter)?;
             }
             canaries.prove_filter()?;
         }
@@ -215,7 +213,13 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
             let account = prepared.account.as_ref().ok_or_else(unprepared)?;
             process::become_user(account).map_err(prepared::not_user(name))?;
         }
-        Step::Descriptors => process::close_on_exec_from(3).map_err(failed)?,
+        Step::Descriptors => {
+            process::close_on_exec_from(3).map_err(failed)?;
+            // What the caller closed, its plugin finds closed.
+            for stream in startup::closed_streams() {
+                process::mark_close_on_exec(stream).map_err(failed)?;
+            }
+        }
         Step::Capabilities(_) => {
             let keep = prepared.keep.as_ref().ok_or_else(unprepared)?;
             let reduced = capabilities::reduce_to(keep).map_err(prepared::not_kept)?;

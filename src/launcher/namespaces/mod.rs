@@ -8,7 +8,7 @@ mod places;
 mod proof;
 mod root;
 mod trial;
-mod waiting;
+pub(crate) mod waiting;
 
 use std::path::PathBuf;
 

@@ -41,7 +41,7 @@ pub(super) fn outside(
     if let Some(remains) = remains {
         calls.push(removing(remains.folder())?);
     }
-    give_up(filtered.then_some(&calls))?;
+    give_up(filtered.then_some(&calls), &[])?;
     // From here on nothing can be said: the standard streams are the plugin's,
     // and a copy of them would keep their ends open.
     let folder = remains.map(|remains| remains.folder().as_fd());
@@ -102,7 +102,7 @@ pub(super) fn inside(
         only("kill", PLUGIN_PID),
         any("exit_group"),
     ];
-    give_up(filtered.then_some(&calls))?;
+    give_up(filtered.then_some(&calls), &[])?;
     if watch.close_others(gate, BEGIN).is_err() {
         children::end(125);
     }
@@ -120,9 +120,9 @@ pub(super) fn inside(
 }
 
 /// Without calls there is no filter: the kernel has none, which the plan says.
-fn give_up(calls: Option<&[WaitingCall]>) -> Result<(), Failure> {
-    let nothing = capabilities::parse(&[]).map_err(Failure::own)?;
-    capabilities::reduce_to(&nothing).map_err(Failure::own)?;
+pub(crate) fn give_up(calls: Option<&[WaitingCall]>, kept: &[String]) -> Result<(), Failure> {
+    let kept = capabilities::parse(kept).map_err(Failure::own)?;
+    capabilities::reduce_to(&kept).map_err(Failure::own)?;
     process::set_no_new_privileges().map_err(Failure::own)?;
     let Some(calls) = calls else {
         return Ok(());
@@ -133,7 +133,7 @@ fn give_up(calls: Option<&[WaitingCall]>) -> Result<(), Failure> {
         .map_err(|errno| Failure::own(format!("the waiting process's filter: {errno}")))
 }
 
-const fn any(name: &'static str) -> WaitingCall {
+pub(crate) const fn any(name: &'static str) -> WaitingCall {
     WaitingCall {
         name,
         first: None,
@@ -141,7 +141,7 @@ const fn any(name: &'static str) -> WaitingCall {
     }
 }
 
-const fn only(name: &'static str, first: u32) -> WaitingCall {
+pub(crate) const fn only(name: &'static str, first: u32) -> WaitingCall {
     WaitingCall {
         name,
         first: Some(first),

@@ -74,6 +74,7 @@ fn planned(profile: &Profile, policy: Policy, abi: u8, switches: u8) {
         kernel: KernelFacts {
             landlock_abi: abi,
             seccomp: true,
+            withheld: Default::default(),
             namespaces: if switches & 8 == 0 {
                 Ok(Means::Privilege)
             } else {

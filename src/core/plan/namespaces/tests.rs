@@ -173,6 +173,7 @@ fn plan(yaml: &str, namespaces: Result<Means, Obstacle>) -> Result<SandboxPlan, 
         kernel: KernelFacts {
             landlock_abi: 7,
             seccomp: true,
+            withheld: Default::default(),
             namespaces,
         },
         policy: Policy::Permissive,

@@ -84,10 +84,19 @@ pub(super) fn of(log: &Log) -> Result<Vec<Piece>, Failure> {
 
 /// Names and inodes of the files, in order.
 fn found(log: &Log) -> Result<Vec<(String, u64)>, Failure> {
-    let mut found = log.entries()?;
-    found.retain(|(name, _)| role(log, name).is_some());
-    found.sort();
-    Ok(found)
+    let mut names = log.names()?;
+    names.retain(|name| role(log, name).is_some());
+    names.sort();
+    // Not by the folder's entries: a file that is mounted there has another
+    // inode than the one below it.
+    let found = names.into_iter().filter_map(|name| {
+        match std::fs::symlink_metadata(log.folder().join(&name)) {
+            Ok(stat) => Some(Ok((name, stat.ino()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err(log.failed(&error))),
+        }
+    });
+    found.collect()
 }
 
 /// What a file of this name is to the log.
