@@ -132,7 +132,7 @@ impl Syslog {
             "rsyslog.conf",
             &format!(
                 "module(load=\"imuxsock\" SysSock.Use=\"off\")\n\
-                 input(type=\"imuxsock\" Socket={socket:?} UseSpecialParser=\"off\")\n\
+                 input(type=\"imuxsock\" Socket={socket:?} UseSpecialParser=\"off\" UseSysTimeStamp=\"off\")\n\
                  template(name=\"all\" type=\"list\" option.jsonf=\"on\") {{ {} }}\n\
                  action(type=\"omfile\" file={file:?} template=\"all\")\n",
                 properties.join(" ").replace(

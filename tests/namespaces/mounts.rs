@@ -264,7 +264,7 @@ int main(int n, char **a) {
     if (file < 0 || write(file, "\xc3", 1) != 1) return 1;
     int other = open(a[2], O_RDONLY);
     if (other < 0) return 2;
-    void *mapped = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, other, 0);
+    void *mapped = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, other, 0);
     printf("%d", mapped == MAP_FAILED ? errno : 0);
     return 0;
 }"#;
