@@ -74,7 +74,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 
 /// Numbers at which a policy may turn: small ones, each bit, the plugin's own
 /// process id and its neighbours, commands that have a name.
-fn telling() -> Vec<u64> {
+pub(super) fn telling() -> Vec<u64> {
     let own = u64::from(OWN);
     let mut values: Vec<u64> = (0..110).collect();
     values.extend((0..64).map(|bit| 1_u64 << bit));
@@ -175,7 +175,7 @@ fn said(verdict: &Verdict, own: &Own, args: &[u64; 6]) -> u32 {
 }
 
 /// Profiles of all kinds: each switch and each socket by itself, none, all.
-fn shapes() -> Vec<Wanted> {
+pub(super) fn shapes() -> Vec<Wanted> {
     let layers = |names: &[&str]| {
         let named = names.iter().map(|name| (*name).to_string()).collect();
         vec![

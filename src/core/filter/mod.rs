@@ -446,6 +446,8 @@ fn digest(arch: Arch, verdicts: &[Verdict]) -> [u8; 32] {
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod compared;
 #[cfg(any(test, fuzzing))]
 pub mod reference;
 #[cfg(test)]
