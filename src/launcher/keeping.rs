@@ -27,6 +27,8 @@ pub(crate) fn kept(examined: &Examined) -> Vec<Kept> {
     kept.extend(secrets(examined).map(|path| Kept::File(path.into())));
     // Its own path is absent where it was started from memory.
     kept.extend(std::env::current_exe().ok().map(Kept::File));
+    // The link by which it was called is in the plugin's place.
+    kept.extend(process::executed_path().map(Kept::File));
     if examined.listed.profile.user.is_some() {
         kept.extend(["/etc/passwd", "/etc/group"].map(|path| Kept::File(path.into())));
     }
@@ -52,7 +54,13 @@ pub(crate) fn keep_off(
         return Ok(false);
     }
     for kept in kept {
-        let held = reach.holds(kept, whom);
+        let held = match kept {
+            Kept::Folder(folder) if !PROGRAMS.iter().any(|place| folder == Path::new(place)) => {
+                reach.holds_folder(folder, whom)
+            }
+            // Of the many files there a launch trusts those that are root's.
+            Kept::Folder(_) | Kept::File(_) => reach.holds(kept, whom),
+        };
         let path = kept.path().to_string_lossy();
         let path = Escaped(&path);
         let profile = Escaped(&examined.listed.profile.name);
@@ -70,16 +78,19 @@ pub(crate) fn keep_off(
                 "profile '{profile}' may let the plugin {verb} '{path}', which can't be looked for: {error}"
             ),
         };
-        let cure = format!("Keep it outside of the folders that plugins may {verb}.");
+        let cure = if user_state().is_some_and(|state| kept.path().starts_with(state)) {
+            "Set XDG_STATE_HOME to a folder that plugins may not write.".to_string()
+        } else {
+            format!("Keep it outside of the folders that plugins may {verb}.")
+        };
         refuse_or_warn(&what, &cure, examined.listed.policy, warn)?;
         return Ok(true);
     }
     Ok(false)
 }
 
-/// Whoever can write where launches look by default decides what those do that
-/// name nothing else.
-fn default_places() -> Trail {
+/// The same for every launch of the machine, whatever it is told.
+pub(crate) fn machine_places() -> Trail {
     let trail = Trail::default();
     trail.file(DEFAULT_CONFIG);
     trail.file(DEFAULT_WHITELIST);
@@ -87,6 +98,13 @@ fn default_places() -> Trail {
     PROGRAMS.iter().for_each(|folder| trail.folder(folder));
     state::leave(Path::new(ROOT_STATE), &trail);
     trail.file(ROOT_AUDIT_LOG);
+    trail
+}
+
+/// Whoever can write where launches look by default decides what those do that
+/// name nothing else.
+fn default_places() -> Trail {
+    let trail = machine_places();
     // Root has no other place than the machine's.
     if process::effective_user() != 0
         && let Some(state) = user_state()

@@ -7,12 +7,12 @@ use std::path::Path;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::namespaces::is_in_proc;
 use secure_exec_core::profile::{Profile, expand, has_dotdot};
-use secure_exec_sys::open::{self, Stat};
+use secure_exec_sys::open::Stat;
 use secure_exec_sys::process;
 
 use crate::examined::Examined;
 use crate::failure::Failure;
-use crate::keeping::kept;
+use crate::keeping::machine_places;
 use crate::listed::{self, Listed};
 use crate::mutation::leaves_out;
 use crate::profiles::{Folders, names_in};
@@ -23,13 +23,10 @@ use crate::trail::Kept;
 
 /// Judges the links of one launch.
 pub(crate) struct Links<'a> {
-    examined: &'a Examined,
     listed: &'a Listed,
     sight: &'a Sight,
     /// Root and the launcher's user.
     trusted: [u32; 2],
-    /// What launches go by.
-    kept: OnceCell<Vec<Kept>>,
     /// What other plugins may write, by the names of their profiles.
     others: OnceCell<Result<Vec<(String, Reach<'a>)>, String>>,
 }
@@ -43,11 +40,9 @@ pub(crate) struct Flaw {
 impl<'a> Links<'a> {
     pub(crate) fn new(examined: &'a Examined, sight: &'a Sight) -> Self {
         Self {
-            examined,
             listed: &examined.listed,
             sight,
             trusted: [0, process::effective_user()],
-            kept: OnceCell::new(),
             others: OnceCell::new(),
         }
     }
@@ -79,7 +74,7 @@ impl<'a> Links<'a> {
                 None
             } else {
                 let who = match self.other_user(folder, stat)? {
-                    None if self.leads_to_kept(folder) => None,
+                    None if self.leads_to_machine_places(folder)? => None,
                     None => self.other_plugin(folder)?,
                     found => found,
                 };
@@ -97,21 +92,22 @@ impl<'a> Links<'a> {
         Ok(None)
     }
 
-    /// Launches look up what they go by in this folder, so none starts a plugin
-    /// that may write there.
-    fn leads_to_kept(&self, folder: &Path) -> bool {
+    /// Every launch keeps plugins off these places, whatever it is told, so
+    /// none starts a plugin that may write in a folder above them. In a sticky
+    /// one it might still make names of its own.
+    fn leads_to_machine_places(&self, folder: &Path) -> Result<bool, Failure> {
         let leads = |kept: &Kept| {
             let own = usize::from(matches!(kept, Kept::File(_)));
-            open::absolute(kept.path())
-                .is_ok_and(|path| path.ancestors().skip(own).any(|above| above == folder))
+            kept.path()
+                .ancestors()
+                .skip(own)
+                .any(|above| above == folder)
         };
-        // Most often what was opened is enough.
-        self.listed.trail.any(leads)
-            || self
-                .kept
-                .get_or_init(|| kept(self.examined))
-                .iter()
-                .any(leads)
+        if !machine_places().any(leads) {
+            return Ok(false);
+        }
+        let stat = self.sight.stat(folder).map_err(Failure::own)?;
+        Ok(stat.mode & 0o1000 == 0)
     }
 
     /// Who else than root and the launcher's user could have made the link or

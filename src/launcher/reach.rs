@@ -171,8 +171,44 @@ impl<'a> Reach<'a> {
         let mut pairs = steps.iter().zip(nexts);
         Ok(pairs.any(|((_, step), next)| {
             let is_last = next.is_none();
-            whom.could_change(step, is_last && way.unseen.is_some())
+            // In a folder of which every file counts, any name may be made.
+            let is_made = way.unseen.is_some() || matches!(kept, Kept::Folder(_));
+            whom.could_change(step, is_last && is_made)
         }))
+    }
+
+    /// The same of a folder of which every file counts: of the folder, what
+    /// its links lead to, and, if the folder is in reach, each of its files.
+    ///
+    /// # Errors
+    /// It can't be looked for, or not be listed.
+    pub(crate) fn holds_folder(&self, folder: &Path, whom: Whom) -> Result<bool, Error> {
+        if self.is_empty() {
+            return Ok(false);
+        }
+        if self.holds(&Kept::Folder(folder.into()), whom)? {
+            return Ok(true);
+        }
+        let way = self.sight.follow(folder)?;
+        // Nor may this user's plugin look where he may not; mounts were asked.
+        let is_shut = |error: Error| error.is_not_found() || error.is_access_denied();
+        if way.unseen.is_some_and(is_shut) {
+            return Ok(false);
+        }
+        let is_within = self.covers(&way.end)?;
+        let entries = match open::entries(&way.end) {
+            Err(error) if error.is_access_denied() && !is_within => return Ok(false),
+            entries => entries?,
+        };
+        for (name, may_be_link) in entries {
+            if !(is_within || may_be_link) {
+                continue;
+            }
+            if self.holds(&Kept::File(way.end.join(name)), whom)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A single file is in reach that is named after this one.

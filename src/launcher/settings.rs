@@ -110,6 +110,12 @@ impl Settings {
             .unwrap_or_else(|| DEFAULT_WHITELIST.into());
         trail.file(&whitelist);
         trail.folder(config.profile_dir.as_deref().unwrap_or(DEFAULT_PROFILES));
+        // Named by path, whether this launch takes them or another does.
+        for named in [&config.profile, &profile].into_iter().flatten() {
+            if named.contains('/') {
+                trail.file(named);
+            }
+        }
         audit_log.iter().for_each(|log| trail.file(log));
         Ok(Self {
             whitelist,

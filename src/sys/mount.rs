@@ -61,15 +61,15 @@ pub fn make_private() -> Result<(), Error> {
         .map_err(Error::call("make the mounts private"))
 }
 
-/// The table of this process's mounts (man 5 proc_pid_mountinfo). Names that
-/// are no text are in it as far as they are.
+/// The table of this process's mounts (man 5 proc_pid_mountinfo).
 ///
 /// # Errors
-/// `/proc` is absent.
+/// `/proc` is absent, or a name in it is not UTF-8: what is mounted there could
+/// not be told.
 pub fn table() -> Result<String, Error> {
-    let table = std::fs::read("/proc/self/mountinfo");
-    let table = table.map_err(Error::io("read the table of mounts"))?;
-    Ok(String::from_utf8_lossy(&table).into_owned())
+    const WHAT: &str = "read the table of mounts";
+    let table = std::fs::read("/proc/self/mountinfo").map_err(Error::io(WHAT))?;
+    String::from_utf8(table).map_err(|_| Error::unexpected(WHAT, "a name in it is not UTF-8"))
 }
 
 impl Tree {

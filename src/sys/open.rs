@@ -1,6 +1,7 @@
 //! Opening files so that nothing blocks and nothing escapes, and asking an
 //! open file what it is.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -311,6 +312,23 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
     }
     let here = std::env::current_dir().map_err(Error::io("find the working directory"))?;
     Ok(here.join(path))
+}
+
+/// The names in a folder, each with whether it may be a symbolic link
+/// (`d_type` of man 3 readdir; where the file system does not tell, it may be).
+///
+/// # Errors
+/// As open(2) and getdents(2).
+pub fn entries(folder: &Path) -> Result<Vec<(OsString, bool)>, Error> {
+    let failed = |error: std::io::Error| Error::io("list a folder")(error);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type();
+        let may_be_link = kind.map_or(true, |kind| !(kind.is_file() || kind.is_dir()));
+        names.push((entry.file_name(), may_be_link));
+    }
+    Ok(names)
 }
 
 /// Whether a bounded read met the end of the file.

@@ -1,7 +1,9 @@
 //! The process's own attributes.
 
+use std::ffi::{CStr, OsStr, c_char};
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
@@ -32,6 +34,27 @@ pub fn has_more_rights_than_its_caller() -> bool {
     auxiliary(libc::AT_SECURE) != 0
         || auxiliary(libc::AT_UID) != auxiliary(libc::AT_EUID)
         || auxiliary(libc::AT_GID) != auxiliary(libc::AT_EGID)
+}
+
+/// The path by which this program was executed (`AT_EXECFN` of man 3
+/// getauxval), from the root on; `None` where it was executed through a
+/// descriptor.
+#[must_use]
+pub fn executed_path() -> Option<PathBuf> {
+    let address = std::ptr::with_exposed_provenance::<c_char>(
+        usize::try_from(auxiliary(libc::AT_EXECFN)).ok()?,
+    );
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the kernel put a NUL-terminated string there at exec, above the
+    // stack, which nothing in this program writes.
+    let path = unsafe { CStr::from_ptr(address) };
+    let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+    let is_descriptor = path.starts_with("/dev/fd") || path.starts_with("/proc");
+    (!is_descriptor)
+        .then(|| std::path::absolute(path).ok())
+        .flatten()
 }
 
 fn auxiliary(key: libc::c_ulong) -> libc::c_ulong {

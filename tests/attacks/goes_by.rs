@@ -116,6 +116,81 @@ fn what_does_not_exist_yet() {
     }
 }
 
+/// A folder of files, one of which lies elsewhere or belongs to the plugin's
+/// user, although this launch did not open it.
+#[test]
+fn a_file_of_a_folder_that_another_launch_goes_by() {
+    for user in EVERYONE {
+        let host = host(user);
+        let whitelist = host.folder("wl");
+        let file = host.path("out/other.yaml");
+        let text = std::fs::read_to_string(host.whitelist()).unwrap();
+        let text = text.replace("./plugins/p", host.path("plugins/p").to_str().unwrap());
+        host.write("wl/p.yaml", &text);
+        let link = whitelist.join("other.yaml");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for isolation in ISOLATIONS {
+            host.profile("wide", &writing(&host.path("out"), isolation));
+            is_refused(&host, &file, &whitelist, || {
+                planting(&host, "wide", &file)
+                    .whitelist(&whitelist)
+                    .command()
+            });
+        }
+        // The same of profiles.
+        std::fs::remove_file(&link).unwrap();
+        let profiles = host.path("profiles.d");
+        std::os::unix::fs::symlink(&file, profiles.join("other.yaml")).unwrap();
+        for isolation in ISOLATIONS {
+            host.profile("wide", &writing(&host.path("out"), isolation));
+            is_refused(&host, &file, &profiles, || {
+                planting(&host, "wide", &file).command()
+            });
+        }
+    }
+}
+
+#[test]
+fn the_default_profile_although_the_plugin_has_its_own() {
+    for user in EVERYONE {
+        let host = host(user);
+        let file = host.path("out/default.yaml");
+        let folder = host.path("profiles.d");
+        let config = format!("profile_dir: {folder:?}\nprofile: {file:?}\n");
+        let config = host.write("other.yaml", &config);
+        for isolation in ISOLATIONS {
+            host.profile("wide", &writing(&host.path("out"), isolation));
+            let wide = host.path("profiles.d/wide.yaml");
+            is_refused(&host, &file, &file, || {
+                let launch = planting(&host, wide.to_str().unwrap(), &file);
+                launch.option("--config").option(&config).command()
+            });
+        }
+    }
+}
+
+/// Whoever exchanges it has the host start another program.
+#[test]
+fn the_link_by_which_the_launcher_is_called() {
+    for user in EVERYONE {
+        let host = host(user);
+        let shims = host.folder("out/bin");
+        let shim = shims.join("p");
+        let file = shims.join("q");
+        std::os::unix::fs::symlink(host.launcher(), &shim).unwrap();
+        for isolation in ISOLATIONS {
+            host.profile("wide", &writing(&host.path("out"), isolation));
+            is_refused(&host, &file, &shim, || {
+                let mut command = host.command(&shim);
+                command.envs(host.shim_variables());
+                command.env("SECURE_EXEC_PROFILE", host.path("profiles.d/wide.yaml"));
+                command.arg(&file);
+                command
+            });
+        }
+    }
+}
+
 #[test]
 fn the_default_places_although_others_are_named() {
     for user in EVERYONE {

@@ -95,8 +95,18 @@ fn a_plugin_can_not_choose_the_file_of_its_secret() {
             &format!("filesystem: {{ write: [{out:?}] }}\n{secret}"),
         );
         let launch = |profile| host.launch("p").profile(profile).args(["tell", ""]).run();
-        launch("own").succeeded().prints("secret\n");
+        // The plugin of another profile may have put it there.
+        launch("own").refused(125).says("plugins of profile");
         launch("with").refused(125).says("lets the plugin write");
+        let (kept, secret) = (host.path("home/token"), host.path("outside/secret"));
+        symlink(secret, &kept).unwrap();
+        host.own(&kept);
+        let profile = format!(
+            "environment: {{ secrets: {{ TOKEN: \"file:{}\" }} }}",
+            kept.display()
+        );
+        host.profile("kept", &profile);
+        launch("kept").succeeded().prints("secret\n");
         // Another's folder is as bad as one's own.
         std::os::unix::fs::chown(&out, Some(ORDINARY + 1), None).unwrap();
         launch("own").refused(125).says("belongs to user");
@@ -123,6 +133,12 @@ fn a_link_that_one_plugin_plants_does_not_lead_another_ones_grant() {
                 } else {
                     "ENOENT"
                 };
+                // A launch whose log is there is no better witness.
+                let log = host.path("shared/log/audit.log");
+                let elsewhere = launch().option("--audit-log").option(&log).run();
+                elsewhere
+                    .refused(125)
+                    .says("lies in a folder that plugins of profile 'first' may write");
                 let dropped = launch().policy("permissive").run();
                 dropped
                     .says("plugins of profile 'first' may write")

@@ -291,8 +291,6 @@ int main(int n, char **a) {
             TRY("sched_setattr", syscall(SYS_sched_setattr, own, attributes, 0));
             TRY("ioprio_set", syscall(SYS_ioprio_set, 1, own, 2 << 13 | 7));
             TRY("ioprio_get", syscall(SYS_ioprio_get, 1, own));
-            TRY("getpgid", getpgid(own));
-            TRY("getsid", getsid(own));
             TRY("get_robust_list", syscall(SYS_get_robust_list, own, bytes, bytes));
             exit(0);
         }

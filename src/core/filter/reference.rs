@@ -304,7 +304,7 @@ fn looks_different(c: &Case<'_>, refusal: Action) -> bool {
     match refusal {
         Action::KillProcess => is_deadly(c),
         Action::Errno(38) => {
-            c.starts(&["io_", "memfd_"])
+            c.starts(&["io_", "memfd_", "landlock_"])
                 || c.is(&["clone3"])
                 || (c.is(&["openat2"]) && (c.request.writes || stand_in.truncate))
         }

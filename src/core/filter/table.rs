@@ -213,7 +213,8 @@ pub(super) const ROWS: &[Row] = &[
 
     // Shared by all processes of a user or of the machine, outside of every
     // folder and port that a profile grants.
-    free(&["shmget", "shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv",
+    with(&["shmget"], Rule::Segment, "System V IPC, and the machine's pool of large pages").by_name(),
+    free(&["shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv",
         "msgctl"], "System V IPC: small numbers that anybody can guess").by_name(),
     with(&["shmat"], Rule::Attach, "System V IPC: small numbers that anybody can guess").by_name(),
     free(&["mq_open", "mq_unlink", "mq_timedsend", "mq_timedreceive", "mq_notify", "mq_getsetattr"],
@@ -244,13 +245,14 @@ pub(super) const ROWS: &[Row] = &[
         .answer(Answer::InLandlocksPlace(Place::Signals)),
     with(&["pidfd_send_signal"], Rule::SignalByDescriptor, "Landlock's scope keeps signals within")
         .answer(Answer::InLandlocksPlace(Place::Signals)),
-    with(&["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr", "getpgid", "getsid",
+    with(&["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr",
         "get_robust_list"], Rule::OwnProcess, "another process's limits, place and scheduling"),
     with(&["setpriority"], Rule::OwnPriority, "another process's priority"),
     with(&["ioprio_set", "ioprio_get"], Rule::OwnIoPriority, "another process's priority"),
     with(&["getpriority"], Rule::APriority, "the priorities of a user or a group"),
     with(&["pidfd_open"], Rule::Pidfd, "another process, to be watched"),
     with(&["clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"], Rule::Clock, "the clock of another process, or of a device"),
+    with(&["getpgid", "getsid"], Rule::OwnGroup, "the groups of others, where it has no children to ask for"),
     free(&["sched_getaffinity", "sched_getscheduler", "sched_getparam", "sched_getattr", "sched_rr_get_interval"],
         "threads are asked for by their numbers; others can be as well"),
     free(&["capget"], "the number lies in memory"),
@@ -329,8 +331,10 @@ pub(super) const ROWS: &[Row] = &[
     // Who it is: the kernel asks for its privileges.
     free(&["getegid", "geteuid", "getgid", "getgroups", "getresgid", "getresuid", "getuid", "setgid", "setgroups", "setregid",
         "setresgid", "setresuid", "setreuid", "setuid", "setfsgid", "setfsuid", "capset"], "itself"),
-    free(&["landlock_add_rule", "landlock_create_ruleset"], "it may confine itself further"),
-    with(&["landlock_restrict_self"], Rule::Restrict, "it may confine itself further, and not flood the kernel's log"),
+    free(&["landlock_add_rule", "landlock_create_ruleset"], "rulesets are memory of the kernel's that no limit counts")
+        .by_name().answer(Answer::Absent),
+    with(&["landlock_restrict_self"], Rule::Restrict, "it may confine itself further, and not flood the kernel's log")
+        .by_name().answer(Answer::Absent),
     free(&["getrandom", "sysinfo", "uname", "lsm_get_self_attr", "lsm_list_modules"], "what everybody may know"),
     free(&["adjtimex", "clock_adjtime", "nfsservctl", "_sysctl", "afs_syscall", "get_kernel_syms", "getpmsg", "putpmsg",
         "query_module", "security", "sysfs", "tuxcall", "ustat", "vserver"], "in no group of an ordinary service"),

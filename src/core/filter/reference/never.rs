@@ -62,8 +62,12 @@ pub(super) const NEVER: &[(&str, Law)] = &[
                 && !c.is_named
         },
     ),
-    ("no file in memory that nobody counts, unless named", |c| {
-        c.starts(&["memfd_"]) && !c.is_named
+    (
+        "no file or ruleset in memory that nobody counts, unless named",
+        |c| c.starts(&["memfd_", "landlock_"]) && !c.is_named,
+    ),
+    ("no segment of the machine's pool of large pages", |c| {
+        c.is(&["shmget"]) && c.has(2, !0o13_777)
     }),
     (
         "no call takes another process's memory or descriptors, unless named",
@@ -91,11 +95,10 @@ pub(super) const NEVER: &[(&str, Law)] = &[
                 "sched_setscheduler",
                 "sched_setparam",
                 "sched_setattr",
-                "getpgid",
-                "getsid",
                 "get_robust_list",
             ];
             (c.is(&first) && !c.is_own(0))
+                || (c.is(&["getpgid", "getsid"]) && !c.request.fork && !c.is_own(0))
                 || (c.is(&["setpriority"]) && (c.low[0] != 0 || !c.is_own(1)))
                 || (c.is(&["ioprio_set", "ioprio_get"]) && (c.low[0] != 1 || !c.is_own(1)))
                 || (c.is(&["getpriority"]) && c.low[0] != 0)
