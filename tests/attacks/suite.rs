@@ -66,7 +66,6 @@ const THROUGH: &[(&str, &[User], &str)] = &[
     ("code_file", &EVERYONE, MAPPED),
     ("code_shared_private", &EVERYONE, MAPPED),
     ("stream_code", &EVERYONE, MAPPED),
-    ("get_affinity", &EVERYONE, NUMBERS),
     ("get_capabilities", &EVERYONE, NUMBERS),
     ("get_scheduler", &EVERYONE, NUMBERS),
     ("lock", &EVERYONE, "**Locks.**"),

@@ -16,6 +16,7 @@ pub(super) enum Rule {
     Advise,
     Any,
     ArchPrctl,
+    AskOwn,
     Attach,
     Barrier,
     Bind,
@@ -104,6 +105,8 @@ impl Rule {
             Self::Open => open(request),
             Self::Openat => openat(request),
             Self::Openat2 => openat2(request),
+            // Who has the plugin's number after it is only asked.
+            Self::AskOwn => any_of([equals(0, 0), int(0, Values::OwnPid)]),
             // Children have numbers of the kernel's choice.
             Self::OwnGroup if request.fork => Admits::Any,
             Self::OwnGroup => own_process(request),

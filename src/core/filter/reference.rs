@@ -305,7 +305,7 @@ fn looks_different(c: &Case<'_>, refusal: Action) -> bool {
         Action::KillProcess => is_deadly(c),
         Action::Errno(38) => {
             c.starts(&["io_", "memfd_", "landlock_"])
-                || c.is(&["clone3"])
+                || c.is(&["clone3", "sched_getaffinity"])
                 || (c.is(&["openat2"]) && (c.request.writes || stand_in.truncate))
         }
         Action::Errno(95) => c.name.contains("xattr") && !c.name.starts_with('f'),

@@ -253,7 +253,9 @@ pub(super) const ROWS: &[Row] = &[
     with(&["pidfd_open"], Rule::Pidfd, "another process, to be watched"),
     with(&["clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"], Rule::Clock, "the clock of another process, or of a device"),
     with(&["getpgid", "getsid"], Rule::OwnGroup, "the groups of others, where it has no children to ask for"),
-    free(&["sched_getaffinity", "sched_getscheduler", "sched_getparam", "sched_getattr", "sched_rr_get_interval"],
+    // The C library takes this answer for a kernel without it.
+    with(&["sched_getaffinity"], Rule::AskOwn, "the processors of other processes").answer(Answer::Absent),
+    free(&["sched_getscheduler", "sched_getparam", "sched_getattr", "sched_rr_get_interval"],
         "threads are asked for by their numbers; others can be as well"),
     free(&["capget"], "the number lies in memory"),
     free(&["wait4", "waitid", "getrusage", "times", "setpgid", "setsid", "getpgrp", "getpid", "getppid", "gettid", "exit",

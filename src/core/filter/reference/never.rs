@@ -98,6 +98,7 @@ pub(super) const NEVER: &[(&str, Law)] = &[
                 "get_robust_list",
             ];
             (c.is(&first) && !c.is_own(0))
+                || (c.is(&["sched_getaffinity"]) && ![0, OWN].contains(&c.low[0]))
                 || (c.is(&["getpgid", "getsid"]) && !c.request.fork && !c.is_own(0))
                 || (c.is(&["setpriority"]) && (c.low[0] != 0 || !c.is_own(1)))
                 || (c.is(&["ioprio_set", "ioprio_get"]) && (c.low[0] != 1 || !c.is_own(1)))
