@@ -206,6 +206,17 @@ pub fn stat_path(path: &Path, follow: bool) -> Result<Stat, Error> {
     raw.map(Stat::from).map_err(Error::at("examine", path))
 }
 
+/// Examines a path beneath an open folder, without following a last symbolic
+/// link.
+///
+/// # Errors
+/// As fstatat(2).
+pub fn stat_in(folder: BorrowedFd<'_>, path: &Path) -> Result<Stat, Error> {
+    nix::sys::stat::fstatat(folder, path, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map(Stat::from)
+        .map_err(Error::at("examine", path))
+}
+
 /// Whether the effective user may execute an open file: the permission bits,
 /// access lists and a `noexec` mount all have their say (faccessat2(2) with
 /// `AT_EMPTY_PATH`, Linux 5.8).
