@@ -54,6 +54,22 @@ pub fn open_dir_in(folder: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Error
     nix::fcntl::openat(folder, name, flags, Mode::empty()).map_err(Error::at("open folder", name))
 }
 
+/// As [`open_dir_in`]; if nothing has the name, it is made for this user alone.
+///
+/// # Errors
+/// As openat(2) and mkdirat(2).
+pub fn make_dir_in(folder: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Error> {
+    match open_dir_in(folder, name) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => {}
+        opened => return opened,
+    }
+    match nix::sys::stat::mkdirat(folder, name, Mode::S_IRWXU) {
+        // Another launch made it.
+        Ok(()) | Err(Errno::EEXIST) => open_dir_in(folder, name),
+        Err(errno) => Err(Error::at("make folder", name)(errno)),
+    }
+}
+
 /// Opens a path as a mere reference (`O_PATH`), for Landlock rules.
 ///
 /// # Errors
