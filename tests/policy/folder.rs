@@ -223,3 +223,24 @@ fn a_folders_settings_do_not_go_back_nor_away() {
         folder.launch().run().succeeded();
     }
 }
+
+#[test]
+fn folder_settings_under_another_name_are_not_taken_for_none() {
+    for user in EVERYONE {
+        let folder = Folder::of(user);
+        folder.own("", "enabled: false");
+        let launch = || folder.launch().policy("audit-only").run();
+        launch().succeeded();
+        for name in [".settings.yml", ".Settings.yaml", ".Settings.yml"] {
+            let text = "version: 1\nsettings: { policy: strict }\n";
+            let path = folder.host.write(format!("list.d/{name}"), text);
+            let refused = launch().refused(125).says(&format!("{name}' has no effect"));
+            refused.says("Rename it to '.settings.yaml'");
+            // Beside the right one it is some file.
+            let floor = folder.floor("");
+            launch().succeeded();
+            std::fs::remove_file(floor).unwrap();
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}

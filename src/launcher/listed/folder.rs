@@ -9,6 +9,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::located;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::whitelist::{Whitelist, Within};
+use secure_exec_sys::open;
 
 use super::{Loaded, inline};
 use crate::failure::Failure;
@@ -95,15 +96,39 @@ pub(super) fn load(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
     Ok(of_folder(folder, whitelist, &loaded, &path, trail).within(floor))
 }
 
+/// Names that somebody may have meant as that of the settings.
+const MISSPELLED: [&str; 3] = [".settings.yml", ".Settings.yaml", ".Settings.yml"];
+
+/// A floor under another name would be none, and nobody would notice.
+fn check_spelling(folder: &Path) -> Result<(), Failure> {
+    for name in MISSPELLED {
+        let path = folder.join(name);
+        let shown = path.to_string_lossy();
+        let (shown, right) = (Escaped(&shown), format!("{FOLDER_SETTINGS}.yaml"));
+        match open::stat_path(&path, false) {
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(Failure::own(format!("'{shown}': {error}"))),
+            Ok(_) => {
+                return Err(Failure::own(format!(
+                    "'{shown}' has no effect: the settings of a whitelist folder are its '{right}'\n\
+                     Rename it to '{right}', or remove it."
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The settings of a whitelist folder, which a launch of an unlisted plugin
 /// goes by alone.
 ///
 /// # Errors
-/// They have a mistake, or list a plugin.
+/// They have a mistake, or list a plugin; or a file has nearly their name.
 pub fn load_floor(folder: &Path) -> Result<Loaded, Failure> {
     let trail = Trail::default();
     trail.folder(folder);
     let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS, &trail)? else {
+        check_spelling(folder)?;
         return Ok(Loaded {
             whitelist: Whitelist::default(),
             path: folder.to_path_buf(),
