@@ -244,3 +244,40 @@ fn folder_settings_under_another_name_are_not_taken_for_none() {
         }
     }
 }
+
+#[test]
+fn to_name_a_file_of_the_folder_does_not_avoid_its_settings() {
+    for user in EVERYONE {
+        let folder = Folder::of(user);
+        let file = folder.own("policy: audit-only", "enabled: false");
+        let link = folder.host.path("link.yaml");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        folder.host.own(&link);
+        let launch = |path: &PathBuf| {
+            let launch = folder.host.launch("p").whitelist(path);
+            launch.policy("audit-only").run()
+        };
+        for path in [&file, &link] {
+            launch(path).succeeded();
+        }
+        let floor = folder.floor("policy: strict");
+        for path in [&file, &link] {
+            let refused = launch(path).refused(126).says("plugin_disabled");
+            refused.says("'settings.policy' has no effect");
+            let record = folder.host.record("security_violation");
+            assert_eq!(record["whitelist_settings_digest"], digest(&floor));
+        }
+        let unlisted = folder.host.path("plugins/p");
+        let unlisted = folder.host.launch(unlisted).whitelist(&file);
+        unlisted.policy("audit-only").run().refused(126);
+        // Settings beside the link are not those of the file.
+        let text = "version: 1\nsettings: { policy: audit-only }\n";
+        let other = folder.host.write(".settings.yaml", text);
+        launch(&link).refused(125).says("Name the file itself");
+        std::fs::write(&floor, "[").unwrap();
+        launch(&file).refused(125).says("list.d/.settings.yaml");
+        std::fs::remove_file(&floor).unwrap();
+        launch(&link).succeeded();
+        std::fs::remove_file(&other).unwrap();
+    }
+}
