@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::state;
 use crate::trail::Trail;
 use crate::trust;
-pub use folder::{FOLDER_SETTINGS, Floor, load_floor};
+pub use folder::{FOLDER_SETTINGS, Floor, floor_of_file, load_floor};
 
 /// What is launched, and on which terms. Nothing of the plugin was touched
 /// yet.
@@ -79,8 +79,8 @@ pub struct Loaded {
     pub folder: PathBuf,
     /// Others could have written it, or the settings of its folder.
     pub findings: Vec<Finding>,
-    /// The settings of its folder, which it only tightens; those of a file
-    /// that stands alone, or is these settings itself, have none.
+    /// The settings of its folder, which it only tightens; a file that is these
+    /// settings itself has none.
     pub floor: Option<Floor>,
     /// The files that were read, or looked for.
     pub trail: Trail,
@@ -251,10 +251,11 @@ pub fn is_folder(path: &Path) -> bool {
         .is_ok_and(|stat| stat.kind == secure_exec_sys::open::Kind::Directory)
 }
 
-/// Loads a whitelist; of a folder, the file of the plugin.
+/// Loads a whitelist; of a folder, the file of the plugin. A file's folder has
+/// its settings either way: to name the file does not avoid them.
 ///
 /// # Errors
-/// It is missing or has a mistake.
+/// It is missing or has a mistake, or the settings of its folder have.
 pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     if is_folder(path) {
         return folder::load(path, plugin);
@@ -266,7 +267,8 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
     })?;
     let shown = path.to_string_lossy();
     let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
-    Ok(Loaded {
+    let floor = floor_of_file(path, &loaded.real)?;
+    let file = Loaded {
         inline: inline(&whitelist),
         whitelist,
         trail,
@@ -275,6 +277,10 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
         folder: folder_of(path).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
         floor: None,
+    };
+    Ok(match floor {
+        Some(floor) => file.within(floor),
+        None => file,
     })
 }
 

@@ -17,7 +17,7 @@ use secure_exec_sys::landlock::{Domain, Rule};
 use secure_exec_sys::process::{self, Account};
 use secure_exec_sys::{Errno, capabilities, exec, open, seccomp};
 
-use crate::audit::{AuditReceipt, create_private};
+use crate::audit::AuditReceipt;
 use crate::authorized::Authorized;
 use crate::confined::ADMIT_LANDLOCK;
 use crate::confined::canary::Canaries;
@@ -420,22 +420,21 @@ fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result
     if !is_used {
         return Ok(());
     }
-    // It may be there already; a failure shows when it is opened.
-    let _shows_later = create_private(folder);
     let failed = |error: secure_exec_sys::Error| runtime_failure(folder, &error);
-    // Somebody else may have been there first, at the folder or above it. What
-    // is looked at is what is given away, through its descriptor.
+    // Somebody else may have been there first, at the folder or above it.
+    // Nothing is made through a link of his, and what is looked at is what is
+    // given away, through its descriptor.
     let (Some(place), Some(name)) = (folder.parent(), folder.file_name()) else {
         return Err(runtime_failure(folder, &"it has no folder above it"));
     };
     let own = process::effective_user();
-    let above = open::open_dir_itself(place).map_err(failed)?;
+    let above = make_folder(place).map_err(failed)?;
     let stat = open::stat(above.as_fd()).map_err(failed)?;
     if stat.mode & 0o022 != 0 || stat.uid != own {
         let why = "others can write the folder above it";
         return Err(runtime_failure(folder, &why));
     }
-    let private = open::open_dir_in(above.as_fd(), Path::new(name)).map_err(failed)?;
+    let private = open::make_dir_in(above.as_fd(), Path::new(name)).map_err(failed)?;
     let stat = open::stat(private.as_fd()).map_err(failed)?;
     let owner = account.map_or(own, Account::uid);
     if stat.mode & 0o077 != 0 || (stat.uid != owner && stat.uid != own) {
@@ -446,6 +445,19 @@ fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result
         Some(account) => process::give_folder(&private, &above, account).map_err(failed),
         None => Ok(()),
     }
+}
+
+/// Opens a private folder, and makes it if it is missing. Where it belongs is
+/// the system's or the caller's choice, links and all; below that are none.
+fn make_folder(path: &Path) -> Result<OwnedFd, secure_exec_sys::Error> {
+    let (Some(place), Some(name)) = (path.parent(), path.file_name()) else {
+        return open::open_path(path);
+    };
+    let above = match open::open_path(place) {
+        Err(error) if error.is_not_found() => make_folder(place)?,
+        opened => opened?,
+    };
+    open::make_dir_in(above.as_fd(), Path::new(name))
 }
 
 fn runtime_failure(folder: &Path, why: &dyn std::fmt::Display) -> Failure {

@@ -74,7 +74,7 @@ pub(crate) fn examine(
             continue;
         }
         // Two descriptors may be one file.
-        let same = |other: &Stat| (other.dev, other.ino) == (stat.dev, stat.ino);
+        let same = |other: &Stat| is_one(other, stat);
         let reader = files
             .iter()
             .find(|(_, other, access)| access.reads && same(other));
@@ -115,7 +115,13 @@ impl Streams {
             return Ok(());
         }
         for written in &self.written {
-            let Some(path) = written.mapped_through(rules).map_err(Failure::own)? else {
+            let found = written.mapped_through(rules).map_err(|error| {
+                let name = written.stream.name();
+                Failure::own(format!(
+                    "{name} is a file of which nobody knows whether the plugin may read it: {error}\n{CURE}"
+                ))
+            })?;
+            let Some(path) = found else {
                 continue;
             };
             let what = format!(
@@ -124,9 +130,7 @@ impl Streams {
                 Escaped(&path)
             );
             if listed.policy == Policy::Strict {
-                return Err(Failure::own(format!(
-                    "{what}\nRedirect it to a pipe, or to a file elsewhere."
-                )));
+                return Err(Failure::own(format!("{what}\n{CURE}")));
             }
             warn(&what);
         }
@@ -134,30 +138,61 @@ impl Streams {
     }
 }
 
+/// What to do about a file that the plugin may read as well.
+const CURE: &str = "Redirect it to a pipe, or to a file elsewhere.";
+
 impl Written {
     /// The rule that lets the plugin read it, by the path of the rule's file.
     fn mapped_through(&self, rules: &[Rule]) -> Result<Option<String>, Error> {
-        // A file without a name is in no folder.
-        let Ok(path) = open::real_path(self.stream.file()) else {
-            return Ok(None);
+        let path = match open::real_path(self.stream.file()) {
+            Ok(path) => path,
+            // A file without a name is in no folder.
+            Err(error) if error.is_replaced() => return Ok(None),
+            Err(error) => return Err(error),
         };
         for step in path.ancestors() {
-            let stat = if step == path {
-                self.stat
+            let looked = if step == path {
+                Ok(self.stat)
             } else {
-                open::stat_path(step, true)?
+                open::stat_path(step, true)
             };
-            let reads = |rule: &&Rule| {
-                lets_map(rule.kind) && (rule.stat.dev, rule.stat.ino) == (stat.dev, stat.ino)
+            let stat = match looked {
+                Ok(stat) => Some(stat),
+                // The caller opened it where this user can't follow.
+                Err(error) if error.is_not_found() || error.is_access_denied() => None,
+                Err(error) => return Err(error),
             };
-            if let Some(rule) = rules.iter().find(reads) {
-                let place = open::real_path(rule.file.as_fd());
-                let place = place.unwrap_or_else(|_| Path::new(step).to_path_buf());
-                return Ok(Some(place.to_string_lossy().into_owned()));
+            for rule in rules.iter().filter(|rule| lets_map(rule.kind)) {
+                let reads = match &stat {
+                    Some(stat) => is_one(&rule.stat, stat),
+                    None => self.is_beneath(rule, step, &path),
+                };
+                if reads {
+                    let place = open::real_path(rule.file.as_fd());
+                    let place = place.unwrap_or_else(|_| step.to_path_buf());
+                    return Ok(Some(place.to_string_lossy().into_owned()));
+                }
             }
         }
         Ok(None)
     }
+
+    /// Whether a rule is for a folder that can't be looked at by its path: it
+    /// is called the same, or the file is found beneath it.
+    fn is_beneath(&self, rule: &Rule, folder: &Path, path: &Path) -> bool {
+        if open::real_path(rule.file.as_fd()).is_ok_and(|place| place == folder) {
+            return true;
+        }
+        let Ok(rest) = path.strip_prefix(folder) else {
+            return false;
+        };
+        let found = open::stat_in(rule.file.as_fd(), rest);
+        found.is_ok_and(|found| is_one(&found, &self.stat))
+    }
+}
+
+fn is_one(one: &Stat, other: &Stat) -> bool {
+    (one.dev, one.ino) == (other.dev, other.ino)
 }
 
 /// Files that the plugin can map executable. Folders that it may write, or that

@@ -26,6 +26,8 @@ pub struct Loaded {
     pub finding: Option<Finding>,
     /// Permission bits.
     pub mode: u32,
+    /// Where it lies, links followed.
+    pub real: PathBuf,
 }
 
 /// Why a configuration file could not be read.
@@ -118,11 +120,13 @@ fn read_once(path: &Path) -> Result<Loaded, Unreadable> {
         Bounded::Complete => {}
         Bounded::TooLarge => return Err(unreadable("it is larger than 64 MiB".into(), false)),
     }
-    let finding = examine(path, &file, &stat, Owners::RootAndCaller).map_err(failed)?;
+    let real = open::real_path(file.as_fd()).map_err(failed)?;
+    let finding = examine(path, &real, &stat, Owners::RootAndCaller).map_err(failed)?;
     Ok(Loaded {
         bytes,
         finding,
         mode: stat.mode,
+        real,
     })
 }
 
@@ -134,12 +138,11 @@ fn read_once(path: &Path) -> Result<Loaded, Unreadable> {
 /// file or a link to it, others may have put there first.
 fn examine(
     path: &Path,
-    file: &OwnedFd,
+    real: &Path,
     stat: &Stat,
     owners: Owners,
 ) -> Result<Option<Finding>, secure_exec_sys::Error> {
-    let real = open::real_path(file.as_fd())?;
-    if let Some(found) = owners.check(&real, stat)? {
+    if let Some(found) = owners.check(real, stat)? {
         return Ok(Some(found));
     }
     let sight = Sight::default();
@@ -150,7 +153,7 @@ fn examine(
     }
     let links = way.links().map(|(link, _)| link.as_path());
     // The folders above the file, and those above every link that leads to it.
-    for path in [real.as_path()].into_iter().chain(links) {
+    for path in [real].into_iter().chain(links) {
         for (level, folder) in path.ancestors().skip(1).enumerate() {
             let mut stat = sight.stat(folder)?;
             // The name looked up here is that of a folder, not of file or link.
@@ -180,7 +183,8 @@ pub fn writable_by_root_alone(
 ) -> Result<Option<Finding>, secure_exec_sys::Error> {
     trail.file(path);
     let stat = open::stat(file.as_fd())?;
-    examine(path, file, &stat, Owners::Root)
+    let real = open::real_path(file.as_fd())?;
+    examine(path, &real, &stat, Owners::Root)
 }
 
 /// Whether others than root and the launcher's user own or can write an open

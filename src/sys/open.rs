@@ -55,6 +55,22 @@ pub fn open_dir_in(folder: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Error
     nix::fcntl::openat(folder, name, flags, Mode::empty()).map_err(Error::at("open folder", name))
 }
 
+/// As [`open_dir_in`]; if nothing has the name, it is made for this user alone.
+///
+/// # Errors
+/// As openat(2) and mkdirat(2).
+pub fn make_dir_in(folder: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Error> {
+    match open_dir_in(folder, name) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => {}
+        opened => return opened,
+    }
+    match nix::sys::stat::mkdirat(folder, name, Mode::S_IRWXU) {
+        // Another launch made it.
+        Ok(()) | Err(Errno::EEXIST) => open_dir_in(folder, name),
+        Err(errno) => Err(Error::at("make folder", name)(errno)),
+    }
+}
+
 /// Opens a path as a mere reference (`O_PATH`), for Landlock rules.
 ///
 /// # Errors
@@ -205,6 +221,17 @@ pub fn stat_path(path: &Path, follow: bool) -> Result<Stat, Error> {
         nix::sys::stat::lstat(path)
     };
     raw.map(Stat::from).map_err(Error::at("examine", path))
+}
+
+/// Examines a path beneath an open folder, without following a last symbolic
+/// link.
+///
+/// # Errors
+/// As fstatat(2).
+pub fn stat_in(folder: BorrowedFd<'_>, path: &Path) -> Result<Stat, Error> {
+    nix::sys::stat::fstatat(folder, path, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map(Stat::from)
+        .map_err(Error::at("examine", path))
 }
 
 /// Whether the effective user may execute an open file: the permission bits,

@@ -182,7 +182,7 @@ fn an_interactive_python_runs_no_start_file_of_the_callers() {
 
 /// Variables that lead programs of some kind to code: by a search path, by
 /// options, by the name of a module or a program.
-const STEERING: [&str; 8] = [
+const STEERING: [&str; 11] = [
     "TCLLIBPATH",
     "GEM_PATH",
     "ERL_FLAGS",
@@ -191,6 +191,9 @@ const STEERING: [&str; 8] = [
     "QT_PLUGIN_PATH",
     "PAGER",
     "KUBECONFIG",
+    "NCCL_NET_PLUGIN",
+    "MCP_MODULE_DIR",
+    "PLUGIN_DIR",
 ];
 
 #[test]

@@ -1,15 +1,16 @@
 //! Standard streams that would be a way around the sandbox: files that can be
 //! written and mapped executable, sockets that send to anybody.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
 use nix::sys::memfd::MFdFlags;
 
 use super::hostile;
-use crate::kit::{EVERYONE, Host, Outcome, User, run};
+use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, run};
 
 const ISOLATIONS: [&str; 2] = ["process", "namespaces"];
 
@@ -200,6 +201,45 @@ fn in_namespaces_what_is_written_is_not_where_the_plugin_reads() {
         let elsewhere = host.launch("p").profile("read").arg("nothing");
         redirected(&host, "exec \"$@\" >other", &elsewhere.command()).succeeded();
     }
+}
+
+#[test]
+fn a_file_in_a_folder_that_the_user_can_not_enter_is_handed_over() {
+    let host = host(User::Ordinary, "");
+    let files = host.path("files");
+    let grant = format!("isolation: namespaces\nfilesystem: {{ read: [{files:?}] }}");
+    host.profile("reads", &grant);
+    let closed = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
+    let inner = closed.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let launch = |profile: &str, before: &str| {
+        // Root opens it, and the launcher is the user's.
+        let script = format!("{before} exec \"$@\" >{0}/out 2>{0}/errors", inner.display());
+        let launch = host.launch("p").profile(profile).arg("nothing");
+        let command = launch.command();
+        let mut root = Command::new("unshare");
+        root.args(["-m", "/bin/sh", "-c", &script, "sh"]);
+        root.args(["setpriv", "--clear-groups"]);
+        root.args([format!("--reuid={ORDINARY}"), format!("--regid={ORDINARY}")]);
+        root.arg(command.get_program()).args(command.get_args());
+        root.env_clear().env("PATH", "/usr/bin:/bin");
+        for (name, value) in command.get_envs() {
+            root.env(name, value.unwrap());
+        }
+        let status = root.current_dir(host.path("")).status().unwrap();
+        let errors = std::fs::read_to_string(inner.join("errors")).unwrap();
+        (status.code().unwrap(), errors)
+    };
+    for profile in ["namespaces", "reads"] {
+        let (status, errors) = launch(profile, "");
+        assert_eq!(status, 0, "{errors}");
+    }
+    // The same folder by another path, which the plugin may read.
+    let bind = format!("mount --bind {} files;", inner.display());
+    let (status, errors) = launch("reads", &bind);
+    assert_eq!(status, 125, "{errors}");
+    assert!(errors.contains("which the plugin may read"), "{errors}");
 }
 
 /// Why standard error is no sink without which nothing runs: this is no

@@ -160,6 +160,11 @@ fn a_whitelist_folders_settings_hold_for_the_tool_too() {
     floor(&format!("policy: strict, forbidden_paths: [{hidden:?}]"));
     let explained = on(&["explain", "q", "--policy", "audit-only"]);
     assert_eq!(explained.status, 126);
+    // The same for a file of the folder.
+    let mut named = command(&host, ["whitelist", "verify", "q"]);
+    named.arg("--whitelist").arg(folder.join("q.yaml"));
+    let named = run(named, b"");
+    assert!(named.stdout.contains("q: path_traversal: "), "{named:#?}");
     // What would loosen them is told, and their file is no plugin's.
     let text = own.replacen("plugins:", "settings: { policy: permissive }\nplugins:", 1);
     host.write("list.d/p.yaml", &text);

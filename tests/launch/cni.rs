@@ -59,7 +59,7 @@ fn list_host_local(host: &mut Host) -> [std::path::PathBuf; 2] {
     host.profile(
         "ipam",
         &format!(
-            "extends: {}\nfilesystem: {{ write: [{:?}] }}\nenvironment: {{ pass: ['CNI_*'] }}",
+            "extends: {}\nfilesystem: {{ write: [{:?}] }}\nenvironment: {{ pass: ['CNI_*', CNI_PATH] }}",
             match host.user() {
                 User::Root => "cni",
                 User::Ordinary => "default",
@@ -189,7 +189,7 @@ fn neither_of_the_profiles_capabilities_is_enough_alone() {
                 &[&format!(
                     "profile:\n  filesystem: {{ read: [/run/netns, /proc/self] }}\n  \
                      network: {{ netlink: true }}\n  syscalls: {{ allow: [setns] }}\n  \
-                     environment: {{ pass: ['CNI_*'] }}\n  capabilities: {{ keep: [{keep}] }}"
+                     environment: {{ pass: ['CNI_*', CNI_PATH] }}\n  capabilities: {{ keep: [{keep}] }}"
                 )],
             );
             let plugin = host.launch(name).command();

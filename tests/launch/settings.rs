@@ -310,6 +310,33 @@ fn a_runtime_folder_that_others_could_replace_is_refused() {
 }
 
 #[test]
+fn no_runtime_folder_is_made_through_a_link() {
+    for user in EVERYONE {
+        private(|| {
+            let mut host = Host::of(user);
+            host.install_sh("p", "echo ran");
+            host.list("p", &["profile: go-plugin"]);
+            let elsewhere = host.folder("elsewhere");
+            let link = match user {
+                User::Root => "/run/secure-exec".into(),
+                User::Ordinary => host.path("home/secure-exec"),
+            };
+            let launch = || host.launch("p").env("XDG_RUNTIME_DIR", host.path("home"));
+            // To a folder, and to none.
+            for target in [elsewhere.clone(), elsewhere.join("none")] {
+                let _ = std::fs::remove_file(&link);
+                std::os::unix::fs::symlink(target, &link).unwrap();
+                host.own(&link);
+                launch().run().refused(125).says("the runtime folder '");
+                assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
+            }
+            std::fs::remove_file(&link).unwrap();
+            launch().run().succeeded().prints("ran\n");
+        });
+    }
+}
+
+#[test]
 fn paths_that_do_not_exist_are_errors_unless_they_may_be_missing() {
     for user in EVERYONE {
         let mut host = Host::of(user);

@@ -223,3 +223,61 @@ fn a_folders_settings_do_not_go_back_nor_away() {
         folder.launch().run().succeeded();
     }
 }
+
+#[test]
+fn folder_settings_under_another_name_are_not_taken_for_none() {
+    for user in EVERYONE {
+        let folder = Folder::of(user);
+        folder.own("", "enabled: false");
+        let launch = || folder.launch().policy("audit-only").run();
+        launch().succeeded();
+        for name in [".settings.yml", ".Settings.yaml", ".Settings.yml"] {
+            let text = "version: 1\nsettings: { policy: strict }\n";
+            let path = folder.host.write(format!("list.d/{name}"), text);
+            let refused = launch().refused(125).says(&format!("{name}' has no effect"));
+            refused.says("Rename it to '.settings.yaml'");
+            // Beside the right one it is some file.
+            let floor = folder.floor("");
+            launch().succeeded();
+            std::fs::remove_file(floor).unwrap();
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn to_name_a_file_of_the_folder_does_not_avoid_its_settings() {
+    for user in EVERYONE {
+        let folder = Folder::of(user);
+        let file = folder.own("policy: audit-only", "enabled: false");
+        let link = folder.host.path("link.yaml");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        folder.host.own(&link);
+        let launch = |path: &PathBuf| {
+            let launch = folder.host.launch("p").whitelist(path);
+            launch.policy("audit-only").run()
+        };
+        for path in [&file, &link] {
+            launch(path).succeeded();
+        }
+        let floor = folder.floor("policy: strict");
+        for path in [&file, &link] {
+            let refused = launch(path).refused(126).says("plugin_disabled");
+            refused.says("'settings.policy' has no effect");
+            let record = folder.host.record("security_violation");
+            assert_eq!(record["whitelist_settings_digest"], digest(&floor));
+        }
+        let unlisted = folder.host.path("plugins/p");
+        let unlisted = folder.host.launch(unlisted).whitelist(&file);
+        unlisted.policy("audit-only").run().refused(126);
+        // Settings beside the link are not those of the file.
+        let text = "version: 1\nsettings: { policy: audit-only }\n";
+        let other = folder.host.write(".settings.yaml", text);
+        launch(&link).refused(125).says("Name the file itself");
+        std::fs::write(&floor, "[").unwrap();
+        launch(&file).refused(125).says("list.d/.settings.yaml");
+        std::fs::remove_file(&floor).unwrap();
+        launch(&link).succeeded();
+        std::fs::remove_file(&other).unwrap();
+    }
+}

@@ -4,7 +4,7 @@
 //! know, so it has to say what kind of thing that is: a family by its whole
 //! first word (`LC_*`, `APP_*`), or a handshake by its ending (`*_COOKIE`).
 //! Families of programs that take code or options from their variables are
-//! for full names, one by one.
+//! for full names, one by one; so is every variable whose name says so itself.
 
 use crate::escape::Escaped;
 
@@ -18,7 +18,7 @@ pub(super) fn flaw(pattern: &str) -> Option<String> {
             )
         });
     };
-    if family.is_empty() && HANDSHAKES.iter().any(|known| ending.ends_with(known)) {
+    if family.is_empty() && ending.ends_with(HANDSHAKE) {
         return None;
     }
     let is_family = ending.is_empty()
@@ -26,10 +26,9 @@ pub(super) fn flaw(pattern: &str) -> Option<String> {
         && family.trim_matches('_').len() >= SHORTEST
         && !family.starts_with('_');
     if !is_family {
-        let endings = HANDSHAKES.map(|ending| format!("*{ending}")).join(" or ");
         return Some(format!(
             "the pattern '{shown}' could take variables from which programs load code; write names in full, \
-             the first word of a family as in 'APP_*', or an ending in {endings}"
+             the first word of a family as in 'APP_*', or an ending in *{HANDSHAKE}"
         ));
     }
     is_loader_variable(family).then(|| {
@@ -42,8 +41,8 @@ pub(super) fn flaw(pattern: &str) -> Option<String> {
 /// Letters of a family's first word: `LC_*`.
 const SHORTEST: usize = 2;
 
-/// Endings by which hosts and plugins know each other.
-const HANDSHAKES: [&str; 2] = ["_COOKIE", "_PLUGIN"];
+/// The ending by which hosts and plugins know each other.
+const HANDSHAKE: &str = "_COOKIE";
 
 /// Whether a name or pattern that has no [`flaw`] passes a variable.
 pub(crate) fn passes(pattern: &str, name: &str) -> bool {
@@ -65,7 +64,28 @@ fn is_loader_variable(name: &str) -> bool {
     is_dynamic_loader_variable(name)
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || NAMES.contains(&name)
+        || says_so(name)
 }
+
+/// Whether a name itself says that its value leads to code, whoever reads it:
+/// a place to search, a module, options.
+fn says_so(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    // That of a host's plugins (`TF_PLUGIN_MAGIC_COOKIE`) is no plugin.
+    let is_plugin = name.contains("PLUGIN") && !name.ends_with(HANDSHAKE);
+    is_plugin
+        || name.ends_with("_API")
+        || PARTS.iter().any(|part| name.contains(part))
+        || name.split('_').any(|word| WORDS.contains(&word))
+}
+
+/// Anywhere in a name.
+const PARTS: &[&str] = &[
+    "PATH", "DRIVER", "MODULE", "PRELOAD", "LIBRAR", "EXEC", "OPTION", "FLAGS", "RUN_AS",
+];
+
+/// Words between underscores.
+const WORDS: &[&str] = &["DIR", "DIRS", "LIB", "LIBS", "OPTS"];
 
 fn is_dynamic_loader_variable(name: &str) -> bool {
     name.starts_with("LD_") || name.starts_with("GLIBC_")
@@ -162,6 +182,19 @@ const PREFIXES: &[&str] = &[
     "LV2_",
     "LADSPA_",
     "TERMINFO_",
+    "HDF5_",
+    "GDAL_",
+    "NIX_",
+    "SPA_",
+    "PIPEWIRE_",
+    "LIBVA_",
+    "VDPAU_",
+    "UCX_",
+    "NCCL_",
+    "OMPI_",
+    "PMIX_",
+    "ELECTRON_",
+    "SDL_",
 ];
 
 const NAMES: &[&str] = &[
@@ -193,11 +226,10 @@ mod tests {
         for pattern in [
             "LC_*",
             "APP_*",
-            "PLUGIN_*",
             "MY_APP_*",
             "*_COOKIE",
             "*_MAGIC_COOKIE",
-            "*_PLUGIN",
+            "*_PLUGIN_COOKIE",
         ] {
             assert_eq!(flaw(pattern), None, "{pattern}");
         }
@@ -217,6 +249,9 @@ mod tests {
             "*PATH",
             "*_PATH",
             "*_FLAGS",
+            "*_PLUGIN",
+            "PLUGIN_*",
+            "LIB_*",
             "*_MODULES",
             "*COOKIE",
             "APP_*_PATH",
@@ -257,9 +292,55 @@ mod tests {
 
     #[test]
     fn an_ending_takes_nothing_that_loads_code() {
-        assert!(passes("*_PLUGIN", "TF_PLUGIN"));
-        for name in ["GIT_SOME_PLUGIN", "QT_PLUGIN", "PYTHON_COOKIE"] {
-            assert!(!passes("*_PLUGIN", name) && !passes("*_COOKIE", name));
+        assert!(passes("*_COOKIE", "TF_PLUGIN_MAGIC_COOKIE"));
+        for name in ["GIT_COOKIE", "PYTHON_COOKIE", "MY_MODULE_COOKIE"] {
+            assert!(!passes("*_COOKIE", name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_family_takes_none_whose_name_says_that_it_leads_to_code() {
+        for name in [
+            "APP_PLUGIN",
+            "APP_PLUGINS",
+            "APP_SEARCH_PATH",
+            "APP_DIR",
+            "APP_DIR_DATA",
+            "APP_DATA_DIRS",
+            "APP_DRIVER_NAME",
+            "APP_MODULES",
+            "APP_PRELOAD",
+            "APP_LIB",
+            "APP_LIBRARY",
+            "APP_EXECUTABLE",
+            "APP_OPTIONS",
+            "APP_OPTS",
+            "APP_CFLAGS",
+            "APP_API",
+            "APP_RUN_AS_NODE",
+            "APP_plugin_path",
+        ] {
+            assert!(!passes("APP_*", name), "{name}");
+            assert_eq!(flaw(name), None, "{name}");
+            assert!(passes(name, name), "{name}");
+        }
+        for name in [
+            "APP_COOKIE",
+            "APP_API_KEY",
+            "APP_DIRECTION",
+            "APP_LIBERAL",
+            "APP_COMMAND",
+        ] {
+            assert!(passes("APP_*", name), "{name}");
+        }
+    }
+
+    #[test]
+    fn families_of_libraries_that_load_modules_are_no_patterns() {
+        for family in [
+            "HDF5_", "GDAL_", "NIX_", "SPA_", "LIBVA_", "UCX_", "NCCL_", "ELECTRON_", "SDL_",
+        ] {
+            assert!(flaw(&format!("{family}*")).is_some(), "{family}");
         }
     }
 }

@@ -50,10 +50,14 @@ pub(crate) fn run(
 /// A whitelist that was read here, as the launcher would have loaded it.
 fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded, Failure> {
     let path = &settings.whitelist;
-    let floor = listed::is_folder(path).then(|| listed::load_floor(path));
-    let folder = match floor {
-        Some(_) => path,
-        None => listed::folder_of(path),
+    let (folder, floor) = if listed::is_folder(path) {
+        (&**path, Some(listed::load_floor(path)?))
+    } else {
+        // One that is made now is no link.
+        let real = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        let real = real.unwrap_or_else(|_| path.clone());
+        let floor = listed::floor_of_file(path, &real)?;
+        (listed::folder_of(path), floor)
     };
     let loaded = Loaded {
         whitelist,
@@ -67,7 +71,7 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded
         floor: None,
     };
     Ok(match floor {
-        Some(floor) => loaded.within(floor?),
+        Some(floor) => loaded.within(floor),
         None => loaded,
     })
 }

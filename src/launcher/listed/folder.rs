@@ -1,5 +1,5 @@
 //! A whitelist that is a folder: one file a plugin, and the folder's own
-//! settings, which hold for all of them.
+//! settings, which hold for all of them, and for each that is named by itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::located;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::whitelist::{Whitelist, Within};
+use secure_exec_sys::open;
 
-use super::{Loaded, inline};
+use super::{Loaded, folder_of, inline};
 use crate::failure::Failure;
 use crate::trail::Trail;
 use crate::trust;
@@ -95,29 +96,84 @@ pub(super) fn load(folder: &Path, plugin: &str) -> Result<Loaded, Failure> {
     Ok(of_folder(folder, whitelist, &loaded, &path, trail).within(floor))
 }
 
+/// Names that somebody may have meant as that of the settings.
+const MISSPELLED: [&str; 3] = [".settings.yml", ".Settings.yaml", ".Settings.yml"];
+
+/// A floor under another name would be none, and nobody would notice.
+fn check_spelling(folder: &Path) -> Result<(), Failure> {
+    for name in MISSPELLED {
+        let path = folder.join(name);
+        let shown = path.to_string_lossy();
+        let (shown, right) = (Escaped(&shown), format!("{FOLDER_SETTINGS}.yaml"));
+        match open::stat_path(&path, false) {
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(Failure::own(format!("'{shown}': {error}"))),
+            Ok(_) => {
+                return Err(Failure::own(format!(
+                    "'{shown}' has no effect: the settings of a whitelist folder are its '{right}'\n\
+                     Rename it to '{right}', or remove it."
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The settings of a whitelist folder, which a launch of an unlisted plugin
 /// goes by alone.
 ///
 /// # Errors
-/// They have a mistake, or list a plugin.
+/// They have a mistake, or list a plugin; or a file has nearly their name.
 pub fn load_floor(folder: &Path) -> Result<Loaded, Failure> {
     let trail = Trail::default();
     trail.folder(folder);
-    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS, &trail)? else {
-        return Ok(Loaded {
-            whitelist: Whitelist::default(),
-            path: folder.to_path_buf(),
-            digest: digest::sha256(b"").to_string(),
-            folder: folder.to_path_buf(),
-            findings: Vec::new(),
-            trail,
-            inline: Arc::default(),
-            floor: Some(Floor {
-                path: folder.join(format!("{FOLDER_SETTINGS}.yaml")),
-                digest: None,
-                serial: None,
-            }),
-        });
+    match read_floor(folder, &trail)? {
+        Some((floor, _)) => Ok(floor),
+        None => {
+            check_spelling(folder)?;
+            Ok(no_floor(folder, trail))
+        }
+    }
+}
+
+/// The settings of the folder that a whitelist's file lies in, which hold
+/// however it is named: by itself, or by a link from another folder. `None` for
+/// the file with the settings.
+///
+/// # Errors
+/// As [`load_floor`]; or both folders have settings, and not the same.
+pub fn floor_of_file(path: &Path, real: &Path) -> Result<Option<Loaded>, Failure> {
+    let settings = format!("{FOLDER_SETTINGS}.yaml");
+    if path.file_name().is_some_and(|name| name == &*settings) {
+        return Ok(None);
+    }
+    let trail = Trail::default();
+    let (named, lies) = (folder_of(path), folder_of(real));
+    let here = read_floor(named, &trail)?;
+    let is_same = std::path::absolute(named).is_ok_and(|named| named == lies);
+    let there = if is_same {
+        None
+    } else {
+        read_floor(lies, &trail)?
+    };
+    Ok(Some(match (here, there) {
+        (Some((_, one)), Some((_, other))) if one != other => {
+            let shown = |path: &Path| Escaped(&path.to_string_lossy()).to_string();
+            let (path, real, one, other) = (shown(path), shown(real), shown(&one), shown(&other));
+            return Err(Failure::own(format!(
+                "the whitelist '{path}' is a link to '{real}', and '{one}' is not '{other}'\n\
+                 Name the file itself: --whitelist '{real}'."
+            )));
+        }
+        (Some((floor, _)), _) | (None, Some((floor, _))) => floor,
+        (None, None) => no_floor(lies, trail),
+    }))
+}
+
+/// The settings of a folder and where their file lies, if there is one.
+fn read_floor(folder: &Path, trail: &Trail) -> Result<Option<(Loaded, PathBuf)>, Failure> {
+    let Some((loaded, path)) = load_file_of(folder, FOLDER_SETTINGS, trail)? else {
+        return Ok(None);
     };
     let shown = path.to_string_lossy();
     let whitelist = Whitelist::parse(&loaded.bytes, &shown).map_err(Failure::own)?;
@@ -127,7 +183,26 @@ pub fn load_floor(folder: &Path) -> Result<Loaded, Failure> {
         let error = located(text, &shown, entry.line, entry.column, why.into());
         return Err(Failure::own(error));
     }
-    Ok(of_folder(folder, whitelist, &loaded, &path, trail))
+    let floor = of_folder(folder, whitelist, &loaded, &path, trail.clone());
+    Ok(Some((floor, loaded.real)))
+}
+
+/// A folder without settings: nothing is demanded.
+fn no_floor(folder: &Path, trail: Trail) -> Loaded {
+    Loaded {
+        whitelist: Whitelist::default(),
+        path: folder.to_path_buf(),
+        digest: digest::sha256(b"").to_string(),
+        folder: folder.to_path_buf(),
+        findings: Vec::new(),
+        trail,
+        inline: Arc::default(),
+        floor: Some(Floor {
+            path: folder.join(format!("{FOLDER_SETTINGS}.yaml")),
+            digest: None,
+            serial: None,
+        }),
+    }
 }
 
 fn load_file_of(
