@@ -343,16 +343,9 @@ fn of_whitelist(
         )));
     }
     let state = settings.state_folder.as_deref();
-    if let Some(serial) = demanded.serial {
-        found.extend(state::check_serial(state, &loaded.path, serial, trail)?);
-    }
-    if let Some(floor) = &loaded.floor {
-        // Without a file every floor would be gone: that is the oldest state
-        // there is. Where nothing could be remembered, nothing was.
-        let serial = floor.serial.or(state.map(|_| 0));
-        if let Some(serial) = serial {
-            found.extend(state::check_serial(state, &floor.path, serial, trail)?);
-        }
-    }
+    let mut files = vec![(&*loaded.path, demanded.serial)];
+    let floor = loaded.floor.as_ref();
+    files.extend(floor.map(|floor| (&*floor.path, floor.serial)));
+    found.extend(state::check_serials(state, &files, trail)?);
     Ok(found)
 }

@@ -11,6 +11,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::lock::{self, Bytes, Patience};
 use secure_exec_sys::log_folder::{LogFolder, Purpose};
+use secure_exec_sys::open;
 
 use crate::audit::create_private;
 use crate::failure::Failure;
@@ -19,22 +20,53 @@ use crate::sight::Sight;
 use crate::trail::Trail;
 use crate::trust;
 
-/// Compares a whitelist's serial with the highest that was seen.
+/// Compares the serials of whitelist files with the highest that were seen. One
+/// without a serial, or one that is gone, is older than any that had one.
 ///
 /// # Errors
-/// The state can't be read: a check that can't run is a failed one.
-pub fn check_serial(
+/// What was seen of a file with a serial can't be read. That of one without is
+/// a violation: a check that can't run is a failed one.
+pub fn check_serials(
     state: Option<&Path>,
-    whitelist: &Path,
-    serial: u64,
+    files: &[(&Path, Option<u64>)],
     trail: &Trail,
-) -> Result<Option<Violation>, Failure> {
-    let seen = Places::of(state, whitelist)?.seen(trail)?;
-    Ok((serial < seen).then(|| {
-        Violation::WhitelistRollback(format!(
-            "the whitelist's serial is {serial}, but {seen} was seen already"
-        ))
-    }))
+) -> Result<Vec<Violation>, Failure> {
+    let mut found = Vec::new();
+    let needs_none = files.iter().all(|(_, serial)| serial.is_some());
+    let remembers = needs_none || state.is_some_and(may_remember);
+    for (whitelist, serial) in files {
+        if serial.is_none() && !remembers {
+            continue;
+        }
+        let seen = match Places::of(state, whitelist).and_then(|places| places.seen(trail)) {
+            Ok(seen) => seen,
+            // The file itself asks for nothing, so the policy decides.
+            Err(failure) if serial.is_none() => {
+                let why = failure.reason();
+                found.push(Violation::WhitelistRollback(format!(
+                    "nobody knows whether the whitelist had a serial: {why}; \
+                     set HOME or XDG_STATE_HOME to a folder of this user's"
+                )));
+                break;
+            }
+            Err(failure) => return Err(failure),
+        };
+        let what = match serial {
+            Some(serial) if *serial < seen => format!("the whitelist's serial is {serial}"),
+            None if seen > 0 => "the whitelist has no serial".to_string(),
+            _ => continue,
+        };
+        found.push(Violation::WhitelistRollback(format!(
+            "{what}, but {seen} was seen already"
+        )));
+    }
+    Ok(found)
+}
+
+/// Whether anything can have been remembered. Nothing was where there is no
+/// folder for it, as nearly everywhere; who may not look does not know.
+fn may_remember(state: &Path) -> bool {
+    !open::stat_path(&serials(state), true).is_err_and(|error| error.is_not_found())
 }
 
 /// Remembers a whitelist's serial, if it is the highest.

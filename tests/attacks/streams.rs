@@ -215,7 +215,10 @@ fn a_file_in_a_folder_that_the_user_can_not_enter_is_handed_over() {
     std::fs::create_dir(&inner).unwrap();
     let launch = |profile: &str, before: &str| {
         // Root opens it, and the launcher is the user's.
-        let script = format!("{before} exec \"$@\" >{0}/out 2>{0}/errors", inner.display());
+        let script = format!(
+            "{before} exec \"$@\" >{0}/out 2>{0}/errors",
+            inner.display()
+        );
         let launch = host.launch("p").profile(profile).arg("nothing");
         let command = launch.command();
         let mut root = Command::new("unshare");

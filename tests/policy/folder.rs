@@ -200,7 +200,7 @@ fn folder_settings_that_others_can_write_are_not_to_be_trusted() {
 fn a_folders_settings_do_not_go_back_nor_away() {
     for user in EVERYONE {
         let folder = Folder::of(user);
-        folder.own("serial: 1", &folder.hash);
+        let file = folder.own("serial: 1", &folder.hash);
         let floor = folder.floor("serial: 7, policy: strict");
         folder.launch().run().succeeded();
         for older in ["serial: 6", "policy: strict"] {
@@ -219,6 +219,8 @@ fn a_folders_settings_do_not_go_back_nor_away() {
             .launch("q")
             .whitelist(folder.host.path("list.d"));
         assert_eq!(unlisted.run().status, 126);
+        let named = folder.host.launch("p").whitelist(&file).run();
+        named.refused(126).says("whitelist_rollback");
         folder.floor("serial: 8");
         folder.launch().run().succeeded();
     }
@@ -234,7 +236,9 @@ fn folder_settings_under_another_name_are_not_taken_for_none() {
         for name in [".settings.yml", ".Settings.yaml", ".Settings.yml"] {
             let text = "version: 1\nsettings: { policy: strict }\n";
             let path = folder.host.write(format!("list.d/{name}"), text);
-            let refused = launch().refused(125).says(&format!("{name}' has no effect"));
+            let refused = launch()
+                .refused(125)
+                .says(&format!("{name}' has no effect"));
             refused.says("Rename it to '.settings.yaml'");
             // Beside the right one it is some file.
             let floor = folder.floor("");

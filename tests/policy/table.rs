@@ -1,5 +1,6 @@
 //! One violation of an entry or whitelist a test, under each policy.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::kit::{EVERYONE, Host, Launch, User, digest, program};
@@ -302,6 +303,14 @@ fn a_serial_that_went_back() {
     case.launch("strict").run().succeeded();
     with(5);
     case.waivable("whitelist_rollback");
+    // Without any it is older than all that had one.
+    let text = std::fs::read_to_string(case.host.whitelist()).unwrap();
+    let text = text.replace("settings: {serial: 5}\n", "");
+    case.host.write("plugins.whitelist", &text);
+    case.waivable("whitelist_rollback");
+    let refused = case.launch("strict").run().refused(126);
+    refused.says("the whitelist has no serial, but 18446744073709551615 was seen");
+    with(5);
     // What was remembered can't be read: nobody knows, so nothing runs.
     let state = case.host.path("state/secure-exec/serials");
     let file = std::fs::read_dir(&state)
@@ -340,4 +349,27 @@ fn serials_of_a_folders_files_are_their_own() {
         let launch = case.host.launch(name).whitelist(&folder);
         launch.run().succeeded().prints("ran\n");
     }
+}
+
+#[test]
+fn where_nothing_was_seen_no_serial_is_missed() {
+    let mut case = Wrong::new(User::Ordinary);
+    case.host.list("p", &[]);
+    let launch = |policy: &str, state: &str| {
+        let launch = case.launch(policy);
+        launch.env("XDG_STATE_HOME", case.host.path(state)).run()
+    };
+    // A place that is none, and one that is not there.
+    for state in ["plugins.whitelist", "nowhere"] {
+        launch("strict", state).succeeded().prints("ran\n");
+        assert!(!case.host.path("nowhere").exists());
+    }
+    // One that can't be looked at may have a number.
+    let closed = case.host.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let why = "nobody knows whether the whitelist had a serial";
+    let refused = launch("strict", "closed").refused(126);
+    refused.says("whitelist_rollback").says(why).says("EACCES");
+    launch("permissive", "closed").succeeded().says(why);
 }

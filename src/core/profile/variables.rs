@@ -338,7 +338,15 @@ mod tests {
     #[test]
     fn families_of_libraries_that_load_modules_are_no_patterns() {
         for family in [
-            "HDF5_", "GDAL_", "NIX_", "SPA_", "LIBVA_", "UCX_", "NCCL_", "ELECTRON_", "SDL_",
+            "HDF5_",
+            "GDAL_",
+            "NIX_",
+            "SPA_",
+            "LIBVA_",
+            "UCX_",
+            "NCCL_",
+            "ELECTRON_",
+            "SDL_",
         ] {
             assert!(flaw(&format!("{family}*")).is_some(), "{family}");
         }
