@@ -37,7 +37,7 @@
 //! | namespaces, keys, shared memory | CVE-2024-42318 (Landlock) | `kernel::kernel_features_*` |
 //! | memory written, then executed | | `kernel::memory_is_never_*`, `headers::*` |
 //!
-//! `suite` tries some 370 of them one by one, each in a process and an arena
+//! `suite` tries some 410 of them one by one, each in a process and an arena
 //! of its own.
 
 mod closure;

@@ -150,7 +150,7 @@ fn of_a_value_and_a_name_that_is_passed_the_nearest_profile_counts() {
     };
     assert!(path("{}").is_some());
     assert_eq!(path("{ pass: [PATH] }"), None);
-    assert!(path("{ pass: [\"PATH_*\"] }").is_some());
+    assert!(path("{ pass: [\"APP_*\"] }").is_some());
     let both = "{ pass: [PATH], set: { PATH: /bin } }";
     assert_eq!(path(both).as_deref(), Some("/bin"));
 }
