@@ -64,9 +64,11 @@ pub fn check_serials(
 }
 
 /// Whether anything can have been remembered. Nothing was where there is no
-/// folder for it, as nearly everywhere; who may not look does not know.
+/// folder for it, as nearly everywhere, nor in another user's, to which HOME
+/// leads after setpriv(1) and its like: this user's launches write nothing there.
 fn may_remember(state: &Path) -> bool {
-    !open::stat_path(&serials(state), true).is_err_and(|error| error.is_not_found())
+    let is_none = |error: secure_exec_sys::Error| error.is_not_found() || error.is_access_denied();
+    !open::stat_path(&serials(state), true).is_err_and(is_none)
 }
 
 /// Remembers a whitelist's serial, if it is the highest.

@@ -155,7 +155,7 @@ fn a_new_file_that_can_not_be_made_leaves_the_old_one_in_its_place() {
             let launch = with(host.launch(&long), &[&fault]).run();
             launch
                 .stderr
-                .contains("grows on")
+                .contains("grows on: open for appending")
                 .then_some((before, launch))
         })
         .unwrap();

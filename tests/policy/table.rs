@@ -364,10 +364,16 @@ fn where_nothing_was_seen_no_serial_is_missed() {
         launch("strict", state).succeeded().prints("ran\n");
         assert!(!case.host.path("nowhere").exists());
     }
-    // One that can't be looked at may have a number.
+    // Another user's, where no launch of this one's can have left a number.
     let closed = case.host.path("closed");
     std::fs::create_dir(&closed).unwrap();
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    launch("strict", "closed").succeeded().prints("ran\n");
+    // His own that can't be read may have one.
+    case.host.own(&closed);
+    case.host.folder("closed/secure-exec");
+    let serials = case.host.folder("closed/secure-exec/serials");
+    std::fs::set_permissions(serials, std::fs::Permissions::from_mode(0o000)).unwrap();
     let why = "nobody knows whether the whitelist had a serial";
     let refused = launch("strict", "closed").refused(126);
     refused.says("whitelist_rollback").says(why).says("EACCES");
