@@ -118,6 +118,17 @@ fn behind(
     command
 }
 
+/// Runs a command whose standard input is set already.
+fn ended(command: &mut Command) -> Outcome {
+    let output = command.output().unwrap();
+    Outcome {
+        status: output.status.code().unwrap(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        raw: output.stdout,
+    }
+}
+
 /// A profile like `default` with the folder "in" to read and "out" to write.
 fn boxed(host: &Host, name: &str, more: &str) {
     for folder in ["in", "out", "outside"] {

@@ -3,10 +3,9 @@
 
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
-use std::process::Command;
 
-use super::{behind, boxed, hostile};
-use crate::kit::{EVERYONE, Host, Outcome, User, run};
+use super::{behind, boxed, ended, hostile};
+use crate::kit::{EVERYONE, Host, User, run};
 
 #[test]
 fn leaked_descriptors_do_not_reach_the_plugin() {
@@ -130,21 +129,10 @@ fn a_datagram_socket_as_standard_input_sends_to_nobody_else() {
         let mut bare = host.command(host.path("plugins/p"));
         bare.arg(&port)
             .stdin(OwnedFd::from(socket.try_clone().unwrap()));
-        outcome(&mut bare).all_work();
+        ended(&mut bare).all_work();
         let mut launch = host.launch("p").arg(&port).command();
         launch.stdin(OwnedFd::from(socket));
-        outcome(&mut launch).all_refused("EPERM", &[]);
-    }
-}
-
-/// Runs a command whose standard input is set already.
-fn outcome(command: &mut Command) -> Outcome {
-    let output = command.output().unwrap();
-    Outcome {
-        status: output.status.code().unwrap(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        raw: output.stdout,
+        ended(&mut launch).all_refused("EPERM", &[]);
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::memfd::MFdFlags;
 
-use super::hostile;
+use super::{ended, hostile};
 use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, run};
 
 const ISOLATIONS: [&str; 2] = ["process", "namespaces"];
@@ -323,17 +323,6 @@ fn a_socket_of_a_kind_that_is_not_granted_is_not_handed_over() {
             assert_eq!(outcome.status, 0, "{outcome:#?}");
             assert!(!arrived());
         }
-    }
-}
-
-/// Runs a command whose standard input is set already.
-fn ended(command: &mut Command) -> Outcome {
-    let output = command.output().unwrap();
-    Outcome {
-        status: output.status.code().unwrap(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        raw: output.stdout,
     }
 }
 

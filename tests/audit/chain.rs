@@ -24,6 +24,15 @@ pub(super) fn files(log: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Their names.
+pub(super) fn names(log: &Path) -> Vec<String> {
+    let files = files(log);
+    let names = files.iter().map(|file| file.file_name().unwrap());
+    names
+        .map(|name| name.to_str().unwrap().to_string())
+        .collect()
+}
+
 pub(super) fn content(file: &Path) -> Vec<u8> {
     let bytes = std::fs::read(file).unwrap();
     if file.extension().is_none_or(|extension| extension != "gz") {

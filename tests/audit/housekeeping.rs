@@ -29,14 +29,6 @@ fn fill(host: &Host, launches: usize, under: &[std::ffi::OsString]) -> String {
     (0..launches).map(|_| launch()).collect()
 }
 
-fn names(log: &Path) -> Vec<String> {
-    let files = chain::files(log);
-    let names = files.iter().map(|file| file.file_name().unwrap());
-    names
-        .map(|name| name.to_str().unwrap().to_string())
-        .collect()
-}
-
 fn call(words: &[&str], path: &Path) -> String {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).arg(path);
@@ -57,7 +49,7 @@ fn a_log_that_is_mounted_as_a_file_is_copied_and_emptied() {
             assert_eq!(fill(&host, 24, &[]), "");
             host.launch("p").run().succeeded();
             assert_eq!(
-                names(&log),
+                chain::names(&log),
                 ["audit.log.000001", "audit.log.000002", "audit.log"]
             );
             let records = chain::records(&log);
@@ -86,7 +78,7 @@ fn a_copy_that_was_interrupted_counts_once() {
         fill(&host, 3, &[]);
         call(&["cp", "--preserve=all", log.to_str().unwrap()], &copy);
         fill(&host, 9, &[]);
-        assert_eq!(names(&log), ["audit.log.000002", "audit.log"]);
+        assert_eq!(chain::names(&log), ["audit.log.000002", "audit.log"]);
         chain::records(&log);
         // And before that was told.
         let copy = log.with_file_name("audit.log.000003");
@@ -98,7 +90,7 @@ fn a_copy_that_was_interrupted_counts_once() {
             .unwrap();
         host.launch("p").run().succeeded();
         assert_eq!(
-            names(&log),
+            chain::names(&log),
             ["audit.log.000002", "audit.log.000003", "audit.log"]
         );
         let records = chain::records(&log);
@@ -120,7 +112,7 @@ fn where_a_rename_can_not_be_told_to_replace_nothing_it_replaces_nothing() {
         assert_eq!(fill(&host, 12, &door), "");
         assert_eq!(std::fs::read_to_string(&strange).unwrap(), "somebody's\n");
         std::fs::remove_file(strange).unwrap();
-        assert_eq!(names(&log), ["audit.log.000002", "audit.log"]);
+        assert_eq!(chain::names(&log), ["audit.log.000002", "audit.log"]);
         chain::records(&log);
     }
 }
@@ -139,11 +131,11 @@ fn a_log_that_can_not_be_rotated_grows_on_with_a_warning() {
         );
         let launch = host.launch("p").under(&door).run().succeeded();
         launch.says("grows on").says("rename files");
-        assert_eq!(names(&log), ["audit.log"]);
+        assert_eq!(chain::names(&log), ["audit.log"]);
         assert!(std::fs::metadata(&log).unwrap().len() > 1_000_000);
         chain::records(&log);
         host.launch("p").run().succeeded();
-        assert_eq!(names(&log), ["audit.log.000001", "audit.log"]);
+        assert_eq!(chain::names(&log), ["audit.log.000001", "audit.log"]);
         chain::records(&log);
     }
 }
@@ -179,7 +171,7 @@ fn the_new_file_is_for_the_same_people() {
                 Vec::new()
             };
             fill(&host, 12, &door);
-            assert_eq!(names(&log), ["audit.log.000001.gz", "audit.log"]);
+            assert_eq!(chain::names(&log), ["audit.log.000001.gz", "audit.log"]);
             for file in chain::files(&log) {
                 assert_eq!(
                     of(&file),

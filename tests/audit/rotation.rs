@@ -29,14 +29,6 @@ fn before(log: &Path) -> Link {
     }
 }
 
-fn names(log: &Path) -> Vec<String> {
-    let files = chain::files(log);
-    let names = files.iter().map(|file| file.file_name().unwrap());
-    names
-        .map(|name| name.to_str().unwrap().to_string())
-        .collect()
-}
-
 #[test]
 fn by_size_and_the_oldest_are_removed() {
     for user in EVERYONE {
@@ -44,7 +36,7 @@ fn by_size_and_the_oldest_are_removed() {
         let log = host.audit_log();
         fill(&host, 30);
         assert_eq!(
-            names(&log),
+            chain::names(&log),
             ["audit.log.000002", "audit.log.000003", "audit.log"]
         );
         let records = chain::records_after(&log, before(&log));
@@ -75,7 +67,7 @@ fn by_size_and_the_oldest_are_removed() {
 fn none_where_nothing_is_asked() {
     let host = host(User::Root, "{ max_size: 0, max_age: 0 }");
     fill(&host, 20);
-    assert_eq!(names(&host.audit_log()), ["audit.log"]);
+    assert_eq!(chain::names(&host.audit_log()), ["audit.log"]);
 }
 
 #[test]
@@ -91,13 +83,13 @@ fn by_age_and_what_is_outdated_is_removed() {
     host.launch("p").run().succeeded();
     grow_old(1);
     host.launch("p").run().succeeded();
-    assert_eq!(names(&log), ["audit.log"]);
+    assert_eq!(chain::names(&log), ["audit.log"]);
     for _ in 0..2 {
         grow_old(3);
         host.launch("p").run().succeeded();
     }
     assert_eq!(
-        names(&log),
+        chain::names(&log),
         ["audit.log.000001", "audit.log.000002", "audit.log"]
     );
     assert_eq!(host.record("audit_rotated")["audit"]["cause"], "age");
@@ -111,7 +103,7 @@ fn by_age_and_what_is_outdated_is_removed() {
     grow_old(3);
     host.launch("p").run().succeeded();
     assert_eq!(
-        names(&log),
+        chain::names(&log),
         ["audit.log.000002", "audit.log.000003", "audit.log"]
     );
     let record = host.record("audit_rotated");
@@ -131,7 +123,7 @@ fn compressed_and_a_compression_that_was_interrupted() {
         }
     };
     fill_until("audit.log.000001.gz");
-    assert_eq!(names(&log), ["audit.log.000001.gz", "audit.log"]);
+    assert_eq!(chain::names(&log), ["audit.log.000001.gz", "audit.log"]);
     let packed = log.with_file_name("audit.log.000001.gz");
     let plain = log.with_file_name("audit.log.000001");
     let modified = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
@@ -149,7 +141,7 @@ fn compressed_and_a_compression_that_was_interrupted() {
     std::fs::write(log.with_file_name(".audit.log.000001.gz.new"), "half").unwrap();
     fill_until("audit.log.000002.gz");
     assert_eq!(
-        names(&log),
+        chain::names(&log),
         ["audit.log.000001.gz", "audit.log.000002.gz", "audit.log"]
     );
     chain::records(&log);
@@ -221,13 +213,13 @@ fn a_compression_that_fails_refuses_nothing() {
         warned += usize::from(refused.stderr.contains("stays uncompressed"));
     }
     assert_eq!(warned, 1);
-    assert_eq!(names(&log), ["audit.log.000001", "audit.log"]);
+    assert_eq!(chain::names(&log), ["audit.log.000001", "audit.log"]);
     std::fs::remove_dir(temporary).unwrap();
     while chain::files(&log).len() < 3 {
         fill(&host, 1);
     }
     assert_eq!(
-        names(&log),
+        chain::names(&log),
         ["audit.log.000001.gz", "audit.log.000002.gz", "audit.log"]
     );
     chain::records(&log);
