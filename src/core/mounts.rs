@@ -16,6 +16,8 @@ pub struct Mounted {
     pub root: String,
     /// Where it is.
     pub point: String,
+    /// Options of this mount.
+    pub attributes: String,
     /// Kind of file system.
     pub kind: String,
     /// Options of the file system.
@@ -38,6 +40,7 @@ fn line(line: &str) -> Option<Mounted> {
         device: mount.next()?.to_string(),
         root: unescaped(mount.next()?),
         point: unescaped(mount.next()?),
+        attributes: mount.next().unwrap_or_default().to_string(),
         kind: system.next()?.to_string(),
         options: system.nth(1).unwrap_or_default().to_string(),
     })
@@ -136,8 +139,11 @@ pub fn shown_at(mounts: &[Mounted], spot: &Spot) -> Vec<PathBuf> {
     shown.collect()
 }
 
-/// The mounts that a path leads through, from the root folder's on.
-fn way<'a>(mounts: &'a [Mounted], path: &Path) -> Vec<&'a Mounted> {
+/// The mounts that a path leads through, from the root folder's on. The path is
+/// absolute and has no symbolic links. Without the root folder's, as in a root
+/// folder that is no mount of its own, the first is not at `/`.
+#[must_use]
+pub fn way<'a>(mounts: &'a [Mounted], path: &Path) -> Vec<&'a Mounted> {
     let is_listed = |id: &str| mounts.iter().any(|mount| mount.id == id);
     let mut way: Vec<&Mounted> = Vec::new();
     // Each mount is entered once at most.
@@ -197,8 +203,8 @@ mod tests {
         };
         assert_eq!((&*first.root, &*first.point), ("/of/it", "/mnt/a b"));
         assert_eq!(
-            (&*first.kind, &*first.options),
-            ("ext3", "rw,errors=continue")
+            (&*first.kind, &*first.options, &*first.attributes),
+            ("ext3", "rw,errors=continue", "rw,noatime")
         );
         assert_eq!(
             (&*second.point, &*second.options),

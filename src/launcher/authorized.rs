@@ -174,6 +174,7 @@ pub(crate) fn of_examined<'a>(
         plugin_path: Some(path),
         hash_actual: Some(examined.digest.to_string()),
         image: Some(examined.image.strength().name()),
+        image_reason: examined.image.why_no_better(),
         result: outcome(examined.listed.policy),
         ..base(&examined.listed, log)
     }

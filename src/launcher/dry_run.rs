@@ -183,6 +183,7 @@ impl Inspection {
             "hash_expected": listed.expected(),
             "hash_actual": examined.map(|examined| examined.digest.to_string()),
             "image": examined.map(|examined| examined.image.strength().name()),
+            "image_reason": examined.and_then(|examined| examined.image.why_no_better()),
             "interpreter": examined
                 .and_then(|examined| examined.interpreter.as_ref())
                 .map(|found| found.path.to_string_lossy().into_owned()),
@@ -227,6 +228,9 @@ impl Inspection {
         line("path", &examined.path.to_string_lossy());
         line("actual", &examined.digest.to_string());
         line("image", examined.image.strength().name());
+        if let Some(why) = examined.image.why_no_better() {
+            line("image why", &why);
+        }
         if let Some(interpreter) = &examined.interpreter {
             line("interpreter", &interpreter.path.to_string_lossy());
         }

@@ -21,12 +21,13 @@ use secure_exec_sys::{limits, open, probe, process};
 
 use crate::failure::Failure;
 use crate::headers;
-use crate::image::{Fixing, Image};
-use crate::interpreter::{self, Interpreter, Trusted};
+use crate::image::{Candidate, Fixing, Image};
+use crate::interpreter::{self, Interpreter};
 use crate::listed::Listed;
 use crate::namespaces;
 use crate::opened::Opened;
 use crate::settings::runtime_folder;
+use crate::sight::Sight;
 use crate::signature;
 use crate::streams::{self, Handed, Streams};
 
@@ -64,8 +65,23 @@ impl Examined {
     /// # Errors
     /// As fcntl(2).
     pub fn is_intact(&self) -> Result<bool, secure_exec_sys::Error> {
-        let interpreter = self.interpreter.as_ref().map(|found| &found.file);
-        Ok(self.image.is_intact()? && interpreter.map_or(Ok(true), Trusted::is_intact)?)
+        let mut images = self.images();
+        images.try_fold(true, |whole, image| Ok(whole && image.is_intact()?))
+    }
+
+    /// Whether guarded files of them are what they were when they were fixed.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub(crate) fn is_unchanged(&self) -> Result<bool, secure_exec_sys::Error> {
+        let mut images = self.images();
+        images.try_fold(true, |whole, image| Ok(whole && image.is_unchanged()?))
+    }
+
+    fn images(&self) -> impl Iterator<Item = &Image> {
+        let interpreter = self.interpreter.as_ref();
+        let pinned = interpreter.and_then(|found| found.file.image());
+        [&self.image].into_iter().chain(pinned)
     }
 }
 
@@ -100,23 +116,29 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         .entry
         .as_ref()
         .map_or(ImageChoice::Auto, |entry| entry.image);
-    let minimum = listed.whitelist.image_minimum;
     let again = open::duplicate(&file).map_err(&failed)?;
-    let purpose = if is_script { Use::Read } else { Use::Execute };
-    let mut fixed = if is_script {
-        // Its interpreter reads it after exec, when a lease is gone.
-        Image::fix_copy(&file, purpose, limit)
-    } else {
-        Image::fix(file, &stat, choice, minimum, limit)
+    let sight = Sight::default();
+    let place = listed.place();
+    let candidate = Candidate {
+        path: &place,
+        stat: &stat,
+        purpose: if is_script { Use::Read } else { Use::Execute },
+        for_others: is_for_others(&listed),
+        choice,
+        minimum: listed.whitelist.image_minimum,
+        limit,
+        sight: &sight,
     };
+    let mut fixed = Image::fix(file, &candidate);
     if let Ok(Fixing::Unavailable(why)) = &fixed {
         let violation = unfixable(why);
         if listed.policy.waive(&violation).is_some() {
             listed.violations.push(violation);
-            fixed = Image::fix_copy(&again, purpose, limit);
+            fixed = Image::fix_copy(&again, &candidate);
         }
     }
     drop(again);
+    listed.trail.program(&place);
     let image = match fixed.map_err(&failed)? {
         Fixing::Fixed(image) => image,
         Fixing::TooLarge => {
@@ -152,7 +174,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let mut violations = Vec::new();
     let interpreter = if is_script {
         let head = image.head().map_err(&failed)?;
-        match script(&head, &listed) {
+        match script(&head, &listed, &sight) {
             Ok(found) => Some(found),
             // Without an interpreter there is nothing to execute.
             Err(violation) => return Ok(Examining::Violated(Box::new(listed), violation)),
@@ -177,6 +199,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     limits::make_room_for_files(pins.len().saturating_mul(2)).map_err(&failed)?;
     let mut libraries = Vec::with_capacity(pins.len());
     for pin in &pins {
+        listed.trail.program(&pin.path);
         match interpreter::library(pin) {
             Ok(found) => {
                 libraries.push((pin.path.clone(), found.file));
@@ -226,6 +249,11 @@ fn is_script(file: &OwnedFd) -> Result<bool, secure_exec_sys::Error> {
     Ok(count == 2 && start == *b"#!")
 }
 
+/// Whether the plugin will be another user than the launcher.
+fn is_for_others(listed: &Listed) -> bool {
+    listed.profile.user.is_some() && listed.policy != Policy::AuditOnly
+}
+
 fn unfixable(why: &str) -> Violation {
     Violation::ImageUnavailable(format!("the bytes can't be fixed as 'image' asks: {why}"))
 }
@@ -265,14 +293,20 @@ fn of_bytes(listed: &mut Listed, image: &Image, digest: &Digest) {
     listed.violations.extend(found);
 }
 
-fn script(head: &[u8], listed: &Listed) -> Result<Interpreter, Violation> {
+fn script(head: &[u8], listed: &Listed, sight: &Sight) -> Result<Interpreter, Violation> {
     let line = shebang::parse(head).map_err(Violation::FirstLine)?;
     let line = line.ok_or_else(|| Violation::FirstLine("the script has no first line".into()))?;
     let pin = listed
         .entry
         .as_ref()
         .and_then(|entry| entry.interpreter.as_ref());
-    interpreter::of_script(&line, pin, listed.whitelist.image_minimum, &listed.trail)
+    let terms = interpreter::Terms {
+        minimum: listed.whitelist.image_minimum,
+        for_others: is_for_others(listed),
+        trail: &listed.trail,
+        sight,
+    };
+    interpreter::of_script(&line, pin, &terms)
 }
 
 /// Whoever pinned an interpreter takes the plugin for something else than it is.

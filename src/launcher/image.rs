@@ -1,7 +1,10 @@
 //! The bytes that are hashed and executed, fixed so that they are the same.
 
 use std::borrow::Cow;
+use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::digest::{Algorithm, Digest, Hasher};
 use secure_exec_core::elf;
@@ -11,18 +14,46 @@ use secure_exec_sys::memfd::{self, Mapping, Use};
 use secure_exec_sys::open::{self, Bounded, Stat};
 use secure_exec_sys::{Error, lease, probe, verity};
 
-/// Above this size a copy costs more than a lease.
-const COPY_UP_TO: u64 = 128 << 10;
+use crate::guarded::{self, Guard};
+use crate::sight::Sight;
+
 /// Bytes read at once: as many as stay in a cache near the processor.
 const CHUNK: usize = 64 << 10;
 
-/// Fixed bytes, from open to exec. There is no path left to open again.
+/// Fixed bytes, from open to exec. There is no path left to open again, unless
+/// nobody but root could lead it elsewhere.
 #[derive(Debug)]
 pub struct Image {
     file: OwnedFd,
     bytes: Option<Mapping>,
     strength: Strength,
+    is_leased: bool,
+    /// Where a guarded file is.
+    place: Option<PathBuf>,
+    /// What a guarded file was when it was fixed.
+    stat: Option<Stat>,
     limit: u64,
+    why_no_better: Vec<String>,
+}
+
+/// A file whose bytes are to be fixed.
+pub(crate) struct Candidate<'a> {
+    /// The path by which it was named.
+    pub(crate) path: &'a Path,
+    /// What it is.
+    pub(crate) stat: &'a Stat,
+    /// What happens to it.
+    pub(crate) purpose: Use,
+    /// Another user than the launcher's gets it.
+    pub(crate) for_others: bool,
+    /// Which kind is wished.
+    pub(crate) choice: ImageChoice,
+    /// Which kind is demanded.
+    pub(crate) minimum: Option<Strength>,
+    /// Largest size in bytes.
+    pub(crate) limit: u64,
+    /// The launch's look at the file system.
+    pub(crate) sight: &'a Sight,
 }
 
 /// What fixing led to.
@@ -41,18 +72,14 @@ impl Image {
     ///
     /// # Errors
     /// A system call failed.
-    pub fn fix(
-        file: OwnedFd,
-        stat: &Stat,
-        choice: ImageChoice,
-        minimum: Option<Strength>,
-        limit: u64,
-    ) -> Result<Fixing, Error> {
-        match choice {
-            ImageChoice::Sealed => Self::fix_copy(&file, Use::Execute, limit),
-            ImageChoice::InPlace => Self::leased(file, limit),
-            ImageChoice::Verity => Self::verity(file, limit),
-            ImageChoice::Auto => Self::cheapest(file, stat, minimum, limit),
+    pub(crate) fn fix(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
+        match (candidate.choice, candidate.purpose) {
+            (ImageChoice::Sealed, _) => Self::fix_copy(&file, candidate),
+            (ImageChoice::Auto, Use::Execute) => Self::first_sound(file, candidate),
+            (ImageChoice::InPlace, Use::Execute) => Self::leased(file, candidate),
+            (ImageChoice::Verity, Use::Execute) => Self::verity(file, candidate),
+            // It is read after exec, when a lease is gone.
+            (_, Use::Read) => Self::first_for_readers(file, candidate),
         }
     }
 
@@ -60,8 +87,10 @@ impl Image {
     ///
     /// # Errors
     /// As [`Image::fix`].
-    pub fn fix_copy(file: &OwnedFd, purpose: Use, limit: u64) -> Result<Fixing, Error> {
-        let copy = match memfd::sealed_copy(c"plugin", purpose, file.as_fd(), limit) {
+    pub(crate) fn fix_copy(file: &OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
+        let (purpose, limit) = (candidate.purpose, candidate.limit);
+        let name = name_of(candidate.path);
+        let copy = match memfd::sealed_copy(&name, purpose, file.as_fd(), limit) {
             Ok(Some(copy)) => copy,
             Ok(None) => return Ok(Fixing::TooLarge),
             Err(error) if error.is_access_denied() => {
@@ -72,12 +101,36 @@ impl Image {
             Err(error) => return Err(error),
         };
         let bytes = Mapping::new(copy.as_fd())?;
+        let image = Self::of(copy, Strength::Sealed, limit);
         Ok(Fixing::Fixed(Self {
-            file: copy,
             bytes: Some(bytes),
-            strength: Strength::Sealed,
-            limit,
+            ..image
         }))
+    }
+
+    const fn of(file: OwnedFd, strength: Strength, limit: u64) -> Self {
+        Self {
+            file,
+            bytes: None,
+            strength,
+            is_leased: matches!(strength, Strength::Leased),
+            place: None,
+            stat: None,
+            limit,
+            why_no_better: Vec::new(),
+        }
+    }
+
+    /// Why no kind was to be had that is tried before this one, as a sentence.
+    #[must_use]
+    pub fn why_no_better(&self) -> Option<String> {
+        (!self.why_no_better.is_empty()).then(|| self.why_no_better.join("; "))
+    }
+
+    /// Where a guarded file is, for those who open it by its path.
+    #[must_use]
+    pub fn place(&self) -> Option<&Path> {
+        self.place.as_deref()
     }
 
     /// How strongly the bytes are fixed.
@@ -141,14 +194,28 @@ impl Image {
         }
     }
 
-    /// Whether nobody has touched the bytes since they were fixed.
+    /// Whether nobody has touched the bytes since they were fixed, as far as
+    /// the kernel tells of a lease.
     ///
     /// # Errors
     /// As fcntl(2).
     pub fn is_intact(&self) -> Result<bool, Error> {
-        match self.strength {
-            Strength::Leased => lease::is_held(self.file.as_fd()),
-            Strength::Sealed | Strength::Verity => Ok(true),
+        if self.is_leased {
+            lease::is_held(self.file.as_fd())
+        } else {
+            Ok(true)
+        }
+    }
+
+    /// Whether a guarded file is still what it was: not even root has changed
+    /// it.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub(crate) fn is_unchanged(&self) -> Result<bool, Error> {
+        match self.stat {
+            None => Ok(true),
+            Some(stat) => Ok(open::stat(self.file.as_fd())? == stat),
         }
     }
 
@@ -158,71 +225,116 @@ impl Image {
         !matches!(self.strength, Strength::Sealed)
     }
 
-    fn leased(file: OwnedFd, limit: u64) -> Result<Fixing, Error> {
+    fn leased(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
         if let Some(why) = why_no_lease(&file)? {
             return Ok(Fixing::Unavailable(why));
         }
-        Ok(Fixing::Fixed(Self {
-            file,
-            bytes: None,
-            strength: Strength::Leased,
-            limit,
-        }))
+        let image = Self::of(file, Strength::Leased, candidate.limit);
+        Ok(Fixing::Fixed(image))
     }
 
-    fn verity(file: OwnedFd, limit: u64) -> Result<Fixing, Error> {
+    fn verity(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
         if verity::measure(file.as_fd())?.is_none() {
-            let why = "the file has no fs-verity digest that the kernel measures";
-            return Ok(Fixing::Unavailable(why.into()));
+            return Ok(Fixing::Unavailable(NO_VERITY.into()));
         }
-        Ok(Fixing::Fixed(Self {
-            file,
-            bytes: None,
-            strength: Strength::Verity,
-            limit,
-        }))
+        let image = Self::of(file, Strength::Verity, candidate.limit);
+        Ok(Fixing::Fixed(image))
     }
 
-    /// fs-verity costs nothing; a lease costs no copy; a copy always works,
-    /// but for programs that look for their libraries beside themselves.
-    fn cheapest(
-        file: OwnedFd,
-        stat: &Stat,
-        minimum: Option<Strength>,
-        limit: u64,
-    ) -> Result<Fixing, Error> {
-        if verity::measure(file.as_fd())?.is_some() {
-            return Self::verity(file, limit);
-        }
-        let may_lease = minimum.is_none_or(|minimum| minimum <= Strength::Leased)
-            && elf::is_elf(&head_of(file.as_fd(), 4)?);
-        if may_lease && stat.size > COPY_UP_TO && why_no_lease(&file)?.is_none() {
-            return Ok(Fixing::Fixed(Self {
-                file,
-                bytes: None,
-                strength: Strength::Leased,
-                limit,
-            }));
-        }
-        let copied = Self::fix_copy(&file, Use::Execute, limit)?;
-        match &copied {
-            Fixing::Unavailable(no_copy) if may_lease => match Self::leased(file, limit)? {
-                Fixing::Unavailable(why) => {
-                    Ok(Fixing::Unavailable(format!("{no_copy}, and {why}")))
-                }
-                leased => Ok(leased),
-            },
-            Fixing::Fixed(image)
-                if may_lease && image.bytes.as_deref().is_some_and(elf::uses_origin) =>
-            {
-                match Self::leased(file, limit)? {
-                    Fixing::Unavailable(_) => Ok(copied),
-                    leased => Ok(leased),
-                }
-            }
-            _ => Ok(copied),
+    fn guarded(file: OwnedFd, guard: Guard, candidate: &Candidate<'_>) -> Self {
+        Self {
+            is_leased: guard.is_leased,
+            place: Some(guard.place),
+            stat: Some(*candidate.stat),
+            ..Self::of(file, Strength::Guarded, candidate.limit)
         }
     }
+
+    /// The first kind that is sound here: fs-verity costs nothing, a guarded
+    /// file and a leased one stay where they are, a copy always works, but for
+    /// programs that look for their files beside themselves.
+    fn first_sound(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
+        if verity::measure(file.as_fd())?.is_some() {
+            return Self::verity(file, candidate);
+        }
+        let mut reasons = vec![NO_VERITY.to_string()];
+        match look(&file, candidate)? {
+            Ok(guard) => {
+                let image = Self::guarded(file, guard, candidate);
+                return Ok(Fixing::Fixed(image.explained(reasons)));
+            }
+            Err(why) => reasons.push(format!("not guarded: {why}")),
+        }
+        let no_lease = match () {
+            () if candidate.demands_more_than(Strength::Leased) => Some(DEMANDED.to_string()),
+            () if !elf::is_elf(&head_of(file.as_fd(), 4)?) => Some("it is no program".into()),
+            () => why_no_lease(&file)?,
+        };
+        let Some(why) = no_lease else {
+            let image = Self::of(file, Strength::Leased, candidate.limit);
+            return Ok(Fixing::Fixed(image.explained(reasons)));
+        };
+        reasons.push(format!("not leased: {why}"));
+        match Self::fix_copy(&file, candidate)? {
+            Fixing::Fixed(image) => Ok(Fixing::Fixed(image.explained(reasons))),
+            Fixing::Unavailable(no_copy) => {
+                reasons.push(no_copy);
+                Ok(Fixing::Unavailable(reasons.join("; ")))
+            }
+            Fixing::TooLarge => Ok(Fixing::TooLarge),
+        }
+    }
+
+    fn first_for_readers(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
+        let reason = match look(&file, candidate)? {
+            Ok(guard) => {
+                let image = Self::guarded(file, guard, candidate);
+                return Ok(Fixing::Fixed(image));
+            }
+            Err(why) => format!("not guarded: {why}"),
+        };
+        Ok(match Self::fix_copy(&file, candidate)? {
+            Fixing::Fixed(image) => Fixing::Fixed(image.explained(vec![reason])),
+            other => other,
+        })
+    }
+
+    fn explained(self, why_no_better: Vec<String>) -> Self {
+        Self {
+            why_no_better,
+            ..self
+        }
+    }
+}
+
+impl Candidate<'_> {
+    fn demands_more_than(&self, strength: Strength) -> bool {
+        self.minimum.is_some_and(|minimum| minimum > strength)
+    }
+}
+
+const NO_VERITY: &str = "the kernel measures no fs-verity digest of it";
+const DEMANDED: &str = "the whitelist demands more";
+
+fn look(file: &OwnedFd, candidate: &Candidate<'_>) -> Result<Result<Guard, String>, Error> {
+    if candidate.demands_more_than(Strength::Guarded) {
+        return Ok(Err(DEMANDED.into()));
+    }
+    guarded::look(
+        candidate.path,
+        file,
+        candidate.stat,
+        candidate.for_others,
+        candidate.sight,
+    )
+}
+
+/// A copy has its file's name, which is what tools show of the process. The
+/// kernel takes 249 bytes (man 2 memfd_create).
+fn name_of(path: &Path) -> CString {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let name = name.get(..249).unwrap_or(name);
+    CString::new(name).unwrap_or_default()
 }
 
 /// Takes a lease, or says why there is none to be had.

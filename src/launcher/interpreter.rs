@@ -11,11 +11,13 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::shebang::Shebang;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{ImageChoice, Pin, Strength};
+use secure_exec_sys::memfd::Use;
 use secure_exec_sys::open::{self, Kind};
 
-use crate::image::{self, Fixing, Image, digest_file};
+use crate::image::{self, Candidate, Fixing, Image, digest_file};
 use crate::opened::DEFAULT_LIMIT;
 use crate::owner::Finding;
+use crate::sight::Sight;
 use crate::trail::Trail;
 use crate::trust;
 
@@ -33,6 +35,18 @@ pub struct Interpreter {
     pub argument: Option<String>,
     /// Its headers.
     pub program: Program,
+}
+
+/// What verifying an interpreter goes by.
+pub(crate) struct Terms<'a> {
+    /// The bytes of a pinned one are fixed at least as strongly.
+    pub(crate) minimum: Option<Strength>,
+    /// Another user than the launcher's executes it.
+    pub(crate) for_others: bool,
+    /// The launch's trail.
+    pub(crate) trail: &'a Trail,
+    /// The launch's look at the file system.
+    pub(crate) sight: &'a Sight,
 }
 
 /// A program that may be executed beside the plugin.
@@ -54,14 +68,11 @@ impl Trusted {
         }
     }
 
-    /// Whether nobody has touched the bytes since they were hashed.
-    ///
-    /// # Errors
-    /// As fcntl(2).
-    pub fn is_intact(&self) -> Result<bool, secure_exec_sys::Error> {
+    /// Its fixed bytes, if it is pinned.
+    pub(crate) const fn image(&self) -> Option<&Image> {
         match self {
-            Self::Pinned(image) => image.is_intact(),
-            Self::Place(_) => Ok(true),
+            Self::Pinned(image) => Some(image),
+            Self::Place(_) => None,
         }
     }
 
@@ -76,17 +87,15 @@ impl Trusted {
 }
 
 /// Opens and verifies the interpreter that a script asks for, or the one that
-/// its whitelist entry names instead. The bytes of a pinned one are fixed at
-/// least as strongly as `minimum` says.
+/// its whitelist entry names instead.
 ///
 /// # Errors
 /// [`Violation::InterpreterUntrusted`] or [`Violation::FirstLine`], with the
 /// reason.
-pub fn of_script(
+pub(crate) fn of_script(
     shebang: &Shebang,
     pin: Option<&Pin>,
-    minimum: Option<Strength>,
-    trail: &Trail,
+    terms: &Terms<'_>,
 ) -> Result<Interpreter, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
     if shebang.is_env() && shebang.env_target().is_none() {
@@ -104,7 +113,7 @@ pub fn of_script(
         .argument
         .clone()
         .filter(|_| shebang.env_target().is_none());
-    let file = trusted(&path, pin, minimum, trail).map_err(untrusted)?;
+    let file = trusted(&path, pin, terms).map_err(untrusted)?;
     let shown = path.to_string_lossy().into_owned();
     let program = image::program(file.file().as_fd())
         .map_err(|why| untrusted(format!("the interpreter '{}': {why}", Escaped(&shown))))?;
@@ -207,27 +216,33 @@ pub fn library(pin: &Pin) -> Result<Library, Violation> {
     Ok(Library { file, violation })
 }
 
-fn trusted(
-    path: &Path,
-    pin: Option<&Pin>,
-    minimum: Option<Strength>,
-    trail: &Trail,
-) -> Result<Trusted, String> {
+fn trusted(path: &Path, pin: Option<&Pin>, terms: &Terms<'_>) -> Result<Trusted, String> {
     let Some(expected) = pin.and_then(|pin| pin.hash.as_ref()) else {
-        return match placed("the interpreter", path, trail)? {
+        return match placed("the interpreter", path, terms.trail)? {
             (file, None) => Ok(Trusted::Place(file)),
             (_, Some(why)) => Err(format!("the interpreter is not pinned, and {why}")),
         };
     };
     let file = open_program("the interpreter", path)?;
     let stat = open::stat(file.as_fd()).map_err(|error| error.to_string())?;
-    let fixed = Image::fix(file, &stat, ImageChoice::Auto, minimum, DEFAULT_LIMIT);
+    let candidate = Candidate {
+        path,
+        stat: &stat,
+        purpose: Use::Execute,
+        for_others: terms.for_others,
+        choice: ImageChoice::Auto,
+        minimum: terms.minimum,
+        limit: DEFAULT_LIMIT,
+        sight: terms.sight,
+    };
+    let fixed = Image::fix(file, &candidate);
+    terms.trail.program(path);
     let image = match fixed.map_err(|error| error.to_string())? {
         Fixing::Fixed(image) => image,
         Fixing::TooLarge => return Err("the interpreter is too large".into()),
         Fixing::Unavailable(why) => return Err(why),
     };
-    if let Some(minimum) = minimum
+    if let Some(minimum) = terms.minimum
         && image.strength() < minimum
     {
         return Err(format!(

@@ -21,10 +21,15 @@ use crate::trail::{Kept, Trail};
 
 /// What the plugin must not write: what launches go by, its secrets among it,
 /// the launcher itself, and what says who a user is.
-pub(crate) fn kept(examined: &Examined) -> Vec<Kept> {
+///
+/// # Errors
+/// A file of the whitelist's folder can't be read.
+pub(crate) fn kept(examined: &Examined) -> Result<Vec<Kept>, Failure> {
+    let programs = examined.listed.all_programs()?;
     let mut kept = examined.listed.trail.kept();
     kept.extend(default_places().kept());
     kept.extend(secrets(examined).map(|path| Kept::File(path.into())));
+    kept.extend(programs.into_iter().map(Kept::Program));
     // Its own path is absent where it was started from memory.
     kept.extend(std::env::current_exe().ok().map(Kept::File));
     // The link by which it was called is in the plugin's place.
@@ -32,7 +37,7 @@ pub(crate) fn kept(examined: &Examined) -> Vec<Kept> {
     if examined.listed.profile.user.is_some() {
         kept.extend(["/etc/passwd", "/etc/group"].map(|path| Kept::File(path.into())));
     }
-    kept
+    Ok(kept)
 }
 
 pub(crate) fn secrets(examined: &Examined) -> impl Iterator<Item = &Path> {
@@ -55,11 +60,14 @@ pub(crate) fn keep_off(
     }
     for kept in kept {
         let held = match kept {
+            // What others than root could change is not executed where it lies,
+            // so nobody but the plugin itself has a loss.
+            Kept::Program(_) if whom.user != 0 && !whom.privileged => continue,
             Kept::Folder(folder) if !PROGRAMS.iter().any(|place| folder == Path::new(place)) => {
                 reach.holds_folder(folder, whom)
             }
             // Of the many files there a launch trusts those that are root's.
-            Kept::Folder(_) | Kept::File(_) => reach.holds(kept, whom),
+            Kept::Folder(_) | Kept::File(_) | Kept::Program(_) => reach.holds(kept, whom),
         };
         let path = kept.path().to_string_lossy();
         let path = Escaped(&path);

@@ -20,6 +20,7 @@ pub mod authorized;
 pub mod confined;
 pub mod dry_run;
 pub mod examined;
+mod guarded;
 pub mod image;
 pub mod interpreter;
 mod keeping;

@@ -97,7 +97,7 @@ impl<'a> Links<'a> {
     /// one it might still make names of its own.
     fn leads_to_machine_places(&self, folder: &Path) -> Result<bool, Failure> {
         let leads = |kept: &Kept| {
-            let own = usize::from(matches!(kept, Kept::File(_)));
+            let own = usize::from(!matches!(kept, Kept::Folder(_)));
             kept.path()
                 .ancestors()
                 .skip(own)

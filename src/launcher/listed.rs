@@ -17,7 +17,7 @@ use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
 use crate::audit;
 use crate::failure::Failure;
 use crate::owner::Finding;
-use crate::profiles::{Folders, Profiles};
+use crate::profiles::{Folders, Profiles, names_in};
 use crate::settings::Settings;
 use crate::state;
 use crate::trail::Trail;
@@ -54,6 +54,9 @@ pub struct Listed {
     pub whitelist_folder: Option<PathBuf>,
     /// Profiles that stand in entries of the whitelist's file.
     pub inline: Arc<[(String, RawProfile)]>,
+    /// What the entries of the whitelist's file pin, if the profile lets the
+    /// plugin write anything.
+    programs: Vec<PathBuf>,
     /// What signs the audit log: nobody else may read it.
     pub signing_key: Option<PathBuf>,
     /// When records are brought to the disk.
@@ -151,10 +154,17 @@ pub fn look_up(
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
     violations.extend(of_whitelist(settings, loaded, &demanded, &trail)?);
+    let plugin_root = loaded.plugin_root(settings);
+    let grants = &profile.filesystem.write;
+    let programs = if grants.is_empty() && profile.network.unix_bind.is_empty() {
+        Vec::new()
+    } else {
+        programs(&loaded.whitelist, &plugin_root)
+    };
     Ok(Listed {
         name: plugin.to_string(),
         entry: entry.cloned(),
-        plugin_root: loaded.plugin_root(settings),
+        plugin_root,
         whitelist: demanded,
         whitelist_path: loaded.path.clone(),
         whitelist_digest: Some(loaded.digest.clone()),
@@ -167,12 +177,22 @@ pub fn look_up(
             .filter(|folder| **folder == settings.whitelist && is_folder(folder))
             .cloned(),
         inline: Arc::clone(&loaded.inline),
+        programs,
         signing_key: settings.audit.sign.as_ref().and_then(audit::key_path),
         sync: settings.audit.sync,
         kernel_denials: settings.audit.kernel_denials,
         violations,
         warnings,
     })
+}
+
+/// The files that entries pin: plugins, interpreters, libraries.
+fn programs(whitelist: &Whitelist, plugin_root: &Path) -> Vec<PathBuf> {
+    let paths = whitelist.entries.iter().flat_map(|entry| {
+        let pins = entry.interpreter.iter().chain(&entry.libraries);
+        [&entry.path].into_iter().chain(pins.map(|pin| &pin.path))
+    });
+    paths.map(|path| plugin_root.join(path)).collect()
 }
 
 impl Loaded {
@@ -204,6 +224,24 @@ impl Listed {
             state::remember_serial(folder, path, serial, &self.trail)?;
         }
         Ok(())
+    }
+
+    /// The files that all entries of the whitelist pin, for a profile that lets
+    /// the plugin write something.
+    ///
+    /// # Errors
+    /// Another file of the whitelist's folder can't be read.
+    pub(crate) fn all_programs(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut found = self.programs.clone();
+        if let Some(folder) = &self.whitelist_folder {
+            for name in names_in(folder)? {
+                let other = load(folder, &name)?;
+                let root = other.whitelist.settings.plugin_root.as_ref();
+                let root = root.map_or_else(|| self.plugin_root.clone(), |root| folder.join(root));
+                found.extend(programs(&other.whitelist, &root));
+            }
+        }
+        Ok(found)
     }
 
     /// What the policy says of what was found so far: a plugin that is refused

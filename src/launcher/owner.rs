@@ -60,6 +60,16 @@ impl Owners {
         }))
     }
 
+    /// Whether it belongs to somebody else, whoever may write it.
+    ///
+    /// # Errors
+    /// As [`Owners::check`].
+    pub(crate) fn check_owner(self, path: &Path, stat: &Stat) -> Result<Option<Finding>, Error> {
+        let path = path.to_path_buf();
+        let flaw = self.stranger(stat.uid)?;
+        Ok(flaw.map(|flaw| Finding { path, flaw }))
+    }
+
     fn stranger(self, owner: u32) -> Result<Option<Flaw>, Error> {
         if owner == 0 {
             return Ok(None);

@@ -261,14 +261,14 @@ pub fn compile(
     })
 }
 
-/// The script goes to its interpreter as a descriptor of its own, so that the
-/// image keeps the one that stays close-on-exec.
+/// A script's copy goes to its interpreter as a descriptor of its own, so that
+/// the image keeps the one that stays close-on-exec.
 fn script_descriptor(examined: &Examined) -> Result<Option<OwnedFd>, Failure> {
-    match &examined.interpreter {
-        None => Ok(None),
-        Some(_) => open::duplicate(examined.image.file())
+    match (&examined.interpreter, examined.image.place()) {
+        (Some(_), None) => open::duplicate(examined.image.file())
             .map(Some)
             .map_err(Failure::own),
+        _ => Ok(None),
     }
 }
 
@@ -281,14 +281,14 @@ fn call(
     warn: &dyn Fn(&str),
 ) -> Result<exec::Call, Failure> {
     let mut words: Vec<Vec<u8>> = Vec::new();
-    let file = match (&examined.interpreter, script) {
-        (Some(interpreter), Some(script)) => {
+    let file = match &examined.interpreter {
+        Some(interpreter) => {
             words.push(interpreter.path.as_os_str().as_bytes().to_vec());
             words.extend(interpreter.argument.clone().map(String::into_bytes));
-            words.push(format!("/proc/self/fd/{}", process::number(script)).into_bytes());
+            words.push(script_name(examined, script)?);
             interpreter.file.file()
         }
-        _ => {
+        None => {
             words.push(own_name(examined, called.name)?);
             examined.image.file()
         }
@@ -309,6 +309,18 @@ fn call(
     let file = open::duplicate(file).map_err(Failure::own)?;
     exec::Call::prepare(file, strings(words.into_iter())?, strings(variables)?)
         .map_err(Failure::own)
+}
+
+/// What the interpreter opens: a guarded script by its path, a copy through its
+/// descriptor.
+fn script_name(examined: &Examined, script: Option<&OwnedFd>) -> Result<Vec<u8>, Failure> {
+    match (examined.image.place(), script) {
+        (Some(place), _) => Ok(place.as_os_str().as_bytes().to_vec()),
+        (None, Some(script)) => {
+            Ok(format!("/proc/self/fd/{}", process::number(script)).into_bytes())
+        }
+        (None, None) => Err(Failure::own("the script was not prepared; nothing was run")),
+    }
 }
 
 /// The name that the plugin is told, by which programs of many names know what

@@ -71,7 +71,7 @@ pub(crate) fn open(
         privileged: !examined.listed.profile.capabilities.is_empty(),
     };
     if !writable.is_empty() {
-        keep_off(&writable, &kept(examined), whom, examined, "write", warn)?;
+        keep_off(&writable, &kept(examined)?, whom, examined, "write", warn)?;
     }
     if let Some(key) = &examined.listed.signing_key {
         let key = [Kept::File(key.clone())];
@@ -207,6 +207,9 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
         rules.push(Rule::new(file, kind).map_err(Failure::own)?);
         Ok(())
     };
+    if examined.interpreter.is_some() && examined.image.has_path() {
+        add(examined.image.file(), GrantKind::Read)?;
+    }
     match &examined.interpreter {
         Some(interpreter) if interpreter.file.has_path() => {
             let file: &Trusted = &interpreter.file;

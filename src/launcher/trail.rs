@@ -12,6 +12,9 @@ pub enum Kept {
     /// A file, with those beside it that are named after it: a signature, what
     /// an audit log was rotated to.
     File(PathBuf),
+    /// A file that launches execute, or read what to execute from. Files
+    /// beside it are other programs, or its data.
+    Program(PathBuf),
     /// A folder of which every file counts.
     Folder(PathBuf),
 }
@@ -21,7 +24,7 @@ impl Kept {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Folder(path) => path,
+            Self::File(path) | Self::Program(path) | Self::Folder(path) => path,
         }
     }
 
@@ -31,6 +34,7 @@ impl Kept {
     pub fn names(&self, name: &str) -> bool {
         match self {
             Self::Folder(_) => true,
+            Self::Program(path) => path.file_name().is_some_and(|own| own == name),
             Self::File(path) => path.file_name().is_some_and(|own| {
                 let own = own.to_string_lossy();
                 let name = name.strip_prefix('.').unwrap_or(name);
@@ -51,6 +55,11 @@ impl Trail {
     /// Adds a file.
     pub fn file(&self, path: impl Into<PathBuf>) {
         self.add(Kept::File(path.into()));
+    }
+
+    /// Adds a program.
+    pub fn program(&self, path: impl Into<PathBuf>) {
+        self.add(Kept::Program(path.into()));
     }
 
     /// Adds a folder.

@@ -121,7 +121,8 @@ fn read_once(path: &Path) -> Result<Loaded, Unreadable> {
         Bounded::TooLarge => return Err(unreadable("it is larger than 64 MiB".into(), false)),
     }
     let real = open::real_path(file.as_fd()).map_err(failed)?;
-    let finding = examine(path, &real, &stat, Owners::RootAndCaller).map_err(failed)?;
+    let sight = Sight::default();
+    let finding = examine(path, &real, &stat, Owners::RootAndCaller, &sight).map_err(failed)?;
     Ok(Loaded {
         bytes,
         finding,
@@ -135,30 +136,37 @@ fn read_once(path: &Path) -> Result<Loaded, Unreadable> {
 ///
 /// A sticky folder (`/tmp`) is no way in to the caller's own files where a
 /// folder lies in it: others can't rename that. What lies there itself, the
-/// file or a link to it, others may have put there first.
-fn examine(
+/// file or a link to it, others may have put there first. What is root's, they
+/// can't have put there, but for another name of some file of root's.
+pub(crate) fn examine(
     path: &Path,
     real: &Path,
     stat: &Stat,
     owners: Owners,
+    sight: &Sight,
 ) -> Result<Option<Finding>, secure_exec_sys::Error> {
     if let Some(found) = owners.check(real, stat)? {
         return Ok(Some(found));
     }
-    let sight = Sight::default();
     let way = sight.follow(path)?;
     if let Some(unseen) = way.unseen {
         // It was opened, so it led somewhere a moment ago.
         return Err(unseen);
     }
-    let links = way.links().map(|(link, _)| link.as_path());
+    let links = way.links().map(|(link, stat)| (link.as_path(), stat));
     // The folders above the file, and those above every link that leads to it.
-    for path in [real].into_iter().chain(links) {
+    for (path, entry) in [(real, stat)].into_iter().chain(links) {
+        if owners == Owners::Root
+            && let Some(found) = owners.check_owner(path, entry)?
+        {
+            return Ok(Some(found));
+        }
         for (level, folder) in path.ancestors().skip(1).enumerate() {
             let mut stat = sight.stat(folder)?;
-            // The name looked up here is that of a folder, not of file or link.
-            let to_folder = level > 0;
-            if owners == Owners::RootAndCaller && to_folder && stat.mode & 0o1000 != 0 {
+            // The name looked up here is that of a folder, or of a file or link
+            // of root's that has no other.
+            let stays = level > 0 || (owners == Owners::Root && entry.nlink == 1);
+            if stays && stat.mode & 0o1000 != 0 {
                 stat.mode &= !0o022;
             }
             if let Some(found) = owners.check(folder, &stat)? {
@@ -184,7 +192,7 @@ pub fn writable_by_root_alone(
     trail.file(path);
     let stat = open::stat(file.as_fd())?;
     let real = open::real_path(file.as_fd())?;
-    examine(path, &real, &stat, Owners::Root)
+    examine(path, &real, &stat, Owners::Root, &Sight::default())
 }
 
 /// Whether others than root and the launcher's user own or can write an open

@@ -8,14 +8,14 @@
 //! 40 random bits each).
 
 use std::ffi::{CString, c_char};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use secure_exec_core::filter::ExecTicket;
 
-use crate::Error;
 use crate::process::random_bytes;
+use crate::{Error, lease, probe};
 
 /// One execveat(2), prepared to its last argument.
 pub struct Call {
@@ -91,6 +91,64 @@ impl Call {
         };
         Errno::last()
     }
+}
+
+/// `AT_EXECVE_CHECK`, Linux 6.14: say whether execveat(2) could, and don't.
+const CHECK: libc::c_int = 0x10000;
+/// From this release on execve opens the program before it reads the arguments.
+const OPENS_FIRST: (u32, u32, u32) = (6, 8, 0);
+
+/// Whether somebody has a program open, or mapped, for writing: the kernel does
+/// not execute such (`ETXTBSY` in man 2 execve). Nothing is executed here.
+/// `None` if this kernel can't be asked.
+///
+/// # Errors
+/// As execveat(2): this process may not execute the file.
+pub fn is_written(file: BorrowedFd<'_>) -> Result<Option<bool>, Error> {
+    let release = probe::kernel_release();
+    if !lease::running_executables_are_kept(&release) {
+        return Ok(None);
+    }
+    let arguments = [c"".as_ptr(), std::ptr::null()];
+    let checked = execute_nothing(file, arguments.as_ptr(), CHECK);
+    let answer = match checked {
+        // The kernel does not know the flag.
+        Err(Errno::EINVAL) if probe::version(&release) >= Some(OPENS_FIRST) => {
+            // No argument list lies there, so exec fails once the file is open.
+            match execute_nothing(file, std::ptr::without_provenance(1), 0) {
+                Err(Errno::EFAULT) => Ok(()),
+                other => other,
+            }
+        }
+        Err(Errno::EINVAL) => return Ok(None),
+        answer => answer,
+    };
+    match answer {
+        Ok(()) => Ok(Some(false)),
+        Err(Errno::ETXTBSY) => Ok(Some(true)),
+        Err(errno) => Err(Error::call("ask whether it may be executed")(errno)),
+    }
+}
+
+fn execute_nothing(
+    file: BorrowedFd<'_>,
+    arguments: *const *const c_char,
+    flag: libc::c_int,
+) -> Result<(), Errno> {
+    let environment: [*const c_char; 1] = [std::ptr::null()];
+    // SAFETY: path and environment are terminated. The caller gives a list that
+    // is, with a flag by which nothing is executed, or one that can't be read.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            arguments,
+            environment.as_ptr(),
+            libc::AT_EMPTY_PATH | flag,
+        )
+    };
+    Errno::result(answer).map(drop)
 }
 
 fn pointers(strings: &[CString]) -> Vec<usize> {

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::sys::statfs::{self, FsType, fstatfs};
 
-use crate::Error;
+use crate::{Error, probe};
 
 /// File systems on which a lease means what it says: local, with every write
 /// going through this kernel.
@@ -69,15 +69,8 @@ pub fn is_trustworthy_here(file: BorrowedFd<'_>) -> Result<bool, Error> {
 /// exec; nor may it be taken for granted where the release is no number.
 #[must_use]
 pub fn running_executables_are_kept(release: &str) -> bool {
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse::<u32>().ok());
-    let mut next = || numbers.next().flatten();
-    let (Some(major), Some(minor)) = (next(), next()) else {
-        return false;
-    };
-    let version = (major, minor, next().unwrap_or(0));
-    !((6, 11, 0)..(6, 12, 2)).contains(&version)
+    let version = probe::version(release);
+    version.is_some_and(|version| !((6, 11, 0)..(6, 12, 2)).contains(&version))
 }
 
 /// The kernel reports a break with SIGIO, which would end the launcher; the

@@ -99,6 +99,16 @@ fn seccomp() -> Result<(), Errno> {
     Errno::result(answer).map(drop)
 }
 
+/// The numbers that a kernel's release begins with; `None` if it does not.
+#[must_use]
+pub fn version(release: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().ok());
+    let mut next = || numbers.next().flatten();
+    Some((next()?, next()?, next().unwrap_or(0)))
+}
+
 /// The kernel's release, as `uname -r` prints it; empty where it has none.
 #[must_use]
 pub fn kernel_release() -> String {

@@ -80,6 +80,18 @@ pub fn overflow_user() -> Result<u32, Error> {
     Ok(*KNOWN.get_or_init(|| id))
 }
 
+/// Whether every user id has a meaning in this user namespace, and its own: such
+/// a map can be written only where that holds outside, too, up to the first one
+/// (man 7 `user_namespaces`).
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn has_every_id() -> Result<bool, Error> {
+    let map = std::fs::read_to_string("/proc/self/uid_map")
+        .map_err(Error::io("read the map of user ids"))?;
+    Ok(map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// Effective group id.
 #[must_use]
 pub fn effective_group() -> u32 {

@@ -121,9 +121,13 @@ pub struct Record<'a> {
     /// Name of the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<&'a str>,
-    /// How the bytes were fixed: `sealed`, `leased` or `verity`.
+    /// How the bytes were fixed: `verity`, `guarded`, `leased` or `sealed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<&'a str>,
+    /// Why no kind before it was to be had, in the order of
+    /// [`ImageChoice::Auto`](crate::whitelist::ImageChoice::Auto).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_reason: Option<String>,
     /// The plugin's arguments, where the configuration wants them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<&'a [String]>,
@@ -196,6 +200,7 @@ impl<'a> Record<'a> {
             whitelist_settings_digest: None,
             profile: None,
             image: None,
+            image_reason: None,
             arguments: None,
             environment: None,
             sandbox: None,

@@ -206,6 +206,8 @@ pub enum ImageChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strength {
+    /// Nobody but root could change the file, or lead its path elsewhere.
+    Guarded,
     /// Nobody could write the file between hashing and exec.
     #[serde(alias = "in-place")]
     Leased,
@@ -220,6 +222,7 @@ impl Strength {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Guarded => "guarded",
             Self::Leased => "leased",
             Self::Sealed => "sealed",
             Self::Verity => "verity",

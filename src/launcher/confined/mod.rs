@@ -65,6 +65,15 @@ pub fn confine(prepared: Prepared, record: &Listed, log: &AuditLog) -> Result<Co
     // Whom the process becomes may not reach the log.
     log.hold()?;
     carry_out(&prepared, &mut applied).map_err(failed)?;
+    match prepared.examined.is_unchanged() {
+        Ok(true) => {}
+        Ok(false) => {
+            return Err(failed(Failure::own(
+                "root changed the plugin or its interpreter during the launch\nTry again.",
+            )));
+        }
+        Err(error) => return Err(failed(Failure::own(error))),
+    }
     let lines = report::Lines::render(&prepared, &applied, log).map_err(Failure::own)?;
     let mut confined = Confined {
         prepared,

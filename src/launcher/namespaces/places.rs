@@ -108,6 +108,12 @@ fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
             if interpreter.file.has_path() {
                 files.push((text(&interpreter.path), interpreter.file.file()));
             }
+            if let Some(place) = examined.image.place() {
+                files.push((text(place), examined.image.file()));
+                if place != examined.path {
+                    files.push((text(&examined.path), examined.image.file()));
+                }
+            }
             Some(interpreter.program.clone())
         }
         None => {
