@@ -40,7 +40,8 @@ pub(crate) fn look(
         return Ok(Err("this user namespace does not map every user id".into()));
     }
     let real = open::real_path(file.as_fd())?;
-    let named = open::absolute(named)?;
+    // Without `.`, which scripts would find in their names.
+    let named: PathBuf = open::absolute(named)?.components().collect();
     let mut place = named.as_path();
     let mut flaw = flaw(place, &real, stat, sight)?;
     if flaw.is_some() && named != real {

@@ -23,7 +23,7 @@ use crate::trail::{Kept, Trail};
 /// the launcher itself, and what says who a user is.
 ///
 /// # Errors
-/// A file of the whitelist's folder can't be read.
+/// The whitelist's folder can't be listed.
 pub(crate) fn kept(examined: &Examined) -> Result<Vec<Kept>, Failure> {
     let programs = examined.listed.all_programs()?;
     let mut kept = examined.listed.trail.kept();

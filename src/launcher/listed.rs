@@ -230,12 +230,15 @@ impl Listed {
     /// the plugin write something.
     ///
     /// # Errors
-    /// Another file of the whitelist's folder can't be read.
+    /// The whitelist's folder can't be listed.
     pub(crate) fn all_programs(&self) -> Result<Vec<PathBuf>, Failure> {
         let mut found = self.programs.clone();
         if let Some(folder) = &self.whitelist_folder {
             for name in names_in(folder)? {
-                let other = load(folder, &name)?;
+                // What can't be read lets nothing run.
+                let Ok(other) = load(folder, &name) else {
+                    continue;
+                };
                 let root = other.whitelist.settings.plugin_root.as_ref();
                 let root = root.map_or_else(|| self.plugin_root.clone(), |root| folder.join(root));
                 found.extend(programs(&other.whitelist, &root));

@@ -133,8 +133,8 @@ pub struct Stat {
     pub size: u64,
     /// Hard links.
     pub nlink: u64,
-    /// When content or attributes were last changed: seconds and nanoseconds.
-    pub changed: (i64, i64),
+    /// When the content was last changed: seconds and nanoseconds.
+    pub modified: (i64, i64),
     /// Type of file.
     pub kind: Kind,
 }
@@ -197,7 +197,7 @@ impl From<FileStat> for Stat {
             size: u64::try_from(raw.st_size).unwrap_or(u64::MAX),
             #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
             nlink: raw.st_nlink.into(),
-            changed: (raw.st_ctime, raw.st_ctime_nsec),
+            modified: (raw.st_mtime, raw.st_mtime_nsec),
             kind,
         }
     }
