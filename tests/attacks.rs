@@ -46,6 +46,7 @@ mod environment;
 mod exec;
 mod files;
 mod goes_by;
+mod guarded;
 mod headers;
 mod identity;
 mod inherited;

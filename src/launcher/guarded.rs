@@ -155,3 +155,66 @@ fn unwritten(file: &OwnedFd) -> Result<Result<bool, String>, Error> {
         Err(error) => Ok(Err(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaw_of(table: &str, path: &str) -> Option<String> {
+        mounted_badly(&mounts::parse(table), Path::new(path))
+    }
+
+    #[test]
+    fn mounts_on_the_way_keep_owners_and_map_none() {
+        let root = "20 1 8:1 / / rw - ext4 /dev/a rw\n";
+        assert_eq!(flaw_of(root, "/srv/p"), None);
+        for (mount, path, expected) in [
+            (
+                "30 20 8:2 / /srv rw,idmapped - ext4 /dev/b rw",
+                "/srv/p",
+                Some("maps user ids"),
+            ),
+            (
+                "30 20 8:2 / /srv rw,noidmapped - ext4 /dev/b rw",
+                "/srv/p",
+                None,
+            ),
+            (
+                "30 20 0:9 / /srv rw - fuse.sshfs x rw",
+                "/srv/p",
+                Some("/srv' (fuse.sshfs)"),
+            ),
+            (
+                "30 20 0:9 / /srv rw - nfs4 x rw",
+                "/srv/in/p",
+                Some("may not keep owners"),
+            ),
+            (
+                "30 20 0:9 / /srv rw - 9p x rw",
+                "/srv/in/p",
+                Some("may not keep owners"),
+            ),
+            ("30 20 0:9 / /srv rw - overlay x rw", "/srv/in/p", None),
+            ("30 20 0:9 / /other rw - nfs4 x rw", "/srv/p", None),
+            // What lies under another mount is not seen.
+            (
+                "30 20 0:9 / /srv rw - autofs x rw\n31 30 8:2 / /srv rw - ext4 /dev/b rw",
+                "/srv/p",
+                None,
+            ),
+            (
+                "30 20 0:9 / /srv rw - nfs4 x rw\n31 30 8:2 / /srv/in rw - ext4 /dev/b rw",
+                "/srv/in/p",
+                Some("'/srv' (nfs4)"),
+            ),
+        ] {
+            let found = flaw_of(&format!("{root}{mount}\n"), path);
+            match expected {
+                None => assert_eq!(found, None, "{mount}"),
+                Some(text) => assert!(found.is_some_and(|why| why.contains(text)), "{mount}"),
+            }
+        }
+        let chroot = "30 20 8:2 / /srv rw - ext4 /dev/b rw\n";
+        assert!(flaw_of(chroot, "/srv/p").is_some_and(|why| why.contains("root folder")));
+    }
+}

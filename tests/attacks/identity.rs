@@ -2,7 +2,7 @@
 //! written before it is executed.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::hostile;
 use super::interloper::strike;
@@ -13,7 +13,7 @@ pub(super) const BEFORE_EXEC: (&str, u32) = ("execveat", 2);
 /// After hashing, before the lease is looked at for the last time.
 const BEFORE_DOMAIN: (&str, u32) = ("landlock_restrict_self", 1);
 
-/// From this size on the launcher prefers a lease to a copy.
+/// More than a page, and than a pipe holds.
 const LARGE: usize = 300 << 10;
 
 #[test]
@@ -38,7 +38,7 @@ fn writing_the_same_inode_after_hashing_does_not_reach_a_sealed_copy() {
         let host = host_of(user, 0);
         naive(&host, &overwrite(&host, "p")).prints("evil\n");
 
-        let host = host_of(user, 0);
+        let host = listed(unlisted(user, 0), &["image: sealed"]);
         let write = overwrite(&host, "p");
         let outcome = strike(&host, BEFORE_EXEC, &write, &host.launch("p"));
         outcome.succeeded().prints("verified\n");
@@ -116,7 +116,7 @@ fn a_writer_from_before_the_launch_gets_a_copy_or_a_refusal() {
 #[test]
 fn a_file_that_grows_while_it_is_read_is_refused() {
     for user in EVERYONE {
-        let host = listed(unlisted(user, 0), &["max_file_size: 1MiB"]);
+        let host = listed(unlisted(user, 0), &["max_file_size: 1MiB", "image: sealed"]);
         let grow = format!("head -c 600000 /dev/zero >> {}", show(&host, "p"));
         let outcome = strike(&host, ("sendfile", 0), &grow, &host.launch("p"));
         outcome.refused(126).says("grew while it was read");
@@ -131,7 +131,8 @@ fn a_script_that_is_swapped_or_written_runs_as_it_was_verified() {
                 let mut host = Host::of(user);
                 host.install_sh("p", "echo verified");
                 host.install_sh("evil", "echo evil");
-                host.list("p", &[]);
+                // A guarded one is root's, who may do as he likes.
+                host.list("p", &["image: sealed"]);
                 let strike = if by_rename {
                     format!("mv {} {}", show(&host, "evil"), show(&host, "p"))
                 } else {
@@ -171,7 +172,8 @@ fn writing_a_pinned_interpreter_after_hashing_is_in_vain_or_ends_the_launch() {
         let write = overwrite(&host, "interpreter");
         naive(&host, &write).prints("evil\n");
 
-        let host = interpreted(user, 0);
+        let mut host = interpreted(user, 0);
+        host.set("image_minimum: sealed");
         let write = overwrite(&host, "interpreter");
         let outcome = strike(&host, BEFORE_EXEC, &write, &host.launch("p"));
         outcome.succeeded().prints("verified\n");
@@ -251,14 +253,18 @@ fn knock(host: &Host, name: &str) -> String {
 
 /// What a launcher does that verifies a path and executes it.
 pub(super) fn naive(host: &Host, strike: &str) -> Outcome {
+    naive_at(host, &host.path("plugins/p"), strike)
+}
+
+/// The same of a plugin that lies there.
+pub(super) fn naive_at(host: &Host, plugin: &Path, strike: &str) -> Outcome {
     let launcher = host.install_sh(
         "naive",
         r#"[ "sha256:$(sha256sum "$2" | cut -d' ' -f1)" = "$1" ] || exit 126
         sh -ec "$3"; exec "$2""#,
     );
-    let plugin = host.path("plugins/p");
     let plugin_text = plugin.to_str().unwrap();
-    host.bare(launcher, &[&digest(&plugin), plugin_text, strike])
+    host.bare(launcher, &[&digest(plugin), plugin_text, strike])
 }
 
 impl Outcome {

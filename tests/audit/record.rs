@@ -50,7 +50,8 @@ fn a_launch_has_two_records_of_one_launch() {
             assert_eq!(record["hash_actual"], digest(&host.path("plugins/p")));
             assert_eq!(record["whitelist_digest"], digest(&host.whitelist()));
             assert_eq!(record["profile"], "default");
-            assert_eq!(record["image"], "sealed");
+            let image = if user.is_root() { "guarded" } else { "sealed" };
+            assert_eq!(record["image"], image);
             let path = host.path("plugins/p").canonicalize().unwrap();
             assert_eq!(record["plugin_path"], path.to_str().unwrap());
             assert!(is_hex(&record["launch_id"], "", 32), "{record:#?}");

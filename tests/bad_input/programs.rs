@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use super::assert_clean;
-use crate::kit::{Host, Outcome, digest, program};
+use crate::kit::{Host, Outcome, digest, open_to_all, program};
 
 const STATIC: &str = "int main(void) { return 0; }";
 
@@ -211,10 +211,9 @@ fn an_interpreter_in_a_place_that_others_can_write() {
     std::fs::copy("/bin/sh", &interpreter).unwrap();
     host.install("p", format!("#!{}\necho ran\n", interpreter.display()));
     host.list("p", &[]);
-    // The folder for temporary files is everyone's.
-    let outcome = host.launch("p").run().refused(126);
     let above = host.path("bin");
-    let above = above.parent().unwrap().parent().unwrap();
+    open_to_all(&above);
+    let outcome = host.launch("p").run().refused(126);
     let what = format!("'{}' can be written by others", above.display());
     is_recorded(&host, &outcome, "interpreter_untrusted", &what);
     // The same with a link to a sound one: the link is not.

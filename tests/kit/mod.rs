@@ -25,6 +25,13 @@ pub(crate) enum User {
     Ordinary,
 }
 
+impl User {
+    /// Whether it is root.
+    pub(crate) fn is_root(self) -> bool {
+        self == Self::Root
+    }
+}
+
 /// Both.
 pub(crate) const EVERYONE: [User; 2] = [User::Root, User::Ordinary];
 
@@ -471,6 +478,12 @@ impl Outcome {
         assert_eq!(self.stdout, text, "{self:#?}");
         self
     }
+}
+
+/// Lets everyone make and exchange names in a folder.
+pub(crate) fn open_to_all(folder: &Path) {
+    let mode = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder, mode).unwrap();
 }
 
 /// Runs a command to its end, with these bytes on its standard input.

@@ -65,7 +65,8 @@ fn a_dry_run_shows_decision_and_plan() {
         assert!(!json.contains("-value"), "{json}");
         let shown: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(shown["decision"], "allowed");
-        assert_eq!(shown["image"], "sealed");
+        let image = if user.is_root() { "guarded" } else { "sealed" };
+        assert_eq!(shown["image"], image);
         assert_eq!(shown["interpreter"], "/bin/sh");
         let chain = serde_json::json!(["default", "go-plugin", "inline"]);
         assert_eq!(shown["profile_chain"], chain);

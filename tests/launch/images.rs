@@ -21,9 +21,11 @@ fn strength(host: &Host, name: &str) -> String {
 fn the_record_says_how_the_bytes_were_fixed() {
     for user in EVERYONE {
         let mut host = Host::of(user);
+        let is_root = user.is_root();
+        let in_place = if is_root { "guarded" } else { "leased" };
         for (name, built, choice, expected) in [
-            ("small", program::c(SMALL), "auto", "sealed"),
-            ("large", program::go(LARGE), "auto", "leased"),
+            ("small", program::c(SMALL), "auto", in_place),
+            ("large", program::go(LARGE), "auto", in_place),
             ("small-copy", program::c(SMALL), "sealed", "sealed"),
             ("large-copy", program::go(LARGE), "sealed", "sealed"),
             ("small-lease", program::c(SMALL), "in-place", "leased"),
@@ -36,7 +38,13 @@ fn the_record_says_how_the_bytes_were_fixed() {
         // What an interpreter reads is read after exec, when a lease is gone.
         host.install_sh("script", "exit 0");
         host.list("script", &["image: in-place"]);
-        assert_eq!(strength(&host, "script"), "sealed");
+        let expected = if is_root { "guarded" } else { "sealed" };
+        assert_eq!(strength(&host, "script"), expected);
+        let reason = host.record("sandbox_applied")["image_reason"].clone();
+        let is_told = reason
+            .as_str()
+            .is_some_and(|why| why.starts_with("not guarded: '"));
+        assert_eq!(is_told, !is_root, "{reason}");
     }
 }
 
@@ -81,7 +89,8 @@ fn the_minimum_holds_for_a_pinned_interpreter_too() {
             let outcome = run(trace, b"").succeeded();
             outcome.stderr.matches("F_SETLEASE, F_RDLCK) ").count()
         };
-        assert_eq!(leases(&host), 1);
+        // Root's script is leased as well as guarded.
+        assert_eq!(leases(&host), 1 + usize::from(user.is_root()));
         host.set("image_minimum: sealed");
         assert_eq!(leases(&host), 0);
     }
@@ -93,7 +102,7 @@ fn verity_is_refused_where_the_kernel_measures_nothing() {
         let mut host = Host::of(user);
         host.install_copy("p", program::c(SMALL));
         host.list("p", &["image: verity"]);
-        let why = "the file has no fs-verity digest";
+        let why = "the kernel measures no fs-verity digest of it";
         host.launch("p").run().refused(126).says(why);
         let permissive = host.launch("p").policy("permissive").run();
         permissive.succeeded().says("WARNING: ").says(why);
@@ -111,7 +120,8 @@ fn a_program_that_looks_beside_itself_stays_where_it_is() {
         let profile = "profile: { filesystem: { read: ['{plugin_dir}'] } }";
         host.list("p", &[profile]);
         assert_eq!(host.launch("p").run().status, 42);
-        assert_eq!(host.record("sandbox_applied")["image"], "leased");
+        let expected = if user.is_root() { "guarded" } else { "leased" };
+        assert_eq!(host.record("sandbox_applied")["image"], expected);
     }
 }
 

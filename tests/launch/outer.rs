@@ -186,7 +186,7 @@ fn a_launcher_within_another_says_what_it_lacks() {
         let mut host = host(user);
         let plugin = host.path("plugins/p");
         let path = plugin.to_str().unwrap();
-        host.list_path("inner", path, &digest(&plugin), &[]);
+        host.list_path("inner", path, &digest(&plugin), &["image: sealed"]);
         let whitelist = host.path("inner.whitelist");
         std::fs::copy(host.whitelist(), &whitelist).unwrap();
         host.own(&whitelist);

@@ -51,7 +51,8 @@ fn by_a_rename() {
         let mut host = Host::of(user);
         let plugin = host.install_sh("p", "echo ran");
         host.profile("own", "description: replaced");
-        host.list("p", &["profile: own"]);
+        // A guarded script is opened once more, by its interpreter.
+        host.list("p", &["profile: own", "image: sealed"]);
         let files = [
             plugin,
             host.whitelist(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::kit::{EVERYONE, Host, digest};
+use crate::kit::{EVERYONE, Host, digest, open_to_all};
 
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -98,10 +98,11 @@ fn an_interpreter_with_other_bytes_than_the_pinned_ones_is_refused() {
 fn an_interpreter_that_somebody_else_owns_needs_a_pin() {
     for user in EVERYONE {
         let mut host = Host::of(user);
-        // Even root's own: its folder lies in one that everyone can write.
+        // Even root's own: everyone can write its folder.
         let copy = host.path("bin/sh");
         std::fs::copy("/bin/sh", &copy).unwrap();
         host.own(&copy);
+        open_to_all(copy.parent().unwrap());
         let line = format!("#!{}\necho ran\n", copy.display());
         host.install("bare", &line);
         host.bare(host.path("plugins/bare"), &[]).prints("ran\n");

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{WAITS, install};
-use crate::kit::{EVERYONE, Host, User, program, with_ready};
+use crate::kit::{EVERYONE, Host, User, digest, program, with_ready};
 
 const SAYS_HELLO: &str = r#"#include <stdio.h>
 int main(void) { puts("hello"); return 7; }"#;
 
-/// More than a megabyte, so that it is leased and not copied.
+/// More than a megabyte.
 const LARGE: &str = r#"#include <stdio.h>
 static volatile char much[1 << 20] = { 1 };
 int main(void) { printf("hello%.0d\n", much[1]); return 7; }"#;
@@ -16,22 +16,21 @@ int main(void) { printf("hello%.0d\n", much[1]); return 7; }"#;
 #[test]
 fn programs_run_copied_and_leased_dynamic_and_static() {
     for user in EVERYONE {
-        for (source, strength) in [(SAYS_HELLO, "sealed"), (LARGE, "leased")] {
+        let in_place = if user.is_root() { "guarded" } else { "leased" };
+        for (source, image, strength) in [
+            (SAYS_HELLO, "sealed", "sealed"),
+            (LARGE, "in-place", "leased"),
+            (SAYS_HELLO, "auto", in_place),
+        ] {
             for program in [program::c(source), program::static_c(source)] {
-                let host = install(user, program, "");
-                let outcome = host.launch("namespaces").run();
+                let mut host = install(user, program, "");
+                let image = format!("image: {image}");
+                again(&mut host, &image);
+                let outcome = host.launch("again").run();
                 assert_eq!((outcome.status, &*outcome.stderr), (7, ""), "{outcome:?}");
                 assert!(outcome.stdout.starts_with("hello"), "{outcome:?}");
                 let record = host.record("sandbox_applied");
-                let expected = if strength == "sealed" {
-                    vec!["sealed", "leased"]
-                } else {
-                    vec!["leased"]
-                };
-                assert!(
-                    expected.contains(&record["image"].as_str().unwrap()),
-                    "{record}"
-                );
+                assert_eq!(record["image"], strength, "{record}");
             }
         }
     }
@@ -206,8 +205,9 @@ fn the_callers_folder_is_kept_where_the_plugin_has_it() {
     #include <unistd.h>
     int main(void) { char path[4096]; puts(getcwd(path, sizeof path)); return 0; }"#;
     for user in EVERYONE {
-        let host = install(user, program::static_c(source), "");
-        host.launch("namespaces").run().succeeded().prints("/\n");
+        let mut host = install(user, program::static_c(source), "");
+        again(&mut host, "image: sealed");
+        host.launch("again").run().succeeded().prints("/\n");
         let folder = host.path("plugins");
         let grants = format!("isolation: namespaces\nfilesystem: {{ read: [{folder:?}] }}");
         host.profile("namespaces", &grants);
@@ -297,4 +297,11 @@ fn a_program_that_the_kernel_refuses_is_reported_from_inside() {
         assert_eq!(told["exit_status"], 126);
         assert_eq!(host.record("plugin_exited")["result"], "blocked");
     }
+}
+
+/// Lists the same program once more, with another line in its entry.
+fn again(host: &mut Host, line: &str) {
+    let hash = digest(&host.path("plugins/namespaces"));
+    let more = [line, "profile: namespaces"];
+    host.list_path("again", "./plugins/namespaces", &hash, &more);
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::kit::{EVERYONE, Host, Launch, User, digest, program};
+use crate::kit::{EVERYONE, Host, Launch, User, digest, open_to_all, program};
 
 /// A host that a plugin is wrong on, and the launch of it.
 pub(super) struct Wrong {
@@ -219,6 +219,7 @@ fn an_interpreter_that_is_not_trusted_never_runs() {
     each(|case| {
         let shell = case.host.path("bin/sh");
         std::fs::copy("/bin/sh", &shell).unwrap();
+        open_to_all(shell.parent().unwrap());
         case.host
             .install("p", format!("#!{}\necho ran\n", shell.display()));
         case.host.list("p", &[]);
