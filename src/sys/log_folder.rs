@@ -103,11 +103,22 @@ impl LogFolder {
     /// name, which belongs to root, this user or the folder's owner, and
     /// neither can be executed nor written by others: anything else is not a
     /// log but a trap. One for locks nobody may read (see
-    /// [`lock`](mod@crate::lock)).
+    /// [`lock`](mod@crate::lock)). A file that has lost its name since it was
+    /// opened was rotated and packed: there is another by then.
     ///
     /// # Errors
     /// As open(2); the file is not a plain one.
     pub fn open_file(&self, name: &str, purpose: Purpose) -> Result<(LogFile, Stat), Error> {
+        for _ in 1..open::LOOKS {
+            match self.open_once(name, purpose) {
+                Err(Error::Replaced { .. }) => {}
+                opened => return opened,
+            }
+        }
+        self.open_once(name, purpose)
+    }
+
+    fn open_once(&self, name: &str, purpose: Purpose) -> Result<(LogFile, Stat), Error> {
         let path = self.path.join(name);
         let opened = match purpose {
             Purpose::Create => self.make_file(name, purpose),
@@ -130,6 +141,10 @@ impl LogFolder {
             _ => Error::at("open for appending", &path)(errno),
         })?;
         let stat = open::stat(file.as_fd())?;
+        if stat.kind == Kind::Regular && stat.nlink == 0 {
+            let operation = "open the audit log";
+            return Err(Error::Replaced { operation });
+        }
         let flaw = flaw(&stat, self.owner).or_else(|| match purpose {
             Purpose::Lock => readable(&stat),
             _ => None,
