@@ -11,6 +11,7 @@ mod first;
 pub mod guard;
 pub mod hash_command;
 mod headers;
+mod immutable;
 pub mod manual;
 mod mutation;
 pub mod run;
