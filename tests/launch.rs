@@ -3,6 +3,7 @@
 mod cni;
 mod command_line;
 mod dry_run;
+mod executes;
 mod hosts;
 mod images;
 mod init;
@@ -13,6 +14,7 @@ mod runtimes;
 mod scripts;
 mod settings;
 mod surroundings;
+mod volumes;
 
 use crate::kit::{EVERYONE, Host, program};
 

@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod failure;
 mod first;
+mod granted;
 pub mod guard;
 pub mod hash_command;
 mod headers;
