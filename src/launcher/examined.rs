@@ -312,7 +312,9 @@ fn environment(listed: &Listed, path: &Path) -> Environment {
     let mut environment = match listed.policy {
         Policy::AuditOnly => Environment::inherit(inherited()),
         Policy::Strict | Policy::Permissive => {
-            Environment::compose(&listed.profile.environment, inherited())
+            let passed = |(name, _): &(String, Vec<u8>)| !listed.withheld.contains(&name.as_str());
+            let inherited = inherited().filter(passed);
+            Environment::compose(&listed.profile.environment, inherited)
         }
     };
     let path = path.as_os_str().as_bytes().to_vec();

@@ -5,6 +5,7 @@
 //! launch; each stage below it has a file of its own and consumes the stage
 //! before it.
 
+mod certificates;
 pub mod cli;
 pub mod failure;
 mod first;

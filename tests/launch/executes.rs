@@ -83,7 +83,11 @@ fn a_loader_of_somebody_elses_does_not_come_with_a_grant() {
     host.launch("p").arg(target).run().prints(EACCES);
     host.install_copy("q", program::static_c(EXEC));
     host.list("q", &[&profile("process", &format!("{target}, {loader}"))]);
-    host.launch("q").arg(target).run().succeeded().prints("ran\n");
+    host.launch("q")
+        .arg(target)
+        .run()
+        .succeeded()
+        .prints("ran\n");
 }
 
 /// Without a grant no program is there, be it on the disk or not: so whoever
@@ -141,9 +145,6 @@ except FileNotFoundError:
             .run()
             .succeeded()
             .prints("fallback 127\n");
-        host.launch("python")
-            .run()
-            .succeeded()
-            .prints("fallback\n");
+        host.launch("python").run().succeeded().prints("fallback\n");
     }
 }

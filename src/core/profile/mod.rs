@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub use expand::{expand, glob_matches, has_dotdot};
 pub use raw::RawProfile;
 pub use resolve::{ProfileError, resolve};
-pub(crate) use variables::passes;
+pub use variables::passes;
 
 /// A resolved profile: every key has a value.
 #[derive(Clone, Debug)]
