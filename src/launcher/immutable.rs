@@ -16,6 +16,7 @@ use secure_exec_core::mounts::{self, Mounted, Spot};
 use secure_exec_sys::open::Kind;
 use secure_exec_sys::{Error, capabilities, mount};
 
+use crate::mutation::leaves_out;
 use crate::sight::Sight;
 
 /// File systems whose files change by their own mounts alone: not layers of
@@ -39,7 +40,7 @@ pub(crate) fn is_unchangeable_here(sight: &Sight, path: &Path) -> Result<bool, E
     let Some(place) = ReadOnly::find(sight.mounts()?, path) else {
         return Ok(false);
     };
-    if place.is_everywhere {
+    if place.is_everywhere || leaves_out("mounts") {
         return Ok(true);
     }
     let Ok(first) = mount::first_table() else {
