@@ -1,12 +1,14 @@
 //! Several users' logs, read as one.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::ctl;
 use crate::kit::{Host, Outcome, User};
+use crate::{command, ctl};
 
 const ALICE: u32 = 58_401;
 const BOB: u32 = 58_402;
@@ -113,6 +115,36 @@ fn records_of_all_users_are_read_in_the_order_of_their_times() {
         .succeeded()
         .stdout;
     assert_eq!(said.matches("plugin_validation_success").count(), ALL.len());
+}
+
+#[test]
+fn several_logs_are_followed_at_once() {
+    let machine = Machine::new();
+    let words = [
+        "audit",
+        "tail",
+        &machine.pattern(),
+        "-f",
+        "-n",
+        "1",
+        "--json",
+    ];
+    let mut command = command(&machine.host, words);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // It follows once it has printed what was there.
+    lines.next().unwrap().unwrap();
+    for user in [BOB, ALICE, 0] {
+        machine.launch(user);
+        let new = lines
+            .by_ref()
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        let mut decisions =
+            new.filter(|record| record["event_type"] == "plugin_validation_success");
+        assert_eq!(decisions.next().unwrap()["uid"], user);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -141,8 +141,8 @@ for name in sys.argv[1:]:
         print(name, "refused", flush=True)
 "#;
 
-/// All but `manager`.
-const SHARING: [&str; 6] = ["queue", "lock", "pool", "value", "memory", "executor"];
+/// What forks alone do.
+const SHARING: [&str; 5] = ["queue", "lock", "pool", "value", "executor"];
 
 #[test]
 fn multiprocessing_works_in_python_as_its_comment_says() {
@@ -155,6 +155,14 @@ fn multiprocessing_works_in_python_as_its_comment_says() {
         host.list(
             "namespaces",
             &["profile: { extends: python, isolation: namespaces }"],
+        );
+        host.install("executes", PROCESSES);
+        let execute = "filesystem: { execute: [/usr/bin/python3] }";
+        host.list(
+            "executes",
+            &[&format!(
+                "profile: {{ extends: python, isolation: namespaces, {execute} }}"
+            )],
         );
         let manager = "profile: { extends: python, isolation: namespaces, \
             filesystem: { write: [\"{runtime_dir}\"] }, network: { unix: { bind: [\"{runtime_dir}\"], connect: [\"{runtime_dir}\"] } }, \
@@ -172,6 +180,9 @@ fn multiprocessing_works_in_python_as_its_comment_says() {
         assert_eq!(confined("process", &SHARING), refused.concat());
         assert_eq!(confined("namespaces", &["process"]), bare(&["process"]));
         assert_eq!(confined("namespaces", &SHARING), bare(&SHARING));
+        // It starts a process that watches over names.
+        assert_eq!(confined("process", &["memory"]), "memory refused\n");
+        assert_eq!(confined("executes", &["memory"]), bare(&["memory"]));
         // Strict wants the kernel to hold connect(2) to the granted folder.
         let manager = host.launch("manager").policy("permissive").arg("manager");
         assert_eq!(manager.run().succeeded().stdout, bare(&["manager"]));
