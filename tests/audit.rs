@@ -18,6 +18,7 @@ mod signing;
 mod sinks;
 mod stress;
 mod syslog;
+mod users;
 
 use crate::kit::{Host, User};
 

@@ -50,6 +50,8 @@ mod rotating;
 mod searching;
 #[path = "ctl/tailing.rs"]
 mod tailing;
+#[path = "ctl/users.rs"]
+mod users;
 #[path = "ctl/verifying.rs"]
 mod verifying;
 

@@ -1,8 +1,10 @@
 //! The launch itself: status, streams, descriptors, identity of the bytes.
 
+mod certificates;
 mod cni;
 mod command_line;
 mod dry_run;
+mod executes;
 mod hosts;
 mod images;
 mod init;
@@ -13,6 +15,7 @@ mod runtimes;
 mod scripts;
 mod settings;
 mod surroundings;
+mod volumes;
 
 use crate::kit::{EVERYONE, Host, program};
 

@@ -1,6 +1,7 @@
 //! Each shipped profile with a real program of its kind: what the kind needs
 //! works as without secure-exec, and what it does not need is refused.
 
+mod combined;
 mod compute;
 mod interpreters;
 mod jvm;

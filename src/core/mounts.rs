@@ -16,12 +16,30 @@ pub struct Mounted {
     pub root: String,
     /// Where it is.
     pub point: String,
-    /// Options of this mount.
-    pub attributes: String,
+    /// Options of the mount.
+    pub own_options: String,
     /// Kind of file system.
     pub kind: String,
     /// Options of the file system.
     pub options: String,
+}
+
+impl Mounted {
+    /// Nobody writes by this mount.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        has_option(&self.own_options, "ro") || self.is_system_read_only()
+    }
+
+    /// Nor by any other of its file system.
+    #[must_use]
+    pub fn is_system_read_only(&self) -> bool {
+        has_option(&self.options, "ro")
+    }
+}
+
+fn has_option(options: &str, wanted: &str) -> bool {
+    options.split(',').any(|option| option == wanted)
 }
 
 /// Reads the table. A line that is none of it is passed over.
@@ -40,7 +58,7 @@ fn line(line: &str) -> Option<Mounted> {
         device: mount.next()?.to_string(),
         root: unescaped(mount.next()?),
         point: unescaped(mount.next()?),
-        attributes: mount.next().unwrap_or_default().to_string(),
+        own_options: mount.next()?.to_string(),
         kind: system.next()?.to_string(),
         options: system.nth(1).unwrap_or_default().to_string(),
     })
@@ -55,6 +73,18 @@ pub struct Spot {
 }
 
 impl Spot {
+    /// The file system's device, as [`Mounted::device`].
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The path from the top of its file system.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether the other one is this, or lies beneath it.
     #[must_use]
     pub fn holds(&self, other: &Self) -> bool {
@@ -98,6 +128,12 @@ pub fn spots(mounts: &[Mounted], path: &Path) -> Option<Vec<Spot>> {
         );
     }
     Some(spots)
+}
+
+/// The mount that a path lies in. The path is as with [`spots`].
+#[must_use]
+pub fn innermost<'a>(mounts: &'a [Mounted], path: &Path) -> Option<&'a Mounted> {
+    way(mounts, path).pop()
 }
 
 /// All that a plugin reaches from a folder on: the folder itself, and what is
@@ -203,13 +239,14 @@ mod tests {
         };
         assert_eq!((&*first.root, &*first.point), ("/of/it", "/mnt/a b"));
         assert_eq!(
-            (&*first.kind, &*first.options, &*first.attributes),
+            (&*first.kind, &*first.options, &*first.own_options),
             ("ext3", "rw,errors=continue", "rw,noatime")
         );
         assert_eq!(
             (&*second.point, &*second.options),
             ("/sys/fs/cgroup/pids", "rw,pids")
         );
+        assert_eq!(first.own_options, "rw,noatime");
     }
 
     /// A root folder, a bind mount of `/srv/work` at `/mnt/x`, a file system at

@@ -82,6 +82,13 @@ impl Common {
         })
     }
 
+    /// The same as it was named, which may be one for each user.
+    pub(crate) fn audit_pattern(&self) -> Result<PathBuf, Failure> {
+        self.audit_settings(None)?.audit_pattern.ok_or_else(|| {
+            Failure::own("no audit log is known, without HOME\nName it on the command line.")
+        })
+    }
+
     /// How a launch would write the audit log that was typed, or its own.
     pub(crate) fn audit_settings(&self, typed: Option<&Path>) -> Result<Settings, Failure> {
         Settings::merge(&Arguments {

@@ -20,6 +20,7 @@ use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{limits, open, probe, process};
 
 use crate::failure::Failure;
+use crate::granted;
 use crate::headers;
 use crate::image::{Candidate, Fixing, Image};
 use crate::interpreter::{self, Interpreter};
@@ -46,6 +47,8 @@ pub struct Examined {
     pub interpreter: Option<Interpreter>,
     /// Dynamic loader of the plugin or of its interpreter.
     pub loader: Option<OwnedFd>,
+    /// Those of programs that it may execute, by their paths.
+    pub(crate) loaders: Vec<(String, OwnedFd)>,
     /// Pinned files, by their paths.
     pub libraries: Vec<(String, OwnedFd)>,
     /// What will be done to the process.
@@ -226,6 +229,8 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
+    let own = program.interpreter.as_deref();
+    let loaders = granted::loaders(&plan, own, &libraries, &listed.trail);
     let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
@@ -235,6 +240,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         digest,
         interpreter,
         loader,
+        loaders,
         libraries,
         plan,
         environment,
@@ -340,7 +346,9 @@ fn environment(listed: &Listed, path: &Path) -> Environment {
     let mut environment = match listed.policy {
         Policy::AuditOnly => Environment::inherit(inherited()),
         Policy::Strict | Policy::Permissive => {
-            Environment::compose(&listed.profile.environment, inherited())
+            let passed = |(name, _): &(String, Vec<u8>)| !listed.withheld.contains(&name.as_str());
+            let inherited = inherited().filter(passed);
+            Environment::compose(&listed.profile.environment, inherited)
         }
     };
     let path = path.as_os_str().as_bytes().to_vec();

@@ -10,6 +10,7 @@ use secure_exec_core::mounts::{self, Mounted};
 use secure_exec_sys::open::{self, Kind, Stat};
 use secure_exec_sys::{Errno, Error, exec, lease, probe, process};
 
+use crate::immutable::is_unchangeable_here;
 use crate::mutation::leaves_out;
 use crate::owner::Owners;
 use crate::sight::Sight;
@@ -36,10 +37,10 @@ pub(crate) fn look(
     for_others: bool,
     sight: &Sight,
 ) -> Result<Result<Guard, String>, Error> {
-    if !process::has_every_id()? {
+    let real = open::real_path(file.as_fd())?;
+    if !process::has_every_id()? && !is_unchangeable_here(sight, &real)? {
         return Ok(Err("this user namespace does not map every user id".into()));
     }
-    let real = open::real_path(file.as_fd())?;
     // Without `.`, which scripts would find in their names.
     let named: PathBuf = open::absolute(named)?.components().collect();
     let mut place = named.as_path();
@@ -98,7 +99,7 @@ fn mounted_badly(mounts: &[Mounted], path: &Path) -> Option<String> {
         .filter(|(mount, next)| next.is_none_or(|next| next.point != mount.point))
         .map(|(mount, _)| mount);
     seen.find_map(|mount| {
-        let is_idmapped = mount.attributes.split(',').any(|word| word == "idmapped");
+        let is_idmapped = mount.own_options.split(',').any(|word| word == "idmapped");
         if is_idmapped {
             Some(format!("the mount at '{}' maps user ids", mount.point))
         } else if KEEPS_OWNERS.contains(&&*mount.kind) {

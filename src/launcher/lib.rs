@@ -5,12 +5,15 @@
 //! launch; each stage below it has a file of its own and consumes the stage
 //! before it.
 
+mod certificates;
 pub mod cli;
 pub mod failure;
 mod first;
+mod granted;
 pub mod guard;
 pub mod hash_command;
 mod headers;
+mod immutable;
 pub mod manual;
 mod mutation;
 pub mod run;

@@ -15,6 +15,7 @@ use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
 
 use crate::audit;
+use crate::certificates;
 use crate::failure::Failure;
 use crate::owner::Finding;
 use crate::profiles::{Folders, Profiles, names_in};
@@ -67,6 +68,8 @@ pub struct Listed {
     pub violations: Vec<Violation>,
     /// What is to be said on stderr.
     pub warnings: Vec<String>,
+    /// Variables that are not passed, since they name what is not granted.
+    pub(crate) withheld: Vec<&'static str>,
 }
 
 /// A whitelist from its file, or one file of its folder, for any number of
@@ -124,6 +127,14 @@ pub fn look_up(
 
     let profiles = Profiles::new(settings, policy);
     let profile = profiles.choose(settings, entry, policy)?;
+    let mut profile = profile;
+    let mut withheld = Vec::new();
+    if policy != Policy::AuditOnly {
+        for (name, why) in certificates::admit(&mut profile) {
+            warnings.push(why);
+            withheld.push(name);
+        }
+    }
     let folders = profiles.folders();
     let trail = settings.trail.fork();
     trail.follow(&loaded.trail);
@@ -183,6 +194,7 @@ pub fn look_up(
         kernel_denials: settings.audit.kernel_denials,
         violations,
         warnings,
+        withheld,
     })
 }
 

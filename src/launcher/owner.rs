@@ -92,6 +92,11 @@ pub(crate) const fn others_can_write(stat: &Stat) -> bool {
 }
 
 impl Finding {
+    /// Its owner is trusted; its mode lets others write.
+    pub(crate) const fn is_of_mode(&self) -> bool {
+        matches!(self.flaw, Flaw::Writable(..))
+    }
+
     /// What is wrong, as a phrase that follows the file's name.
     #[must_use]
     pub fn phrase(&self) -> String {

@@ -265,6 +265,7 @@ mod tests {
             default_profile: machine.map(String::from),
             profile_folder: "/nonexistent".into(),
             audit_log: None,
+            audit_pattern: None,
             audit: secure_exec_core::config::AuditConfig::default(),
             plugin_root: None,
             profiles_by_caller: false,

@@ -222,6 +222,9 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
     if let Some(loader) = &examined.loader {
         add(loader, GrantKind::Execute)?;
     }
+    for (_, loader) in &examined.loaders {
+        add(loader, GrantKind::Execute)?;
+    }
     for (_, library) in &examined.libraries {
         add(library, GrantKind::Read)?;
     }

@@ -28,6 +28,9 @@ pub(crate) const ROOT_STATE: &str = "/var/lib/secure-exec";
 /// Another user's audit log, in his state folder.
 pub(crate) const AUDIT_LOG: &str = "audit.log";
 
+/// In the path of the audit log, the name of the launch's user.
+pub const USER: &str = "{user}";
+
 /// The settings of one launch.
 #[derive(Debug)]
 pub struct Settings {
@@ -45,6 +48,8 @@ pub struct Settings {
     pub profiles_by_caller: bool,
     /// The audit log; `None` where no place for it is known.
     pub audit_log: Option<PathBuf>,
+    /// The same as it was named, with [`USER`] in it, of all users.
+    pub audit_pattern: Option<PathBuf>,
     /// How the log is written and kept.
     pub audit: AuditConfig,
     /// Where relative plugin paths begin, if not where the whitelist says.
@@ -105,7 +110,8 @@ impl Settings {
                  Add '- type: file' to 'audit.sinks', or leave '{key}' out."
             )));
         }
-        let audit_log = audit_log.or_else(default_audit_log);
+        let audit_pattern = audit_log.or_else(default_audit_log);
+        let audit_log = audit_pattern.as_deref().map(of_user).transpose()?;
         let whitelist = path(&typed.whitelist, "SECURE_EXEC_WHITELIST", &config.whitelist)
             .unwrap_or_else(|| DEFAULT_WHITELIST.into());
         trail.file(&whitelist);
@@ -129,6 +135,7 @@ impl Settings {
                 .into(),
             profiles_by_caller: named.is_some() && config.profile_dir.is_some(),
             audit_log,
+            audit_pattern,
             audit,
             plugin_root: path(
                 &typed.plugin_root,
@@ -165,6 +172,16 @@ fn load_config(
 /// A `SECURE_EXEC_*` variable; an empty one counts as unset.
 fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.as_bytes().is_empty())
+}
+
+/// This user's log of a path that has one for each user.
+fn of_user(pattern: &Path) -> Result<PathBuf, Failure> {
+    let Some(text) = pattern.to_str().filter(|text| text.contains(USER)) else {
+        return Ok(pattern.to_path_buf());
+    };
+    let user = secure_exec_sys::process::plain_user()
+        .map_err(|error| Failure::own(format!("'{USER}' in the path of the audit log: {error}")))?;
+    Ok(text.replace(USER, &user).into())
 }
 
 fn default_audit_log() -> Option<PathBuf> {

@@ -10,8 +10,8 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Bounded, Kind, Stat};
 use secure_exec_sys::{Errno, lease};
 
+use crate::immutable::is_unchangeable_here;
 use crate::owner::{Finding, Owners};
-
 use crate::sight::Sight;
 use crate::trail::Trail;
 
@@ -145,7 +145,7 @@ pub(crate) fn examine(
     owners: Owners,
     sight: &Sight,
 ) -> Result<Option<Finding>, secure_exec_sys::Error> {
-    if let Some(found) = owners.check(real, stat)? {
+    if let Some(found) = found(sight, owners, real, stat)? {
         return Ok(Some(found));
     }
     let way = sight.follow(path)?;
@@ -169,12 +169,26 @@ pub(crate) fn examine(
             if stays && stat.mode & 0o1000 != 0 {
                 stat.mode &= !0o022;
             }
-            if let Some(found) = owners.check(folder, &stat)? {
+            if let Some(found) = found(sight, owners, folder, &stat)? {
                 return Ok(Some(found));
             }
         }
     }
     Ok(None)
+}
+
+/// What is wrong with a file or folder, if something is. A mode lets nobody
+/// write what is mounted read-only for good.
+fn found(
+    sight: &Sight,
+    owners: Owners,
+    path: &Path,
+    stat: &Stat,
+) -> Result<Option<Finding>, secure_exec_sys::Error> {
+    match owners.check(path, stat)? {
+        Some(found) if found.is_of_mode() && is_unchangeable_here(sight, path)? => Ok(None),
+        found => Ok(found),
+    }
 }
 
 /// Whether root alone can replace or change the file at its path: it and

@@ -48,6 +48,24 @@ pub fn may_administer() -> Result<bool, Error> {
     Ok(Sets::read()?.effective & Capability::CAP_SYS_ADMIN.bitmask() != 0)
 }
 
+/// Whether this process's user may do so, or could after another exec.
+///
+/// # Errors
+/// As capget(2) and prctl(2).
+pub fn could_administer() -> Result<bool, Error> {
+    let held = Sets::read()?;
+    if (held.effective | held.permitted) & Capability::CAP_SYS_ADMIN.bitmask() != 0 {
+        return Ok(true);
+    }
+    let users = nix::unistd::getresuid().map_err(Error::call("read the user ids"))?;
+    let is_root = [users.real, users.effective, users.saved]
+        .iter()
+        .any(|user| user.is_root());
+    // Exec gives root what the bounding set lets him have.
+    Ok(is_root
+        && caps::has_cap(None, CapSet::Bounding, Capability::CAP_SYS_ADMIN).map_err(failed)?)
+}
+
 /// Reduces the bounding, inheritable, permitted, effective and ambient sets to
 /// `keep`; what is kept survives exec. Secure bits are set and locked.
 ///

@@ -80,7 +80,10 @@ impl LogFolder {
             let mode = stat.mode;
             return Err(trap(
                 path,
-                format!("everybody can exchange files in this folder (mode {mode:04o})"),
+                format!(
+                    "everybody can exchange files in this folder (mode {mode:04o}); name a log in a folder of its own beneath \
+                     it, which the launch makes, or make this one sticky (chmod +t)"
+                ),
             ));
         }
         Ok(Self {
@@ -302,7 +305,8 @@ fn flaw(stat: &Stat, owner: u32) -> Option<String> {
         ))
     } else if stat.mode & 0o022 != 0 {
         Some(format!(
-            "others than its owner can write it (mode {:04o})",
+            "others than its owner can write it (mode {:04o}): a log has one writer; for several users name it '.../{{user}}.log', \
+             which is one for each",
             stat.mode
         ))
     } else if stat.mode & 0o7111 != 0 {

@@ -67,8 +67,20 @@ pub fn make_private() -> Result<(), Error> {
 /// `/proc` is absent, or a name in it is not UTF-8: what is mounted there could
 /// not be told.
 pub fn table() -> Result<String, Error> {
+    table_at("/proc/self/mountinfo")
+}
+
+/// That of the first process in sight: the container's own, or the host's.
+///
+/// # Errors
+/// As [`table`].
+pub fn first_table() -> Result<String, Error> {
+    table_at("/proc/1/mountinfo")
+}
+
+fn table_at(path: &str) -> Result<String, Error> {
     const WHAT: &str = "read the table of mounts";
-    let table = std::fs::read("/proc/self/mountinfo").map_err(Error::io(WHAT))?;
+    let table = std::fs::read(path).map_err(Error::io(WHAT))?;
     String::from_utf8(table).map_err(|_| Error::unexpected(WHAT, "a name in it is not UTF-8"))
 }
 

@@ -209,6 +209,33 @@ impl Account {
     }
 }
 
+/// The name that the effective user has in the path of a file, and nobody
+/// else: that of his account, or his number if he has none, or one that is no
+/// part of a path or looks like a number.
+///
+/// # Errors
+/// The accounts can't be read.
+pub fn plain_user() -> Result<String, Error> {
+    let own = nix::unistd::geteuid();
+    let account = match User::from_uid(own) {
+        Ok(account) => account,
+        // There is no /etc/passwd.
+        Err(Errno::ENOENT) => None,
+        Err(errno) => return Err(Error::call("look the user up")(errno)),
+    };
+    let name = account.map(|account| account.name);
+    let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let name = name.filter(|name| is_plain_user(name) && !is_number(name));
+    Ok(name.unwrap_or_else(|| own.to_string()))
+}
+
+/// Whether a user's name is one part of a path, and leads nowhere else.
+#[must_use]
+pub fn is_plain_user(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte);
+    !name.is_empty() && !name.starts_with('.') && name.len() <= 64 && name.bytes().all(is_plain)
+}
+
 /// Looks a user up with its groups, by name or number, while the files that
 /// list them can still be read. A number without an account, as in many
 /// containers, has the group of that number and no other.

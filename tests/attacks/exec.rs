@@ -4,18 +4,18 @@ use super::{boxed, hostile};
 use crate::kit::{EVERYONE, Host};
 
 const ATTEMPTS: &[(&str, &str)] = &[
-    ("execve", "execve: EPERM"),
-    ("execveat", "execveat: EPERM"),
-    ("descriptor", "descriptor: EPERM"),
-    ("ticket", "ticket: EPERM"),
-    ("fexecve", "fexecve: EPERM"),
+    ("execve", "execve: ENOENT"),
+    ("execveat", "execveat: ENOENT"),
+    ("descriptor", "descriptor: ENOENT"),
+    ("ticket", "ticket: ENOENT"),
+    ("fexecve", "fexecve: ENOENT"),
     ("memfd", "memfd: ENOSYS"),
     ("memfd-script", "memfd-script: ENOSYS"),
-    ("self", "self: EPERM"),
-    ("loader", "loader: EPERM"),
-    ("script", "script: EPERM"),
-    ("own-file", "own-file: EPERM"),
-    ("thread", "thread: EPERM"),
+    ("self", "self: ENOENT"),
+    ("loader", "loader: ENOENT"),
+    ("script", "script: ENOENT"),
+    ("own-file", "own-file: ENOENT"),
+    ("thread", "thread: ENOENT"),
     ("spawn", "spawn: EPERM"),
     // The C library's own words for a shell that could not be started.
     ("system", "system: 7f00"),
@@ -61,10 +61,10 @@ fn a_child_of_a_plugin_that_may_fork_has_no_exec_either() {
         let host = armed(user);
         boxed(&host, "forking", "processes: { fork: true }");
         for (attempt, answer) in [
-            ("fork", "execve: EPERM\nended: ok\n"),
-            ("vfork", "execve: EPERM\nended: ok\n"),
-            ("thread", "thread: EPERM\n"),
-            ("spawn", "spawn: EPERM\n"),
+            ("fork", "execve: ENOENT\nended: ok\n"),
+            ("vfork", "execve: ENOENT\nended: ok\n"),
+            ("thread", "thread: ENOENT\n"),
+            ("spawn", "spawn: ENOENT\n"),
             ("system", "system: 7f00\n"),
             ("popen", "popen: ENOMEM\n"),
         ] {
@@ -162,9 +162,9 @@ int main(int n, char **a) {
         for (int number = 3; number < 256; number++) {
             if (number != fd) dup2(fd, number);
             if (syscall(SYS_execveat, number, "", args, environment, AT_EMPTY_PATH) < 0 &&
-                (errno != EPERM || saved < 0)) { TRY("another answer", -1); return 1; }
+                (errno != ENOENT || saved < 0)) { TRY("another answer", -1); return 1; }
         }
-        errno = EPERM;
+        errno = ENOENT;
         tell(what, -1);
     }
     if (IS("fexecve")) { int fd = open(target, O_RDONLY); TRY(what, fexecve(fd < 0 ? 0 : fd, args, environment)); }

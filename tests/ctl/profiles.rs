@@ -142,6 +142,18 @@ fn a_mistake_is_shown_where_it_is() {
         ("extends: nosuch\n", ":1:10: there is no profile 'nosuch'"),
         ("extends: bad\n", ":1:10: "),
         (
+            "extends: [python, nosuch]\n",
+            ":1:19: there is no profile 'nosuch'",
+        ),
+        (
+            "extends: [python, python]\n",
+            ":1:11: 'python' stands twice",
+        ),
+        (
+            "extends: [go-plugin, unconfined]\n",
+            ":1:11: 'unconfined' and 'go-plugin'",
+        ),
+        (
             "name: rel\nfilesystem:\n  read: [/a, -rel]\n",
             ":3:14: the path 'rel' must be absolute",
         ),

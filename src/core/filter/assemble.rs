@@ -45,6 +45,7 @@ pub(super) const LOG: u32 = 0x7ffc_0000;
 pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
 pub(super) const ERRNO: u32 = 0x0005_0000;
 pub(super) const EPERM: u32 = ERRNO | 1;
+pub(super) const ENOENT: u32 = ERRNO | 2;
 pub(super) const ENOSYS: u32 = ERRNO | 38;
 pub(super) const EOPNOTSUPP: u32 = ERRNO | 95;
 

@@ -48,6 +48,8 @@ pub enum Action {
 impl Action {
     /// It fails as what is not permitted does (man 3 errno).
     pub const EPERM: Self = Self::Errno(1);
+    /// It fails as exec(3) of a program that is not there.
+    pub const ENOENT: Self = Self::Errno(2);
 
     pub(super) fn from_raw(raw: u32) -> Self {
         match raw & 0xffff_0000 {

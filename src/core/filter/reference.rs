@@ -308,10 +308,10 @@ fn looks_different(c: &Case<'_>, refusal: Action) -> bool {
                 || c.is(&["clone3", "sched_getaffinity"])
                 || (c.is(&["openat2"]) && (c.request.writes || stand_in.truncate))
         }
+        Action::Errno(2) => c.is(&["execve", "execveat"]),
         Action::Errno(95) => c.name.contains("xattr") && !c.name.starts_with('f'),
         Action::Errno(1) => {
-            c.is(&["execve", "execveat"])
-                || (stand_in.truncate && c.is(&["truncate", "open", "openat"]))
+            (stand_in.truncate && c.is(&["truncate", "open", "openat"]))
                 || (c.is(&["ioctl"]) && (stand_in.device_ioctls || stand_in.signals))
                 || (stand_in.signals
                     && c.is(&[

@@ -4,7 +4,9 @@
 use std::rc::Rc;
 
 use super::arguments::Rule;
-use super::assemble::{ALLOW, Check, ENOSYS, EOPNOTSUPP, EPERM, KILL_PROCESS, LOG, Verdict};
+use super::assemble::{
+    ALLOW, Check, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, KILL_PROCESS, LOG, Verdict,
+};
 use super::checks::Admits;
 use super::table::{self, Answer, Decision, Place, Rank};
 use super::{Admitted, Request, StandIn};
@@ -103,9 +105,8 @@ impl Answer {
             Self::Unsupported if refused == LOG => LOG,
             Self::Unsupported => EOPNOTSUPP,
             // Learning what a plugin needs must not mean to let it exec.
-            Self::Never if refused == LOG => EPERM,
-            Self::Never => refused,
-            Self::Refuses => EPERM,
+            Self::NoProgram if refused == KILL_PROCESS => KILL_PROCESS,
+            Self::NoProgram | Self::NoProgramEver => ENOENT,
             Self::InLandlocksPlace(place) if place.is_the_filters(request.stand_in) => EPERM,
             Self::InLandlocksPlace(_) => refused,
         }

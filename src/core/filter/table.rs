@@ -44,10 +44,11 @@ pub(super) enum Answer {
     Absent,
     /// `EOPNOTSUPP`.
     Unsupported,
-    /// `EPERM` also where the profile only wants refused calls logged.
-    Never,
-    /// `EPERM`.
-    Refuses,
+    /// `ENOENT`, as of a program that is not there, also where the profile only
+    /// wants refused calls logged: shells and libraries look for another.
+    NoProgram,
+    /// The same, whatever the profile wants.
+    NoProgramEver,
     /// The same, where the filter refuses what this kernel's Landlock can't.
     InLandlocksPlace(Place),
 }
@@ -193,9 +194,9 @@ impl Row {
 pub(super) const ROWS: &[Row] = &[
     // The launch.
     with(&["execve"], Rule::Exec, "nothing is executed after the launch, unless Landlock is to say what")
-        .rank(Rank::Launch).answer(Answer::Never),
+        .rank(Rank::Launch).answer(Answer::NoProgram),
     with(&["execveat"], Rule::ExecTicket, "the launch's own exec has addresses that nobody else knows")
-        .rank(Rank::Launch).answer(Answer::Refuses),
+        .rank(Rank::Launch).answer(Answer::NoProgramEver),
 
     // What no plugin calls by mistake.
     free(&["ptrace", "process_vm_readv", "process_vm_writev"], "another process's memory").kills(),

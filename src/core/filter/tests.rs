@@ -7,6 +7,7 @@ use crate::arch::Arch;
 
 const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
 const EPERM: Action = Action::Errno(1);
+const ENOENT: Action = Action::Errno(2);
 const ENOSYS: Action = Action::Errno(38);
 const TICKET: ExecTicket = ExecTicket {
     fd: 7,
@@ -70,17 +71,17 @@ fn only_the_ticket_executes() {
             for wrong in [argument ^ 1, argument ^ (1 << 20), 0] {
                 let mut call = good;
                 call[index] = wrong;
-                assert_eq!(probe.call("execveat", &call), EPERM);
+                assert_eq!(probe.call("execveat", &call), ENOENT);
             }
         }
         for index in 1..4 {
             let mut call = good;
             call[index] ^= 1 << 40;
-            assert_eq!(probe.call("execveat", &call), EPERM);
+            assert_eq!(probe.call("execveat", &call), ENOENT);
         }
         assert_eq!(
             probe.call("execve", &[TICKET.path, TICKET.argv, TICKET.envp]),
-            EPERM
+            ENOENT
         );
     });
 }
@@ -92,8 +93,8 @@ fn learning_does_not_mean_exec() {
             on_violation: OnViolation::Log,
             ..*request
         });
-        assert_eq!(probe.call("execve", &[]), EPERM);
-        assert_eq!(probe.call("execveat", &[]), EPERM);
+        assert_eq!(probe.call("execve", &[]), ENOENT);
+        assert_eq!(probe.call("execveat", &[]), ENOENT);
         assert_eq!(probe.call("ptrace", &[]), Action::KillProcess);
         assert_eq!(probe.call("socket", &[2, 1, 0]), Action::Log);
     });

@@ -1,6 +1,7 @@
 //! Profiles: what one plugin may do. Written in YAML, composed by `extends`,
 //! resolved to a value without gaps.
 
+mod adding;
 pub mod builtin;
 mod expand;
 mod raw;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 pub use expand::{expand, glob_matches, has_dotdot};
 pub use raw::RawProfile;
 pub use resolve::{ProfileError, resolve};
-pub(crate) use variables::passes;
+pub use variables::passes;
 
 /// A resolved profile: every key has a value.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct Profile {
     pub name: String,
     /// One line.
     pub description: String,
-    /// The profiles it is made of, base first.
+    /// The profiles it is made of, each after those that it extends.
     pub chain: Vec<String>,
     /// Files.
     pub filesystem: Filesystem,
@@ -159,7 +160,7 @@ impl Signals {
 /// System calls of a profile.
 #[derive(Clone, Debug)]
 pub struct Syscalls {
-    /// One layer a profile, base first.
+    /// One layer a profile of the chain.
     pub layers: Vec<SyscallLayer>,
     /// What a refused call gets.
     pub on_violation: OnViolation,

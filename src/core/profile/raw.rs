@@ -17,7 +17,7 @@ pub struct RawProfile {
     pub(super) _version: Option<VersionOne>,
     pub(super) name: Option<String>,
     pub(super) description: Option<String>,
-    pub(super) extends: Option<String>,
+    pub(super) extends: Option<Extends>,
     pub(super) filesystem: RawFilesystem,
     pub(super) network: RawNetwork,
     pub(super) processes: RawProcesses,
@@ -147,6 +147,36 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// A profile's name, or a list of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extends(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Extends {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Extends;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a profile's name, or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Extends, E> {
+                Ok(Extends(vec![name.to_string()]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Extends, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = list.next_element()? {
+                    names.push(name);
+                }
+                Ok(Extends(names))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// Ports, or `"*"` for all of them.

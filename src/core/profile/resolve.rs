@@ -1,17 +1,19 @@
 //! Composition: a profile on top of what it extends, down to `default`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use super::adding::{Composed, ports};
 use super::raw::RawProfile;
 use super::{
-    Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant, Ports, Processes,
+    Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant, Processes,
     Profile, Signals, SyscallLayer, Syscalls, variables,
 };
 use crate::escape::Escaped;
 use crate::located::LocatedError;
 use crate::syscall;
 
-/// Longest chain of `extends`.
+/// As deep as `extends` may go.
 const DEEPEST: usize = 8;
 /// What every profile ends in.
 const ROOT: &str = "default";
@@ -43,34 +45,22 @@ impl fmt::Display for ProfileError {
     }
 }
 
-/// Resolves a profile: the grants of all profiles of its chain together, and
+/// Resolves a profile: the grants of all profiles that it extends together, and
 /// of each single value the one that is set nearest to the profile.
 ///
 /// # Errors
-/// An unknown or faulty profile in the chain, a circle, a wrong value.
+/// An unknown or faulty profile among them, a circle, a wrong value, or two
+/// that say different things of a single value.
 pub fn resolve(
     raw: &RawProfile,
     name: &str,
     lookup: &dyn Fn(&str) -> Option<Result<RawProfile, LocatedError>>,
 ) -> Result<Profile, ProfileError> {
-    let mut chain = vec![(name.to_string(), raw.clone())];
-    let mut next = base_of(name, raw);
-    while let Some(base) = next {
-        if chain.iter().any(|(known, _)| *known == base) || chain.len() == DEEPEST {
-            let why = format!("'extends: {}' goes in a circle or too deep", Escaped(&base));
-            return Err(ProfileError::Invalid(name.to_string(), why));
-        }
-        let found = lookup(&base).ok_or_else(|| ProfileError::Unknown(base.clone()))?;
-        let found = found.map_err(ProfileError::Located)?;
-        next = base_of(&base, &found);
-        chain.push((base, found));
-    }
-    chain.reverse();
-    let mut profile = nothing(name);
-    for (name, raw) in &chain {
-        apply(&mut profile, raw).map_err(|why| ProfileError::Invalid(name.clone(), why))?;
-        profile.chain.push(name.clone());
-    }
+    let mut composition = Composition {
+        lookup,
+        found: BTreeMap::new(),
+    };
+    let profile = composition.compose(name, raw, &mut Vec::new())?.profile;
     if !profile.filesystem.apart.is_empty() && !profile.isolation.has_namespaces() {
         let why = "'filesystem.apart' needs 'isolation: namespaces': elsewhere files have no other inodes";
         return Err(ProfileError::Invalid(name.to_string(), why.into()));
@@ -78,12 +68,72 @@ pub fn resolve(
     Ok(profile)
 }
 
-fn base_of(name: &str, raw: &RawProfile) -> Option<String> {
-    match &raw.extends {
-        Some(base) => Some(base.clone()),
-        None if name == ROOT => None,
-        None => Some(ROOT.to_string()),
+/// Bases, each composed once, however many extend it.
+struct Composition<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<Result<RawProfile, LocatedError>>,
+    found: BTreeMap<String, Composed>,
+}
+
+impl Composition<'_> {
+    /// `above` are the profiles that extend this one, the first of them first.
+    fn compose(
+        &mut self,
+        name: &str,
+        raw: &RawProfile,
+        above: &mut Vec<String>,
+    ) -> Result<Composed, ProfileError> {
+        let invalid = |why| ProfileError::Invalid(name.to_string(), why);
+        above.push(name.to_string());
+        let mut composed: Option<Composed> = None;
+        for base in bases_of(name, raw).map_err(invalid)? {
+            let more = self.base(base, above)?;
+            match &mut composed {
+                None => composed = Some(more),
+                Some(composed) => composed.add(more, raw).map_err(invalid)?,
+            }
+        }
+        above.pop();
+        let mut composed = composed.unwrap_or_else(|| Composed::new(nothing(name)));
+        let profile = &mut composed.profile;
+        profile.name = name.to_string();
+        apply(profile, raw).map_err(invalid)?;
+        profile.chain.push(name.to_string());
+        composed.note(name, raw);
+        Ok(composed)
     }
+
+    fn base(&mut self, name: &str, above: &mut Vec<String>) -> Result<Composed, ProfileError> {
+        if above.iter().any(|known| known == name) || above.len() >= DEEPEST {
+            let why = format!("'extends: {}' goes in a circle or too deep", Escaped(name));
+            let first = above.first().cloned().unwrap_or_default();
+            return Err(ProfileError::Invalid(first, why));
+        }
+        if let Some(known) = self.found.get(name) {
+            return Ok(known.clone());
+        }
+        let raw = (self.lookup)(name).ok_or_else(|| ProfileError::Unknown(name.to_string()))?;
+        let raw = raw.map_err(ProfileError::Located)?;
+        let composed = self.compose(name, &raw, above)?;
+        self.found.insert(name.to_string(), composed.clone());
+        Ok(composed)
+    }
+}
+
+fn bases_of<'a>(name: &str, raw: &'a RawProfile) -> Result<Vec<&'a str>, String> {
+    let Some(extends) = &raw.extends else {
+        return Ok(if name == ROOT { Vec::new() } else { vec![ROOT] });
+    };
+    let bases: Vec<&str> = extends.0.iter().map(String::as_str).collect();
+    if bases.is_empty() {
+        return Err("'extends' names nothing; leave it away, or name a profile".into());
+    }
+    if let Some(twice) = (1..bases.len()).find_map(|end| {
+        let (before, rest) = bases.split_at(end);
+        rest.first().filter(|base| before.contains(base))
+    }) {
+        return Err(format!("'{}' stands twice under 'extends'", Escaped(twice)));
+    }
+    Ok(bases)
 }
 
 /// The profile that grants nothing.
@@ -195,26 +245,14 @@ fn filesystem(to: &mut Filesystem, raw: &RawProfile) -> Result<(), String> {
 }
 
 fn network(to: &mut Network, raw: &RawProfile) -> Result<(), String> {
-    ports(&mut to.tcp_connect, &raw.network.tcp.connect.0);
-    ports(&mut to.tcp_bind, &raw.network.tcp.bind.0);
+    ports(&mut to.tcp_connect, raw.network.tcp.connect.0.clone());
+    ports(&mut to.tcp_bind, raw.network.tcp.bind.0.clone());
     set(&mut to.udp, raw.network.udp);
     paths(&mut to.unix_connect, &raw.network.unix.connect)?;
     paths(&mut to.unix_bind, &raw.network.unix.bind)?;
     set(&mut to.unix_abstract, raw.network.unix.abstract_);
     set(&mut to.netlink, raw.network.netlink);
     Ok(())
-}
-
-fn ports(to: &mut Ports, more: &Ports) {
-    match (&mut *to, more) {
-        (Ports::List(known), Ports::List(more)) => {
-            for port in more {
-                add(known, *port);
-            }
-        }
-        (_, Ports::Any) => *to = Ports::Any,
-        (Ports::Any, Ports::List(_)) => {}
-    }
 }
 
 fn syscalls(to: &mut Syscalls, raw: &RawProfile) -> Result<(), String> {

@@ -45,7 +45,8 @@ const SHORTEST: usize = 2;
 const HANDSHAKE: &str = "_COOKIE";
 
 /// Whether a name or pattern that has no [`flaw`] passes a variable.
-pub(crate) fn passes(pattern: &str, name: &str) -> bool {
+#[must_use]
+pub fn passes(pattern: &str, name: &str) -> bool {
     if pattern == name {
         return !is_dynamic_loader_variable(name);
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use secure_exec::failure::Failure;
+use secure_exec_core::escape::Escaped;
 
 use super::log::Log;
 use super::verify;
@@ -24,6 +25,27 @@ pub(crate) enum Verdict {
     Whole,
     /// It is not.
     Broken,
+}
+
+/// The same of several logs: they are whole if each is.
+///
+/// # Errors
+/// As [`of`].
+pub(crate) fn of_all(logs: &[Log], key: Option<&Path>) -> Result<Chain, Failure> {
+    if let [log] = logs {
+        return of(log, key);
+    }
+    let mut verdict = Verdict::Whole;
+    let mut said = Vec::new();
+    for log in logs {
+        let chain = of(log, key)?;
+        if verdict != Verdict::Broken && chain.verdict != Verdict::Whole {
+            verdict = chain.verdict;
+        }
+        said.push(format!("{}: {}", Escaped(log.name()), chain.said));
+    }
+    let said = said.join(" ");
+    Ok(Chain { verdict, said })
 }
 
 /// Verifies a log's chain, and its signed head where a key is given.

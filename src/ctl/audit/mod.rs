@@ -11,6 +11,7 @@ mod keygen;
 mod launches;
 mod lines;
 mod log;
+mod logs;
 mod open;
 mod output;
 mod piece;
@@ -36,6 +37,7 @@ use secure_exec::failure::Failure;
 use crate::cli::Common;
 use crate::screen::Screen;
 use log::Log;
+use logs::Logs;
 
 /// Commands on the audit log.
 #[derive(Debug, Subcommand)]
@@ -75,12 +77,9 @@ pub(crate) fn run(common: &Common, command: Audit, screen: Screen) -> Result<Exi
 /// `Break`: there is no use in going on.
 type Flow = Result<ControlFlow<()>, Failure>;
 
-/// The log that is named, or that a launch would write.
+/// The one log that is named, or that a launch would write.
 fn log(common: &Common, named: Option<&Path>) -> Result<Log, Failure> {
-    match named {
-        Some(path) => Log::at(path),
-        None => Log::at(&common.audit_log(None)?),
-    }
+    Logs::of(common, named)?.only()
 }
 
 /// A number of things.

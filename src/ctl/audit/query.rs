@@ -12,7 +12,8 @@ use secure_exec::failure::Failure;
 use super::entry::Entry;
 use super::filter::{Chosen, Filter};
 use super::follow::keep;
-use super::log::Log;
+use super::log::{Log, Pieces};
+use super::logs::{self, Logs};
 use super::output::Printer;
 use super::piece::Piece;
 use super::scan::{self, Unread};
@@ -35,9 +36,9 @@ pub(crate) struct Query {
 /// Prints the records that are asked for.
 pub(crate) fn run(common: &Common, query: Query, screen: Screen) -> Result<ExitCode, Failure> {
     let filter = Filter::new(query.chosen)?;
-    let log = super::log(common, query.log.as_deref())?;
-    let pieces = log.existing()?;
-    for note in &pieces.notes {
+    let logs = Logs::of(common, query.log.as_deref())?;
+    let found = logs.existing()?;
+    for note in found.iter().flat_map(|(_, pieces)| &pieces.notes) {
         screen.warn(note);
     }
     let mut printer = Printer::new(screen);
@@ -45,15 +46,10 @@ pub(crate) fn run(common: &Common, query: Query, screen: Screen) -> Result<ExitC
     match query.last {
         None => {
             let print = &mut |line: &[u8], entry: &Entry| printer.record(line, entry);
-            for piece in &pieces.list {
-                let stops = scan::matching(&log, piece, &filter, &mut unread, print)?;
-                if stops.is_break() {
-                    break;
-                }
-            }
+            let _nobody_reads_on = logs::matching(&found, &filter, &mut unread, print)?;
         }
         Some(count) => {
-            for line in last(&log, &pieces.list, &filter, count.get(), &mut unread)? {
+            for line in last_of(&found, &filter, count.get(), &mut unread)? {
                 let Some(entry) = Entry::parse(&line) else {
                     continue;
                 };
@@ -66,6 +62,32 @@ pub(crate) fn run(common: &Common, query: Query, screen: Screen) -> Result<ExitC
     let _nobody_reads_on = printer.flush()?;
     unread.report(screen);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last records of several logs that are wanted, oldest first.
+fn last_of(
+    logs: &[(&Log, Pieces)],
+    filter: &Filter,
+    count: usize,
+    unread: &mut Unread,
+) -> Result<VecDeque<Vec<u8>>, Failure> {
+    let mut all = Vec::with_capacity(logs.len());
+    for (log, pieces) in logs {
+        all.push(last(log, &pieces.list, filter, count, unread)?);
+    }
+    Ok(latest(all, count))
+}
+
+/// The latest of the last lines of several logs, oldest first.
+pub(crate) fn latest(mut logs: Vec<VecDeque<Vec<u8>>>, count: usize) -> VecDeque<Vec<u8>> {
+    if let [_] = &logs[..] {
+        return logs.pop().unwrap_or_default();
+    }
+    let time = |line: &Vec<u8>| Entry::parse(line).map(|entry| entry.time);
+    let mut lines: Vec<Vec<u8>> = logs.into_iter().flatten().collect();
+    lines.sort_by_cached_key(time);
+    let first = lines.len().saturating_sub(count);
+    lines.into_iter().skip(first).collect()
 }
 
 /// The last lines that are wanted, oldest first. Files are read from the

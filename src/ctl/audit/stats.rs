@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use super::counted;
 use super::filter::{Chosen, Filter};
 use super::launches::Launches;
-use super::log::Log;
-use super::scan::{self, Unread};
+use super::logs::{self, Logs};
+use super::scan::Unread;
 use super::tally::{Counts, Plugin, Plugins, Tally};
 use super::time::Range;
 use crate::cli::Common;
@@ -33,7 +33,8 @@ pub(crate) struct Stats {
 
 /// A log that was counted.
 pub(crate) struct Counted {
-    pub(crate) log: Log,
+    /// The log or logs, as they were named.
+    pub(crate) shown: String,
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     pub(crate) unread: Unread,
@@ -42,36 +43,33 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// Counts the records of a time.
-    pub(crate) fn of(log: Log, range: Range, screen: Screen) -> Result<Self, Failure> {
+    pub(crate) fn of(logs: &Logs, range: Range, screen: Screen) -> Result<Self, Failure> {
         let filter = Filter::new(Chosen::all(range))?;
-        let pieces = log.existing()?;
-        for note in &pieces.notes {
+        let found = logs.existing()?;
+        for note in found.iter().flat_map(|(_, pieces)| &pieces.notes) {
             screen.warn(note);
         }
+        let pieces = || found.iter().flat_map(|(_, pieces)| &pieces.list);
         let mut counted = Self {
-            log,
-            files: pieces.list.len() as u64,
-            bytes: 0,
+            shown: logs.shown.clone(),
+            files: pieces().count() as u64,
+            bytes: pieces().map(|piece| piece.bytes).sum(),
             unread: Unread::default(),
             tally: Tally::default(),
         };
-        for piece in &pieces.list {
-            counted.bytes = counted.bytes.saturating_add(piece.bytes);
-            let (tally, unread) = (&mut counted.tally, &mut counted.unread);
-            let _never_breaks =
-                scan::matching(&counted.log, piece, &filter, unread, &mut |_, entry| {
-                    tally.add(entry);
-                    Ok(ControlFlow::Continue(()))
-                })?;
-        }
+        let (tally, unread) = (&mut counted.tally, &mut counted.unread);
+        let _never_breaks = logs::matching(&found, &filter, unread, &mut |_, entry| {
+            tally.add(entry);
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(counted)
     }
 }
 
 /// Counts, and prints what it came to.
 pub(crate) fn run(common: &Common, stats: Stats, screen: Screen) -> Result<ExitCode, Failure> {
-    let log = super::log(common, stats.log.as_deref())?;
-    let counted = Counted::of(log, stats.range, screen)?;
+    let logs = Logs::of(common, stats.log.as_deref())?;
+    let counted = Counted::of(&logs, stats.range, screen)?;
     if screen.json {
         screen.print_json(&as_json(&counted))?;
     } else {
@@ -83,13 +81,12 @@ pub(crate) fn run(common: &Common, stats: Stats, screen: Screen) -> Result<ExitC
 
 fn as_text(of: &Counted, screen: Screen) -> String {
     let tally = &of.tally;
-    let path = of.log.path().to_string_lossy();
     let span = |first: Option<Timestamp>, last: Option<Timestamp>| match first.zip(last) {
         Some((first, last)) => format!(", from {first:.0} to {last:.0}"),
         None => String::new(),
     };
     let mut facts = vec![
-        ("log", Escaped(&path).to_string()),
+        ("log", Escaped(&of.shown).to_string()),
         (
             "files",
             format!("{}, {}", of.files, counted(of.bytes, "byte", "bytes")),
@@ -241,7 +238,7 @@ fn as_json(of: &Counted) -> Value {
             .collect()
     };
     json!({
-        "log": of.log.path().to_string_lossy(),
+        "log": of.shown,
         "files": of.files,
         "bytes": of.bytes,
         "records": tally.records,

@@ -20,7 +20,9 @@ use super::entry::Entry;
 use super::filter::{Chosen, Filter};
 use super::follow::Follower;
 use super::log::Log;
+use super::logs::Logs;
 use super::output::Printer;
+use super::query;
 use super::scan::Unread;
 use crate::cli::Common;
 use crate::screen::Screen;
@@ -44,17 +46,29 @@ pub(crate) struct Tail {
 /// Prints the last records, and those to come.
 pub(crate) fn run(common: &Common, tail: Tail, screen: Screen) -> Result<ExitCode, Failure> {
     let filter = Filter::new(tail.chosen)?;
-    let log = super::log(common, tail.log.as_deref())?;
+    let logs = Logs::of(common, tail.log.as_deref())?;
+    for note in &logs.notes {
+        screen.warn(note);
+    }
     let printing = Printing::default();
     if tail.follow {
         end_well(&printing)?;
     } else {
-        let _there_is_one = log.existing()?;
+        let _there_is_one = logs.existing()?;
     }
     let mut unread = Unread::default();
-    let (mut follower, lines) = Follower::start(&log, &filter, tail.lines, &mut unread)?;
+    let mut followers = Vec::with_capacity(logs.list.len());
+    let mut lines = Vec::with_capacity(logs.list.len());
+    for log in &logs.list {
+        let (follower, last) = Follower::start(log, &filter, tail.lines, &mut unread)?;
+        followers.push(follower);
+        lines.push(last);
+    }
+    let lines = query::latest(lines, tail.lines);
     unread.report(screen);
-    warn(&mut follower, screen);
+    followers
+        .iter_mut()
+        .for_each(|follower| warn(follower, screen));
     let mut printer = Printer::new(screen);
     let whole = held(&printing);
     for line in &lines {
@@ -68,7 +82,7 @@ pub(crate) fn run(common: &Common, tail: Tail, screen: Screen) -> Result<ExitCod
     let printed = printer.flush()?;
     drop(whole);
     if tail.follow && printed.is_continue() {
-        follow(&log, &filter, &mut follower, &mut printer, &printing)?;
+        follow(&logs.list, &filter, &mut followers, &mut printer, &printing)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,15 +103,23 @@ enum Wake {
 
 /// Goes on with what is recorded, until nobody reads on.
 fn follow(
-    log: &Log,
+    logs: &[Log],
     filter: &Filter,
-    follower: &mut Follower<'_>,
+    followers: &mut [Follower<'_>],
     printer: &mut Printer,
     printing: &Printing,
 ) -> Result<(), Failure> {
     let (sender, wakes) = mpsc::channel();
-    // It watches as long as it is held.
-    let _watcher = watch(log, sender)?;
+    // They watch as long as they are held. Logs may share a folder.
+    let mut folders = Vec::new();
+    let mut watchers = Vec::new();
+    for log in logs {
+        if !folders.contains(&log.folder()) {
+            folders.push(log.folder());
+            watchers.push(watch(log, sender.clone())?);
+        }
+    }
+    drop(sender);
     loop {
         let whole = held(printing);
         let print = &mut |line: &[u8]| {
@@ -113,16 +135,22 @@ fn follow(
                 }
             }
         };
-        let looked = follower.look(print)?;
-        let printed = printer.flush()?;
-        warn(follower, printer.screen());
+        let mut is_over = false;
+        for follower in followers.iter_mut() {
+            is_over = is_over || follower.look(print)?.is_break();
+        }
+        is_over |= printer.flush()?.is_break();
+        for follower in followers.iter_mut() {
+            warn(follower, printer.screen());
+        }
         drop(whole);
-        if looked.is_break() || printed.is_break() {
+        if is_over {
             return Ok(());
         }
-        match next(&wakes) {
-            Wake::Changed => {}
-            Wake::Lost(why) => return Err(log.failed(&why)),
+        match (next(&wakes), logs.first()) {
+            (Wake::Changed, _) => {}
+            (Wake::Lost(why), Some(log)) => return Err(log.failed(&why)),
+            (Wake::Lost(why), None) => return Err(Failure::own(why)),
         }
     }
 }

@@ -312,7 +312,7 @@ pub(super) fn system_calls(plan: &SandboxPlan) -> Result<Section, Failure> {
             let filter = filter.map_err(Failure::own)?;
             let [allowed, partly, refused] = groups(&filter);
             let text = match seccomp.on_violation {
-                OnViolation::Errno => "fails with EPERM",
+                OnViolation::Errno => "fails with EPERM, an exec with ENOENT",
                 OnViolation::Kill => "ends the process",
                 OnViolation::Log => "is made all the same, and logged: no protection",
             };

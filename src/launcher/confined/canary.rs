@@ -81,7 +81,7 @@ impl Canaries {
             }
         }
         if let Some(filter) = filter {
-            chosen.exec = verdict(filter, "execveat", [0; 6]) == Action::EPERM;
+            chosen.exec = verdict(filter, "execveat", [0; 6]) == Action::ENOENT;
             let refused = SOCKETS.iter().filter(|socket| is_refused(filter, **socket));
             chosen.socket = refused
                 .copied()
@@ -89,7 +89,7 @@ impl Canaries {
             let is_needed = SOCKETS.iter().any(|socket| is_refused(filter, *socket));
             // A filter around the launcher may refuse every socket: then none
             // is proof, but another call can be.
-            let proves = || chosen.exec && canary::exec() != Errno::EPERM;
+            let proves = || chosen.exec && canary::exec() != Errno::ENOENT;
             if is_needed && chosen.socket.is_none() && !proves() {
                 return Err(Failure::own(
                     "neither a socket nor an exec can be tried here, so nothing would prove the filter\n\
@@ -171,7 +171,7 @@ impl Canaries {
         {
             return Err("a socket could be made that the filter refuses");
         }
-        if self.exec && canary::exec() != Errno::EPERM {
+        if self.exec && canary::exec() != Errno::ENOENT {
             return Err("an exec got past the filter");
         }
         Ok(())

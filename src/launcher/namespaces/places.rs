@@ -128,6 +128,8 @@ fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
     {
         files.push((path, loader));
     }
+    let loaders = examined.loaders.iter();
+    files.extend(loaders.map(|(path, file)| (path.clone(), file)));
     let taken: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
     let libraries = examined.libraries.iter();
     let libraries = libraries.filter(|(path, _)| !taken.contains(path));

@@ -17,6 +17,7 @@ use secure_exec::failure::Failure;
 use secure_exec_core::audit::chain::hash;
 use serde_json::json;
 
+use super::logs::Logs;
 use super::stats::Counted;
 use super::time::Range;
 use super::{chain, install};
@@ -46,10 +47,10 @@ pub(crate) struct Report {
 
 /// Counts, and writes the page.
 pub(crate) fn run(common: &Common, report: Report, screen: Screen) -> Result<ExitCode, Failure> {
-    let log = super::log(common, report.log.as_deref())?;
-    let counted = Counted::of(log, report.range, screen)?;
+    let logs = Logs::of(common, report.log.as_deref())?;
+    let counted = Counted::of(&logs, report.range, screen)?;
     counted.unread.report(screen);
-    let chain = chain::of(&counted.log, report.key.as_deref())?;
+    let chain = chain::of_all(&logs.list, report.key.as_deref())?;
     let subject = page::Subject {
         counted: &counted,
         chain: &chain,

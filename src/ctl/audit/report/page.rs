@@ -23,8 +23,7 @@ pub(super) struct Subject<'a> {
 
 /// The page.
 pub(super) fn render(of: &Subject<'_>) -> Markup {
-    let path = of.counted.log.path().to_string_lossy();
-    let path = Escaped(&path).to_string();
+    let path = Escaped(&of.counted.shown).to_string();
     let tally = &of.counted.tally;
     html! {
         (DOCTYPE)

@@ -18,6 +18,7 @@ use secure_exec_core::audit::verify::{HeadProblem, Layout, Options, Report, Veri
 use secure_exec_core::escape::Escaped;
 
 use super::log::Log;
+use super::logs::Logs;
 use crate::cli::Common;
 use crate::screen::Screen;
 use sink::Sink;
@@ -41,7 +42,38 @@ pub(crate) struct Verify {
 
 /// Verifies; the status is 1 where anything is wrong.
 pub(crate) fn run(common: &Common, verify: &Verify, screen: Screen) -> Result<ExitCode, Failure> {
-    let log = Log::at(&common.audit_log(verify.log.as_deref())?)?;
+    let logs = Logs::of(common, verify.log.as_deref())?;
+    for note in &logs.notes {
+        screen.warn(note);
+    }
+    let is_alone = logs.list.len() == 1;
+    let of_one = verify.from.is_some() || verify.against.is_some();
+    if of_one && !is_alone {
+        // Numbers, and what a sink got, are one log's.
+        return Err(logs
+            .only()
+            .map_or_else(|several| several, |log| log.missing()));
+    }
+    let mut all = Vec::with_capacity(logs.list.len());
+    for log in logs.list {
+        all.push(one(log, verify)?);
+    }
+    if screen.json {
+        let shown: Vec<_> = all.iter().map(show::json).collect();
+        let alone = shown.first().filter(|_| is_alone).cloned();
+        screen.print_json(&alone.unwrap_or_else(|| serde_json::json!({ "logs": shown })))?;
+    } else {
+        for verified in &all {
+            screen.print(&show::text(verified, screen))?;
+        }
+    }
+    let is_broken = all.iter().any(|verified| verified.report.finding.is_some());
+    Ok(ExitCode::from(u8::from(
+        is_broken || !logs.notes.is_empty(),
+    )))
+}
+
+fn one(log: Log, verify: &Verify) -> Result<Verified, Failure> {
     if let Some(active) = snapshot::past_of(&log) {
         return Err(log.failed(&format!(
             "it is a rotated file of '{}'\n\
@@ -49,13 +81,7 @@ pub(crate) fn run(common: &Common, verify: &Verify, screen: Screen) -> Result<Ex
             Escaped(active)
         )));
     }
-    let verified = of(log, verify)?;
-    if screen.json {
-        screen.print_json(&show::json(&verified))?;
-    } else {
-        screen.print(&show::text(&verified, screen))?;
-    }
-    Ok(ExitCode::from(u8::from(verified.report.finding.is_some())))
+    of(log, verify)
 }
 
 /// Whether the log is whole, and a sentence or two on it; `None` where it is
