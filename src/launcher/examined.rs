@@ -155,6 +155,13 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
             return Ok(Examining::Violated(Box::new(listed), unfixable(&why)));
         }
     };
+    if let Some(why) = image.misses_its_folder() {
+        listed.warnings.push(format!(
+            "plugin '{}' looks for libraries beside itself ($ORIGIN) and runs as a copy in memory, which lies in no folder ({why}): \
+             install it as root, in folders that root alone can write",
+            Escaped(&listed.name)
+        ));
+    }
     let algorithm = listed.algorithm();
     let digest = match image.digest(algorithm).map_err(&failed)? {
         Some(digest) => digest,

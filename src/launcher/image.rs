@@ -74,7 +74,10 @@ impl Image {
     /// A system call failed.
     pub(crate) fn fix(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
         match (candidate.choice, candidate.purpose) {
-            (ImageChoice::Sealed, _) => Self::fix_copy(&file, candidate),
+            (ImageChoice::Sealed, _) => {
+                let copied = Self::fix_copy(&file, candidate)?;
+                Ok(copied.explained(vec!["the entry asks for a copy".into()]))
+            }
             (ImageChoice::Auto, Use::Execute) => Self::first_sound(file, candidate),
             (ImageChoice::InPlace, Use::Execute) => Self::leased(file, candidate),
             (ImageChoice::Verity, Use::Execute) => Self::verity(file, candidate),
@@ -119,6 +122,13 @@ impl Image {
             limit,
             why_no_better: Vec::new(),
         }
+    }
+
+    /// Why a program runs as a copy although it looks for files beside itself.
+    #[must_use]
+    pub(crate) fn misses_its_folder(&self) -> Option<String> {
+        let is_missing = self.bytes.as_deref().is_some_and(elf::uses_origin);
+        self.why_no_better().filter(|_| is_missing)
     }
 
     /// Why no kind was to be had that is tried before this one, as a sentence.
@@ -281,12 +291,11 @@ impl Image {
         };
         reasons.push(format!("not leased: {why}"));
         match Self::fix_copy(&file, candidate)? {
-            Fixing::Fixed(image) => Ok(Fixing::Fixed(image.explained(reasons))),
             Fixing::Unavailable(no_copy) => {
                 reasons.push(no_copy);
                 Ok(Fixing::Unavailable(reasons.join("; ")))
             }
-            Fixing::TooLarge => Ok(Fixing::TooLarge),
+            copied => Ok(copied.explained(reasons)),
         }
     }
 
@@ -298,16 +307,23 @@ impl Image {
             }
             Err(why) => format!("not guarded: {why}"),
         };
-        Ok(match Self::fix_copy(&file, candidate)? {
-            Fixing::Fixed(image) => Fixing::Fixed(image.explained(vec![reason])),
-            other => other,
-        })
+        let copied = Self::fix_copy(&file, candidate)?;
+        Ok(copied.explained(vec![reason]))
     }
 
     fn explained(self, why_no_better: Vec<String>) -> Self {
         Self {
             why_no_better,
             ..self
+        }
+    }
+}
+
+impl Fixing {
+    fn explained(self, why_no_better: Vec<String>) -> Self {
+        match self {
+            Self::Fixed(image) => Self::Fixed(image.explained(why_no_better)),
+            other => other,
         }
     }
 }

@@ -72,7 +72,9 @@ fn as_ordinary(user: User, command: &str) -> String {
 }
 
 fn image(host: &Host) -> (String, String) {
-    let record = host.record("sandbox_applied");
+    let mut records = host.records().into_iter().rev();
+    let record = records.find(|record| record.get("image").is_some());
+    let record = record.expect("a record of a launch");
     let text = |key: &str| record[key].as_str().unwrap_or_default().to_string();
     (text("image"), text("image_reason"))
 }

@@ -122,6 +122,14 @@ fn a_program_that_looks_beside_itself_stays_where_it_is() {
         assert_eq!(host.launch("p").run().status, 42);
         let expected = if user.is_root() { "guarded" } else { "leased" };
         assert_eq!(host.record("sandbox_applied")["image"], expected);
+
+        let hash = digest(&host.path("plugins/p"));
+        host.list_path("copy", "./plugins/p", &hash, &[profile, "image: sealed"]);
+        let outcome = host.launch("copy").run();
+        assert_eq!(outcome.status, 127, "{outcome:#?}");
+        outcome
+            .says("WARNING: plugin 'copy' looks for libraries beside itself ($ORIGIN)")
+            .says("libanswer.so: cannot open shared object file");
     }
 }
 
