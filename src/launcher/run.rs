@@ -113,14 +113,18 @@ fn launch(arguments: &Arguments) -> Result<Infallible, Failure> {
         listed.policy, listed.profile.name
     ));
     // Audit-only observes in silence; but for a log that it can't write.
-    if listed.policy != Policy::AuditOnly {
-        listed.warnings.iter().for_each(|warning| warn(warning));
-    }
+    let is_silent = listed.policy == Policy::AuditOnly;
+    let of_list = listed.warnings.iter().filter(|_| !is_silent);
+    let told = of_list.inspect(|warning| warn(warning)).count();
     let log = AuditLog::open(&settings, Some(&listed), arguments)?;
 
     // The stages consume theirs, also where they fail and that is recorded.
     let record = listed.clone();
     let authorized = authorize(listed, &record, &log, &warn)?;
+    let all = authorized.examined().listed.warnings.iter();
+    all.skip(told)
+        .filter(|_| !is_silent)
+        .for_each(|warning| warn(warning));
     speaker.tell("verified; preparing the sandbox");
     let decided = authorized::record(&authorized, &log, &warn).map_err(|failure| {
         // One sink may say already that it is allowed.
