@@ -1,5 +1,6 @@
 //! The launch itself: status, streams, descriptors, identity of the bytes.
 
+mod by_hand;
 mod cni;
 mod command_line;
 mod dry_run;

@@ -19,6 +19,7 @@ use secure_exec_core::whitelist::{Expected, ImageChoice};
 use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{limits, open, probe, process};
 
+use crate::code::{self, Pinned};
 use crate::failure::Failure;
 use crate::headers;
 use crate::image::{Fixing, Image};
@@ -26,6 +27,7 @@ use crate::interpreter::{self, Interpreter, Trusted};
 use crate::listed::Listed;
 use crate::namespaces;
 use crate::opened::Opened;
+use crate::script::{self, Script};
 use crate::settings::runtime_folder;
 use crate::signature;
 use crate::streams::{self, Handed, Streams};
@@ -47,6 +49,8 @@ pub struct Examined {
     pub loader: Option<OwnedFd>,
     /// Pinned files, by their paths.
     pub libraries: Vec<(String, OwnedFd)>,
+    /// The script that an interpreter is given by hand.
+    pub script: Option<Script>,
     /// What will be done to the process.
     pub plan: SandboxPlan,
     /// The plugin's environment, without secrets.
@@ -149,6 +153,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     };
     of_bytes(&mut listed, &image, &digest);
 
+    let own_script = script::examine(&mut listed, limit);
     let mut violations = Vec::new();
     let interpreter = if is_script {
         let head = image.head().map_err(&failed)?;
@@ -203,6 +208,12 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let runtime_folder = runtime_folder(&listed.name);
     let environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
+    let pinned = Pinned {
+        script: own_script.as_ref(),
+        libraries: &libraries,
+    };
+    let unpinned = code::unpinned(&listed, &path, &pinned, &plan);
+    listed.violations.extend(unpinned);
     let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
@@ -213,6 +224,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         interpreter,
         loader,
         libraries,
+        script: own_script,
         plan,
         environment,
         runtime_folder,

@@ -17,6 +17,7 @@ pub mod run;
 
 pub mod audit;
 pub mod authorized;
+pub mod code;
 pub mod confined;
 pub mod dry_run;
 pub mod examined;
@@ -33,6 +34,7 @@ pub mod profiles;
 mod reach;
 pub mod rehearsal;
 mod rules;
+pub mod script;
 pub mod settings;
 mod sight;
 pub mod signature;

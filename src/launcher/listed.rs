@@ -1,6 +1,7 @@
 //! First stage: whitelist, entry, policy, profile.
 
 mod folder;
+mod lock;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::state;
 use crate::trail::Trail;
 use crate::trust;
 pub use folder::{FOLDER_SETTINGS, Floor, floor_of_file, load_floor};
+pub use lock::{Locked, path as lock_path, read as read_lock};
 
 /// What is launched, and on which terms. Nothing of the plugin was touched
 /// yet.
@@ -77,6 +79,8 @@ pub struct Loaded {
     pub digest: String,
     /// Where the whitelist lies.
     pub folder: PathBuf,
+    /// Where its file lies, links followed: the lock files lie beside it.
+    pub beside: PathBuf,
     /// Others could have written it, or the settings of its folder.
     pub findings: Vec<Finding>,
     /// The settings of its folder, which it only tightens; a file that is these
@@ -143,17 +147,24 @@ pub fn look_up(
             loaded.also_in()
         )));
     }
+    let mut entry = entry.cloned();
+    let lock = lock(&mut entry, loaded, &trail);
+    let lock = lock.unwrap_or_else(|violation| {
+        violations.push(violation);
+        None
+    });
+    findings.extend(lock);
     for finding in findings {
         violations.push(Violation::InsecurePermissions(finding.to_string()));
     }
-    match entry {
+    match &entry {
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
     violations.extend(of_whitelist(settings, loaded, &demanded, &trail)?);
     Ok(Listed {
         name: plugin.to_string(),
-        entry: entry.cloned(),
+        entry,
         plugin_root: loaded.plugin_root(settings),
         whitelist: demanded,
         whitelist_path: loaded.path.clone(),
@@ -173,6 +184,25 @@ pub fn look_up(
         violations,
         warnings,
     })
+}
+
+/// The pins of the entry's lock file become libraries of the entry. Returns who
+/// else could have written it.
+fn lock(
+    entry: &mut Option<Entry>,
+    loaded: &Loaded,
+    trail: &Trail,
+) -> Result<Option<Finding>, Violation> {
+    let Some(entry) = entry else {
+        return Ok(None);
+    };
+    let Some(expected) = &entry.lock else {
+        return Ok(None);
+    };
+    let read = read_lock(&loaded.beside, entry.name.as_str(), expected, trail)?;
+    let Locked { pins, finding } = read;
+    entry.libraries.extend(pins);
+    Ok(finding)
 }
 
 impl Loaded {
@@ -275,6 +305,7 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder_of(path).to_path_buf(),
+        beside: folder_of(&loaded.real).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
         floor: None,
     };

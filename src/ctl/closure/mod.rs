@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use secure_exec::failure::Failure;
 use secure_exec::interpreter;
 use secure_exec::opened::Opened;
+use secure_exec::script;
 use secure_exec::settings::runtime_folder;
 use secure_exec_core::escape::Escaped;
+use secure_exec_core::invocation::{self, Named, Program, Role};
 use secure_exec_core::profile::{PathGrant, Profile, expand};
 use secure_exec_core::shebang::{self, Shebang};
 use secure_exec_sys::open;
@@ -45,7 +47,7 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
     let name = &opened.listed.name;
     let failed = |why: String| Failure::own(format!("plugin '{}': {why}", Escaped(name)));
     let grounds = Grounds::of(opened);
-    let with = expanded(with)?;
+    let mut with = expanded(with)?;
     let mut closure = Closure::default();
     let mut missing = Vec::new();
     let shebang = first_line(opened).map_err(failed)?;
@@ -75,6 +77,36 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
         return Err(failed(format!("{missing}\nWithout it, it can't run.")));
     }
     closure.files.extend(process.found.files.iter().cloned());
+    let by_hand = match &shebang {
+        None => ByHand::of(opened),
+        Some(_) => None,
+    };
+    if let Some(by_hand) = by_hand {
+        with.extend(by_hand.files.iter().cloned());
+        match by_hand.language {
+            None if by_hand.files.is_empty() => {}
+            None => closure.notes.push(
+                "what the files in 'args' load is not known; name it with --with".into(),
+            ),
+            Some(language) => {
+                let script = Script {
+                    language,
+                    bytes: &by_hand.bytes()?,
+                    interpreter: &main,
+                    place: by_hand.files.first().unwrap_or(&main),
+                    argument: None,
+                    environment: &grounds.environment,
+                    folders: &grounds.folders(&main),
+                    with: &with,
+                };
+                let found = script.modules()?;
+                closure.notes.extend(found.notes);
+                for file in found.files {
+                    process.add(&file, &mut closure, &mut missing);
+                }
+            }
+        }
+    }
     if let (Some(line), Some(path)) = (&shebang, &closure.interpreter) {
         match Language::of(path).or_else(|| Language::of(&main)) {
             None => closure.notes.push(format!(
@@ -86,7 +118,11 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
                     language,
                     bytes: &bytes(opened)?,
                     interpreter: path,
-                    argument: line.argument.as_deref().filter(|_| !line.is_env()),
+                    place: &opened.path,
+                    argument: match line.env_target() {
+                        Some((_, words)) => words.first().copied(),
+                        None => line.argument.as_deref().filter(|_| !line.is_env()),
+                    },
                     environment: &grounds.environment,
                     folders: &grounds.folders(&main),
                     with: &with,
@@ -109,6 +145,64 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
     let missing: BTreeSet<String> = missing.iter().map(ToString::to_string).collect();
     closure.notes.extend(missing);
     Ok(closure)
+}
+
+/// What an interpreter that is the plugin runs by its entry's arguments.
+struct ByHand {
+    /// Real paths.
+    files: Vec<PathBuf>,
+    language: Option<Language>,
+    /// A program that imports what `-m` names.
+    text: Option<String>,
+}
+
+impl ByHand {
+    fn of(opened: &Opened) -> Option<Self> {
+        let entry = opened.listed.entry.as_ref()?;
+        let names = script::of_names(&opened.listed, &opened.path);
+        let reading = invocation::read(&names, &entry.args);
+        let runs = |named: &&Named<'_>| {
+            named.role == Role::Run || invocation::is_code_name(named.text)
+        };
+        let working = opened.listed.profile.working_directory.as_deref();
+        let working = Path::new(working.unwrap_or(""));
+        let files = reading.named.iter().filter(runs);
+        let mut files: Vec<PathBuf> = files
+            .filter_map(|named| std::fs::canonicalize(working.join(named.text)).ok())
+            .filter(|path| path.is_file())
+            .collect();
+        if let Some(pin) = &entry.script
+            && let Ok(path) = std::fs::canonicalize(&pin.path)
+        {
+            files.retain(|file| *file != path);
+            files.insert(0, path);
+        }
+        let text = match reading.program {
+            Program::Module(name) if name.chars().all(|c| c.is_alphanumeric() || "._".contains(c)) => {
+                Some(format!("import runpy\n__import__(\"{name}\")\n__import__(\"{name}.__main__\")\n"))
+            }
+            _ => None,
+        };
+        let mut languages = names.iter().map(Path::new);
+        Some(Self {
+            files,
+            language: languages.find_map(Language::of),
+            text,
+        })
+    }
+
+    /// The program that is run: the first file, or what stands for it.
+    fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        if let Some(text) = &self.text {
+            return Ok(text.clone().into_bytes());
+        }
+        let Some(first) = self.files.first() else {
+            return Ok(Vec::new());
+        };
+        let shown = first.to_string_lossy();
+        let failed = |error| Failure::own(format!("'{}': {error}", Escaped(&shown)));
+        std::fs::read(first).map_err(failed)
+    }
 }
 
 /// The program of a closure with what it loads at its start.

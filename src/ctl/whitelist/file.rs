@@ -7,13 +7,14 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use secure_exec::failure::Failure;
-use secure_exec::listed::folder_of;
+use secure_exec::listed::{folder_of, lock_path, read_lock};
 use secure_exec::owner::Finding;
 use secure_exec::trail::Trail;
 use secure_exec::trust;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
-use secure_exec_core::whitelist::{Entry, Whitelist};
+use secure_exec_core::violation::Violation;
+use secure_exec_core::whitelist::{Entry, Pin, Whitelist};
 
 /// One lock for all whitelists of a folder. Nobody else can open it, so nobody
 /// else can hold it and keep a plugin from being taken out.
@@ -85,9 +86,77 @@ impl Held {
 
     /// Puts a new text in the file's place, if it says exactly what is meant.
     pub(crate) fn replace(&self, text: &str, meant: &[Entry]) -> Result<(), Failure> {
+        self.replace_with(text, meant, &[])
+    }
+
+    /// The same, with lock files, each by its entry's name. They are replaced
+    /// right before it, which has their digests.
+    pub(crate) fn replace_with(
+        &self,
+        text: &str,
+        meant: &[Entry],
+        locks: &[(String, String)],
+    ) -> Result<(), Failure> {
         self.check(text, meant)?;
+        for (name, lock) in locks {
+            let path = lock_path(folder_of(&self.path), name);
+            self.install_lock(&path, lock).map_err(|why| {
+                let shown = path.to_string_lossy();
+                Failure::own(format!("the lock file '{}': {why}", Escaped(&shown)))
+            })?;
+        }
         self.install(text)
             .map_err(|why| failed(&self.shown, &format!("it can't be replaced: {why}")))
+    }
+
+    /// The pins of an entry's lock file.
+    pub(crate) fn locked(&self, entry: &Entry) -> Result<Vec<Pin>, Violation> {
+        let Some(expected) = &entry.lock else {
+            return Ok(Vec::new());
+        };
+        let (folder, name) = (folder_of(&self.path), entry.name.as_str());
+        read_lock(folder, name, expected, &Trail::default()).map(|locked| locked.pins)
+    }
+
+    /// Removes the lock file of an entry that is gone.
+    pub(crate) fn delete_lock(&self, entry: &Entry) -> Result<(), Failure> {
+        if entry.lock.is_none() {
+            return Ok(());
+        }
+        let path = lock_path(folder_of(&self.path), entry.name.as_str());
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let shown = path.to_string_lossy();
+                let shown = Escaped(&shown);
+                Err(Failure::own(format!("the lock file '{shown}': {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn install_lock(&self, path: &Path, text: &str) -> Result<(), String> {
+        let text_of = |error: std::io::Error| error.to_string();
+        if path.file_name().is_some_and(|name| name == LOCK) {
+            return Err("commands on whitelists have a file of that name; rename the entry".into());
+        }
+        let mut new = tempfile::Builder::new()
+            .prefix(".lock.")
+            .tempfile_in(folder_of(path))
+            .map_err(text_of)?;
+        new.write_all(text.as_bytes()).map_err(text_of)?;
+        // Whoever reads the whitelist reads it, and nobody else writes it.
+        let of = std::fs::metadata(&self.path).map_err(text_of)?;
+        let own = new.as_file().metadata().map_err(text_of)?;
+        if (of.uid(), of.gid()) != (own.uid(), own.gid()) {
+            std::os::unix::fs::fchown(new.as_file(), Some(of.uid()), Some(of.gid()))
+                .map_err(|error| format!("the whitelist's owner can't be its owner: {error}"))?;
+        }
+        new.as_file()
+            .set_permissions(Permissions::from_mode(of.mode() & 0o7777))
+            .map_err(text_of)?;
+        new.as_file().sync_all().map_err(text_of)?;
+        new.persist(path).map_err(|e| text_of(e.error))?;
+        Ok(())
     }
 
     /// Removes the file.
