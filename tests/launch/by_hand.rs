@@ -20,12 +20,13 @@ fn script(path: &Path) -> String {
 }
 
 /// A host with the shell "p", which runs `run` with these words before the
-/// caller's. `RUN` is the script's path.
+/// caller's. `RUN` is the script's path, `DIR` its folder.
 fn shell(user: User, words: &str, profile: &str) -> Host {
     let mut host = Host::of(user);
     let run = host.write("plugins/run", "echo genuine \"$0\" \"$@\"\n");
     let words = words.replace("RUN", run.to_str().unwrap());
     let pin = script(&run);
+    let profile = &profile.replace("DIR", host.path("plugins").to_str().unwrap());
     listed(&mut host, SHELL, &[&format!("args: {words}"), &pin, profile]);
     host
 }
@@ -132,9 +133,7 @@ fn a_script_is_opened_as_carefully_as_a_plugin() {
         host.launch("p").run().refused(126);
 
         // The plugin may not write what its next launch goes by.
-        let folder = host.path("plugins");
-        let profile = format!("profile: {{ filesystem: {{ write: [{folder:?}] }} }}");
-        let host = shell(user, "[RUN]", &profile);
+        let host = shell(user, "[RUN]", "profile: { filesystem: { write: [DIR] } }");
         host.launch("p").run().refused(125).says("plugins/run");
     }
 }
