@@ -228,10 +228,22 @@ const FAMILIES: &[Family] = &[
         operand: true,
         text: "BERr",
         text_attached: true,
-        long_text: &["--run", "--process-begin", "--process-code", "--process-end"],
+        long_text: &[
+            "--run",
+            "--process-begin",
+            "--process-code",
+            "--process-end",
+        ],
         values: "Scdt",
         long_values: &["--define", "--php-ini", "--docroot", "--server"],
-        files: &["-F", "-f", "-z", "--file", "--process-file", "--zend-extension"],
+        files: &[
+            "-F",
+            "-f",
+            "-z",
+            "--file",
+            "--process-file",
+            "--zend-extension",
+        ],
         ..NONE
     },
     Family {
@@ -272,7 +284,14 @@ const FAMILIES: &[Family] = &[
         names: &["awk", "gawk", "mawk", "nawk", "original-awk"],
         values: "Fv",
         files: &[
-            "-E", "--exec", "-f", "--file", "-i", "--include", "-l", "--load",
+            "-E",
+            "--exec",
+            "-f",
+            "--file",
+            "-i",
+            "--include",
+            "-l",
+            "--load",
         ],
         ..NONE
     },
@@ -375,7 +394,9 @@ impl<'a> Reader<'a> {
     fn options(&mut self, family: &'static Family) {
         while let Some(word) = self.next() {
             if word == "--" {
-                if family.operand && let Some(word) = self.next() {
+                if family.operand
+                    && let Some(word) = self.next()
+                {
                     self.operand(word);
                 }
                 return;
@@ -441,7 +462,11 @@ impl<'a> Reader<'a> {
                 }
                 return;
             } else if family.module.contains(letter) {
-                let module = if rest.is_empty() { self.next() } else { Some(rest) };
+                let module = if rest.is_empty() {
+                    self.next()
+                } else {
+                    Some(rest)
+                };
                 self.program = module.map_or(Program::Open, Program::Module);
                 return;
             } else if family.files.iter().any(|file| **file == short) {
@@ -487,7 +512,11 @@ impl<'a> Reader<'a> {
 
     fn file(&mut self, family: &'static Family, value: &'a str, start: usize) {
         let is_module = family.file_names_modules && !value.contains('/');
-        self.name(value, start, if is_module { Role::Unknown } else { Role::Run });
+        self.name(
+            value,
+            start,
+            if is_module { Role::Unknown } else { Role::Run },
+        );
         if !family.operand || !family.file_names_modules {
             self.program = Program::File;
         }
@@ -618,9 +647,19 @@ mod tests {
         ] {
             runs(name, line, &[], "Text");
         }
-        runs("python3", "-m http.server 80", &[], "Module(\"http.server\")");
+        runs(
+            "python3",
+            "-m http.server 80",
+            &[],
+            "Module(\"http.server\")",
+        );
         runs("python3", "-Immod a", &[], "Module(\"mod\")");
-        for (name, line) in [("node", ""), ("sh", "-"), ("python3", "-u"), ("bash", "-x -")] {
+        for (name, line) in [
+            ("node", ""),
+            ("sh", "-"),
+            ("python3", "-u"),
+            ("bash", "-x -"),
+        ] {
             runs(name, line, &[], "Open");
         }
         runs("awk", "{print} data", &[], "NotKnown");
@@ -633,11 +672,16 @@ mod tests {
         let words = words("--a=/x -I/y @/z /p:/q,r --s plain http://h/x.js");
         let named = read(&["tool"], &words).named;
         let all: Vec<&str> = named.iter().map(|named| named.text).collect();
-        for part in ["/x", "/y", "/z", "/p", "/q", "r", "/p:/q,r", "plain", "//h/x.js"] {
+        for part in [
+            "/x", "/y", "/z", "/p", "/q", "r", "/p:/q,r", "plain", "//h/x.js",
+        ] {
             assert!(all.contains(&part), "{part}: {all:?}");
         }
         for named in &named {
-            assert!(words[named.word][named.start..].starts_with(named.text), "{named:?}");
+            assert!(
+                words[named.word][named.start..].starts_with(named.text),
+                "{named:?}"
+            );
         }
     }
 
@@ -646,7 +690,15 @@ mod tests {
         for name in ["/a/i.js", "x.MJS", "a.b.py", "libx.so", "App.jar"] {
             assert!(is_code_name(name), "{name}");
         }
-        for name in ["config.yaml", "hosts", "a.js/data", "log.txt", ".js.json", "x.so.1.txt", "js"] {
+        for name in [
+            "config.yaml",
+            "hosts",
+            "a.js/data",
+            "log.txt",
+            ".js.json",
+            "x.so.1.txt",
+            "js",
+        ] {
             assert!(!is_code_name(name), "{name}");
         }
         assert!(is_code_head(b"#!/bin/sh") && is_code_head(b"\x7fELF\x02"));

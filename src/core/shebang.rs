@@ -25,7 +25,10 @@ impl Shebang {
         let split = ["--split-string=", "-S"];
         let split = split.iter().find_map(|option| text.strip_prefix(option));
         let mut words = match split {
-            Some(words) => words.split([' ', '\t']).filter(|word| !word.is_empty()).collect(),
+            Some(words) => words
+                .split([' ', '\t'])
+                .filter(|word| !word.is_empty())
+                .collect(),
             None => vec![text],
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
@@ -156,9 +159,24 @@ mod tests {
             assert_eq!(target(&text), Some(found.into()), "{text}");
         }
         for text in [
-            "../x", "A=b", "a b", "-i", "", "-S", "-S A=b node", "-S -i node", "-vS node",
-            "-S 'node' x", "-S node \"x\"", "-S node $HOME", "-S node a\\_b", "-S node #x",
-            "-S ../x", "-i -S node", "/bin/sh", "--split-string= -u",
+            "../x",
+            "A=b",
+            "a b",
+            "-i",
+            "",
+            "-S",
+            "-S A=b node",
+            "-S -i node",
+            "-vS node",
+            "-S 'node' x",
+            "-S node \"x\"",
+            "-S node $HOME",
+            "-S node a\\_b",
+            "-S node #x",
+            "-S ../x",
+            "-i -S node",
+            "/bin/sh",
+            "--split-string= -u",
         ] {
             assert_eq!(target(&format!("#!/usr/bin/env {text}\n")), None, "{text}");
         }

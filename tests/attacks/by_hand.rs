@@ -17,7 +17,10 @@ fn host(user: User, isolation: &str, pinned: &str) -> Host {
     let pin = match pinned {
         "script" => format!("script: {{ path: {run:?}, hash: {hash:?} }}"),
         _ => {
-            let system = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
+            let system = [
+                "/lib/x86_64-linux-gnu/libc.so.6",
+                "/lib64/ld-linux-x86-64.so.2",
+            ];
             let mut pins = format!("libraries: [{{ path: {run:?}, hash: {hash:?} }}");
             for path in system {
                 pins += &format!(", {{ path: {path:?}, hash: {:?} }}", digest(path.as_ref()));
@@ -29,7 +32,12 @@ fn host(user: User, isolation: &str, pinned: &str) -> Host {
     let profile =
         format!("profile: {{ isolation: {isolation}, filesystem: {{ code: [{folder:?}] }} }}");
     let args = format!("args: [{run:?}]");
-    host.list_path("p", SHELL, &digest(SHELL.as_ref()), &[&args, &pin, &profile]);
+    host.list_path(
+        "p",
+        SHELL,
+        &digest(SHELL.as_ref()),
+        &[&args, &pin, &profile],
+    );
     host
 }
 
@@ -37,7 +45,9 @@ fn host(user: User, isolation: &str, pinned: &str) -> Host {
 fn naive(host: &Host, strike: &str) {
     let run = show(host, "run");
     let script = format!("sha256sum {run} >&2 && {{ {strike}; }} && exec {SHELL} {run}");
-    host.bare("/bin/sh", &["-c", &script]).succeeded().prints("evil\n");
+    host.bare("/bin/sh", &["-c", &script])
+        .succeeded()
+        .prints("evil\n");
 }
 
 fn strikes(host: &Host) -> [String; 3] {

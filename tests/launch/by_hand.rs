@@ -27,7 +27,11 @@ fn shell(user: User, words: &str, profile: &str) -> Host {
     let words = words.replace("RUN", run.to_str().unwrap());
     let pin = script(&run);
     let profile = &profile.replace("DIR", host.path("plugins").to_str().unwrap());
-    listed(&mut host, SHELL, &[&format!("args: {words}"), &pin, profile]);
+    listed(
+        &mut host,
+        SHELL,
+        &[&format!("args: {words}"), &pin, profile],
+    );
     host
 }
 
@@ -41,7 +45,11 @@ fn a_pinned_script_is_read_from_the_verified_bytes() {
                 let launch = host.launch("p");
                 let run = host.path("plugins/run");
                 // Where no argument names it, the caller's first one does.
-                let launch = if words == "[-e]" { launch.arg(&run) } else { launch };
+                let launch = if words == "[-e]" {
+                    launch.arg(&run)
+                } else {
+                    launch
+                };
                 let outcome = launch.arg("b").run().succeeded();
                 let told: Vec<&str> = outcome.stdout.split_whitespace().collect();
                 assert_eq!(told[0], "genuine");
@@ -76,13 +84,19 @@ fn a_script_within_a_word_is_replaced_there() {
     listed(&mut host, NODE, &["profile: node", &args, &script(&run)]);
     // The other file is code as well, and one script is all that is pinned.
     let outcome = host.launch("p").run().refused(126);
-    outcome.says("main.cjs").says("names code that nothing pins");
+    outcome
+        .says("main.cjs")
+        .says("names code that nothing pins");
 
     let mut host = Host::new();
     let run = host.write("plugins/run.awk", "{ print \"<\" $1 \">\" }\n");
     let args = format!("args: ['--file={}']", run.display());
     listed(&mut host, "/usr/bin/gawk", &[&args, &script(&run)]);
-    host.launch("p").stdin("a b\n").run().succeeded().prints("<a>\n");
+    host.launch("p")
+        .stdin("a b\n")
+        .run()
+        .succeeded()
+        .prints("<a>\n");
 }
 
 #[test]
@@ -112,12 +126,18 @@ fn a_script_is_opened_as_carefully_as_a_plugin() {
         let host = shell(user, "[RUN]", "profile: default");
         let run = host.path("plugins/run");
         std::fs::set_permissions(&run, PermissionsExt::from_mode(0o666)).unwrap();
-        host.launch("p").run().refused(126).says("insecure_permissions");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("insecure_permissions");
         std::fs::remove_file(&run).unwrap();
         host.launch("p").run().refused(126).says("library_mismatch");
         nix::unistd::mkfifo(&run, nix::sys::stat::Mode::S_IRWXU).unwrap();
         host.own(&run);
-        host.launch("p").run().refused(126).says("not_a_regular_file");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("not_a_regular_file");
 
         let mut host = shell(user, "[RUN]", "profile: default");
         let folder = host.path("plugins");
@@ -128,7 +148,10 @@ fn a_script_is_opened_as_carefully_as_a_plugin() {
         host.launch("p").run().succeeded();
         let run = host.path("plugins/run");
         std::fs::write(&run, vec![b'\n'; 2 << 20]).unwrap();
-        host.launch("p").run().refused(126).says("file_size_exceeded");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("file_size_exceeded");
         host.set("image_minimum: verity");
         host.launch("p").run().refused(126);
 
@@ -188,12 +211,20 @@ fn code_in_arguments_that_nothing_pins_is_refused() {
             let words = words.replace("DIR", &folder);
             let real = digest(&std::fs::canonicalize(interpreter).unwrap());
             let args = format!("args: {words}");
-            host.list_path(&words.replace('/', "_"), interpreter, &real, &[&args, &profile]);
+            host.list_path(
+                &words.replace('/', "_"),
+                interpreter,
+                &real,
+                &[&args, &profile],
+            );
         }
         for (_, words) in cases {
             let name = words.replace("DIR", &folder).replace('/', "_");
             let outcome = host.launch(&name).run().refused(126);
-            outcome.says("library_mismatch").says("whitelist lock").says("script: {path, hash}");
+            outcome
+                .says("library_mismatch")
+                .says("whitelist lock")
+                .says("script: {path, hash}");
             let record = host.record("security_violation");
             assert_eq!(record["violation_type"], "library_mismatch");
             assert_eq!(record["severity"], "medium");
@@ -221,11 +252,29 @@ fn data_in_arguments_is_not_taken_for_code() {
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let folder = host.path("plugins").display().to_string();
         let words = [
-            "DIR/config.yaml", "--log=DIR/a.log", "DIR/empty", "DIR/data.js.json", "DIR/s.sock",
-            "DIR/f.sh", "DIR", "/etc/hosts", "/dev/null", "/dev/stdin", "/bin/sh", "/nonexistent.js",
-            "http://localhost/x.js", "DIR/config.yaml/x.py", "--shell=/bin/bash", "-", "--", "",
+            "DIR/config.yaml",
+            "--log=DIR/a.log",
+            "DIR/empty",
+            "DIR/data.js.json",
+            "DIR/s.sock",
+            "DIR/f.sh",
+            "DIR",
+            "/etc/hosts",
+            "/dev/null",
+            "/dev/stdin",
+            "/bin/sh",
+            "/nonexistent.js",
+            "http://localhost/x.js",
+            "DIR/config.yaml/x.py",
+            "--shell=/bin/bash",
+            "-",
+            "--",
+            "",
         ];
-        let words: Vec<String> = words.iter().map(|word| word.replace("DIR", &folder)).collect();
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| word.replace("DIR", &folder))
+            .collect();
         listed(&mut host, "/bin/echo", &[&format!("args: {words:?}")]);
         let outcome = host.launch("p").run().succeeded();
         assert_eq!(outcome.stdout.trim_end_matches('\n'), words.join(" "));
@@ -245,20 +294,29 @@ fn a_pinned_argument_stays_a_path_where_no_other_file_can_take_it() {
             let mut host = Host::of(user);
             let run = host.write("plugins/run", "echo genuine\n");
             let mut pins = String::from("libraries:\n");
-            let system = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
+            let system = [
+                "/lib/x86_64-linux-gnu/libc.so.6",
+                "/lib64/ld-linux-x86-64.so.2",
+            ];
             for path in system.iter().map(Path::new).chain([run.as_path()]) {
                 pins += &format!("  - {{ path: {path:?}, hash: {:?} }}\n", digest(path));
             }
             let folder = host.path("plugins");
             let profile = format!("profile: {{ filesystem: {{ {grant}: [{folder:?}] }} }}");
-            listed(&mut host, SHELL, &[&format!("args: [{run:?}]"), &pins, &profile]);
+            listed(
+                &mut host,
+                SHELL,
+                &[&format!("args: [{run:?}]"), &pins, &profile],
+            );
             if runs {
                 host.launch("p").run().succeeded().prints("genuine\n");
                 std::fs::write(&run, "echo tampered\n").unwrap();
                 host.launch("p").run().refused(126).says("library_mismatch");
             } else {
                 let outcome = host.launch("p").run().refused(126);
-                outcome.says("another file in its place").says("filesystem.code");
+                outcome
+                    .says("another file in its place")
+                    .says("filesystem.code");
             }
         }
     }

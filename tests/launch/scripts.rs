@@ -169,8 +169,16 @@ fn env_that_splits_words_gives_them_to_the_interpreter() {
         let mut host = Host::of(user);
         for (name, line, more) in [
             ("split", "/usr/bin/env -S python3 -u -E", ""),
-            ("path", "/usr/bin/env --split-string=/usr/bin/python3 -E", ""),
-            ("pinned", "/usr/bin/env -S nosuch -u -E", &*pin(PYTHON, &hash)),
+            (
+                "path",
+                "/usr/bin/env --split-string=/usr/bin/python3 -E",
+                "",
+            ),
+            (
+                "pinned",
+                "/usr/bin/env -S nosuch -u -E",
+                &*pin(PYTHON, &hash),
+            ),
         ] {
             host.install(name, format!("#!{line}\n{TELL}"));
             host.list(name, &["profile: python", more]);

@@ -36,7 +36,10 @@ fn host(user: User) -> (Host, PathBuf) {
     host.write("plugins/lib/added", "echo added\n");
     let text = lock_of(&[Path::new(SYSTEM[0]), Path::new(SYSTEM[1]), &known]);
     let lock = host.write("p.lock", &text);
-    let code = format!("profile: {{ filesystem: {{ code: [{:?}] }} }}", host.path("plugins/lib"));
+    let code = format!(
+        "profile: {{ filesystem: {{ code: [{:?}] }} }}",
+        host.path("plugins/lib")
+    );
     let pinned = format!("lock: {:?}", sha256(text.as_bytes()).to_string());
     host.list("p", &[&code, &pinned]);
     (host, lock)
@@ -73,15 +76,33 @@ fn a_lock_file_that_is_not_the_pinned_one_is_refused() {
         let (host, lock) = host(user);
         let text = std::fs::read_to_string(&lock).unwrap();
         let added = host.path("plugins/lib/added");
-        let more = lock_of(&[Path::new(SYSTEM[0]), Path::new(SYSTEM[1]), &known(&host), &added]);
+        let more = lock_of(&[
+            Path::new(SYSTEM[0]),
+            Path::new(SYSTEM[1]),
+            &known(&host),
+            &added,
+        ]);
         let less = lock_of(&[]);
-        for other in [&*more, &*less, "", &text[..text.len() - 1], &format!("{text}\n")] {
+        for other in [
+            &*more,
+            &*less,
+            "",
+            &text[..text.len() - 1],
+            &format!("{text}\n"),
+        ] {
             std::fs::write(&lock, other).unwrap();
             let outcome = host.launch("p").arg(&added).run().refused(126);
-            outcome.says("library_mismatch").says("the lock file").says("p.lock");
+            outcome
+                .says("library_mismatch")
+                .says("the lock file")
+                .says("p.lock");
         }
         std::fs::remove_file(&lock).unwrap();
-        host.launch("p").run().refused(126).says("the lock file").says("p.lock");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("the lock file")
+            .says("p.lock");
         std::fs::create_dir(&lock).unwrap();
         host.launch("p").run().refused(126).says("it is a folder");
         std::fs::remove_dir(&lock).unwrap();
@@ -92,9 +113,15 @@ fn a_lock_file_that_is_not_the_pinned_one_is_refused() {
         let large = std::fs::File::create(&lock).unwrap();
         large.set_len((16 << 20) + 1).unwrap();
         host.own(&lock);
-        host.launch("p").run().refused(126).says("larger than 16 MiB");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("larger than 16 MiB");
         large.set_len(1 << 40).unwrap();
-        host.launch("p").run().refused(126).says("larger than 64 MiB");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("larger than 64 MiB");
     }
 }
 
@@ -109,16 +136,26 @@ fn a_lock_file_is_trusted_as_the_whitelist_is() {
         }
         std::fs::set_permissions(&lock, PermissionsExt::from_mode(0o644)).unwrap();
         std::os::unix::fs::chown(&lock, Some(1), None).unwrap();
-        host.launch("p").run().refused(126).says("belongs to user 1");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("belongs to user 1");
 
         // A link to the same text: to a file of the same owner, to another's.
         let text = std::fs::read(&lock).unwrap();
         std::fs::remove_file(&lock).unwrap();
         let elsewhere = host.write("elsewhere", std::str::from_utf8(&text).unwrap());
         symlink(&elsewhere, &lock).unwrap();
-        host.launch("p").arg(known(&host)).run().succeeded().prints("known\n");
+        host.launch("p")
+            .arg(known(&host))
+            .run()
+            .succeeded()
+            .prints("known\n");
         std::os::unix::fs::chown(&elsewhere, Some(1), None).unwrap();
-        host.launch("p").run().refused(126).says("insecure_permissions");
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("insecure_permissions");
         std::fs::remove_file(&elsewhere).unwrap();
         host.launch("p").run().refused(126).says("library_mismatch");
     }
@@ -128,13 +165,23 @@ fn a_lock_file_is_trusted_as_the_whitelist_is() {
 fn a_mistake_in_a_lock_file_has_a_place() {
     for (text, says) in [
         ("secure-exec-lock 2\n".to_string(), "p.lock:1:1"),
-        (format!("secure-exec-lock 1\n{}  relative\n", sha256(b"")), "p.lock:2:74"),
+        (
+            format!("secure-exec-lock 1\n{}  relative\n", sha256(b"")),
+            "p.lock:2:74",
+        ),
     ] {
         let mut host = Host::new();
         host.install_sh("p", "echo ran");
         host.write("p.lock", &text);
-        host.list("p", &[&format!("lock: {:?}", sha256(text.as_bytes()).to_string())]);
-        host.launch("p").run().refused(126).says("library_mismatch").says(says);
+        host.list(
+            "p",
+            &[&format!("lock: {:?}", sha256(text.as_bytes()).to_string())],
+        );
+        host.launch("p")
+            .run()
+            .refused(126)
+            .says("library_mismatch")
+            .says(says);
     }
 }
 
@@ -149,14 +196,25 @@ fn the_lock_file_lies_beside_the_whitelists_own_file() {
             std::fs::rename(&file, data.join(name)).unwrap();
         }
         symlink("data/plugins.whitelist", host.whitelist()).unwrap();
-        host.launch("p").arg(known(&host)).run().succeeded().prints("known\n");
+        host.launch("p")
+            .arg(known(&host))
+            .run()
+            .succeeded()
+            .prints("known\n");
         symlink("data/p.lock", &lock).unwrap();
-        host.launch("p").arg(known(&host)).run().succeeded().prints("known\n");
+        host.launch("p")
+            .arg(known(&host))
+            .run()
+            .succeeded()
+            .prints("known\n");
         // In a whitelist folder the same.
         let folder = host.folder("folder");
         let whitelist = std::fs::read_to_string(host.whitelist()).unwrap();
         let root = format!("settings: {{ plugin_root: {:?} }}\n", host.path(""));
-        host.write("folder/p.yaml", &whitelist.replace("plugins:\n", &format!("{root}plugins:\n")));
+        host.write(
+            "folder/p.yaml",
+            &whitelist.replace("plugins:\n", &format!("{root}plugins:\n")),
+        );
         let launch = || host.launch("p").whitelist(&folder).arg(known(&host));
         launch().run().refused(126).says("folder/p.lock");
         std::fs::copy(data.join("p.lock"), folder.join("p.lock")).unwrap();

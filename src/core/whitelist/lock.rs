@@ -76,9 +76,13 @@ pub fn parse_lock(bytes: &[u8], file: &str) -> Result<Vec<Pin>, LocatedError> {
     let mut number: usize = 1;
     while !rest.is_empty() {
         number = number.saturating_add(1);
-        let (line, after) = rest
-            .split_once('\n')
-            .ok_or_else(|| at(number, 1, "the last line has no end: the file is cut off".into()))?;
+        let (line, after) = rest.split_once('\n').ok_or_else(|| {
+            at(
+                number,
+                1,
+                "the last line has no end: the file is cut off".into(),
+            )
+        })?;
         rest = after;
         let (digest, path) = line.split_once(GAP).ok_or_else(|| {
             let why = "expected a digest, two blanks and a path".to_string();
@@ -199,9 +203,16 @@ mod tests {
             (format!("{FIRST_LINE}\n{}  /a\n", &one[..70]), 2, 1),
         ] {
             let error = parse_lock(lines.as_bytes(), "l").unwrap_err();
-            assert_eq!((error.line, error.column), (line, column), "{lines:?}: {error}");
+            assert_eq!(
+                (error.line, error.column),
+                (line, column),
+                "{lines:?}: {error}"
+            );
             let shown = error.to_string();
-            assert!(!shown.chars().any(|c| c != '\n' && is_unsafe(c)), "{shown:?}");
+            assert!(
+                !shown.chars().any(|c| c != '\n' && is_unsafe(c)),
+                "{shown:?}"
+            );
         }
         assert!(parse_lock(b"secure-exec-lock 1\n\xff", "l").is_err());
     }

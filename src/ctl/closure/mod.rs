@@ -85,9 +85,9 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
         with.extend(by_hand.files.iter().cloned());
         match by_hand.language {
             None if by_hand.files.is_empty() => {}
-            None => closure.notes.push(
-                "what the files in 'args' load is not known; name it with --with".into(),
-            ),
+            None => closure
+                .notes
+                .push("what the files in 'args' load is not known; name it with --with".into()),
             Some(language) => {
                 let script = Script {
                     language,
@@ -161,9 +161,8 @@ impl ByHand {
         let entry = opened.listed.entry.as_ref()?;
         let names = script::of_names(&opened.listed, &opened.path);
         let reading = invocation::read(&names, &entry.args);
-        let runs = |named: &&Named<'_>| {
-            named.role == Role::Run || invocation::is_code_name(named.text)
-        };
+        let runs =
+            |named: &&Named<'_>| named.role == Role::Run || invocation::is_code_name(named.text);
         let working = opened.listed.profile.working_directory.as_deref();
         let working = Path::new(working.unwrap_or(""));
         let files = reading.named.iter().filter(runs);
@@ -178,8 +177,14 @@ impl ByHand {
             files.insert(0, path);
         }
         let text = match reading.program {
-            Program::Module(name) if name.chars().all(|c| c.is_alphanumeric() || "._".contains(c)) => {
-                Some(format!("import runpy\n__import__(\"{name}\")\n__import__(\"{name}.__main__\")\n"))
+            Program::Module(name)
+                if name
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || "._".contains(c)) =>
+            {
+                Some(format!(
+                    "import runpy\n__import__(\"{name}\")\n__import__(\"{name}.__main__\")\n"
+                ))
             }
             _ => None,
         };

@@ -61,7 +61,10 @@ pub(crate) fn update(
                 changes.push(change);
             }
             let of_entry = changes.iter().skip(before);
-            if of_entry.clone().any(|change| change.is_new() && change.is_locked()) {
+            if of_entry
+                .clone()
+                .any(|change| change.is_new() && change.is_locked())
+            {
                 locks.push(relock(&mut sheet, entry, &pins, &held)?);
             }
         }
@@ -90,7 +93,10 @@ pub(crate) fn remove(
         let gone: Vec<Entry> = held.whitelist().entries.clone();
         let gone = gone.into_iter().filter(|entry| {
             let name = entry.name.as_str();
-            is_folder || names.as_ref().is_some_and(|names| names.iter().any(|one| one == name))
+            is_folder
+                || names
+                    .as_ref()
+                    .is_some_and(|names| names.iter().any(|one| one == name))
         });
         let gone: Vec<Entry> = gone.collect();
         if is_folder {

@@ -163,7 +163,9 @@ impl Locked {
     fn in_entry(&self) -> Vec<Pin> {
         let has_file = self.in_file().is_some();
         let own = self.libraries.iter();
-        own.filter(|pin| !has_file || !is_fit(&pin.path)).cloned().collect()
+        own.filter(|pin| !has_file || !is_fit(&pin.path))
+            .cloned()
+            .collect()
     }
 
     /// Files with the digests before and after; one of them is missing where
