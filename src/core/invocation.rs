@@ -72,12 +72,6 @@ pub fn read<'a>(names: &[&str], words: &'a [String]) -> Reading<'a> {
     }
 }
 
-/// Whether a program of this name runs files that its words name.
-#[must_use]
-pub fn is_interpreter(name: &str) -> bool {
-    family(name).is_some()
-}
-
 /// Whether a file of this name holds code, by its ending.
 #[must_use]
 pub fn is_code_name(name: &str) -> bool {

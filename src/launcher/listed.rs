@@ -14,6 +14,7 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{OnViolation, Profile, RawProfile};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
+use secure_exec_sys::open;
 
 use crate::audit;
 use crate::failure::Failure;
@@ -98,6 +99,25 @@ pub struct Loaded {
 /// A whitelist or profile that is missing, has a mistake, or that others can
 /// write under strict; a profile that the whitelist does not admit.
 pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
+    let mut listed = list_once(settings, plugin)?;
+    // Whitelist and lock file are replaced one right after the other. Two looks
+    // that see the same have seen what lies there.
+    for _ in 1..open::LOOKS {
+        let Some(mismatch) = listed.mismatch() else {
+            break;
+        };
+        let again = list_once(settings, plugin)?;
+        let is_same =
+            again.whitelist_digest == listed.whitelist_digest && again.mismatch() == Some(mismatch);
+        listed = again;
+        if is_same {
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+fn list_once(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
     let loaded = load(&settings.whitelist, plugin)?;
     let mut listed = look_up(settings, &loaded, plugin, loaded.whitelist.find(plugin))?;
     let of_file = loaded.whitelist.warnings;
@@ -243,6 +263,12 @@ impl Listed {
         decide(self.policy, self.violations.clone())
     }
 
+    /// What is wrong with the entry's lock file: nothing else was compared yet.
+    fn mismatch(&self) -> Option<&Violation> {
+        let mut violations = self.violations.iter();
+        violations.find(|violation| matches!(violation, Violation::LibraryMismatch(_)))
+    }
+
     /// The path as it is written, in the whitelist or by the caller.
     #[must_use]
     pub fn written_path(&self) -> &str {
@@ -277,8 +303,7 @@ impl Listed {
 /// Whether a whitelist is a folder with one file a plugin.
 #[must_use]
 pub fn is_folder(path: &Path) -> bool {
-    secure_exec_sys::open::stat_path(path, true)
-        .is_ok_and(|stat| stat.kind == secure_exec_sys::open::Kind::Directory)
+    open::stat_path(path, true).is_ok_and(|stat| stat.kind == open::Kind::Directory)
 }
 
 /// Loads a whitelist; of a folder, the file of the plugin. A file's folder has

@@ -15,6 +15,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Entry, Pin, Whitelist};
+use tempfile::NamedTempFile;
 
 /// One lock for all whitelists of a folder. Nobody else can open it, so nobody
 /// else can hold it and keep a plugin from being taken out.
@@ -98,14 +99,15 @@ impl Held {
         locks: &[(String, String)],
     ) -> Result<(), Failure> {
         self.check(text, meant)?;
-        for (name, lock) in locks {
+        let ready = locks.iter().map(|(name, lock)| {
             let path = lock_path(folder_of(&self.path), name);
-            self.install_lock(&path, lock).map_err(|why| {
+            self.prepare_lock(path.clone(), lock).map_err(|why| {
                 let shown = path.to_string_lossy();
                 Failure::own(format!("the lock file '{}': {why}", Escaped(&shown)))
-            })?;
-        }
-        self.install(text)
+            })
+        });
+        let ready = ready.collect::<Result<Vec<_>, _>>()?;
+        self.install(text, ready)
             .map_err(|why| failed(&self.shown, &format!("it can't be replaced: {why}")))
     }
 
@@ -134,14 +136,15 @@ impl Held {
         }
     }
 
-    fn install_lock(&self, path: &Path, text: &str) -> Result<(), String> {
+    /// A lock file that waits for its name.
+    fn prepare_lock(&self, path: PathBuf, text: &str) -> Result<(NamedTempFile, PathBuf), String> {
         let text_of = |error: std::io::Error| error.to_string();
         if path.file_name().is_some_and(|name| name == LOCK) {
             return Err("commands on whitelists have a file of that name; rename the entry".into());
         }
         let mut new = tempfile::Builder::new()
             .prefix(".lock.")
-            .tempfile_in(folder_of(path))
+            .tempfile_in(folder_of(&path))
             .map_err(text_of)?;
         new.write_all(text.as_bytes()).map_err(text_of)?;
         // Whoever reads the whitelist reads it, and nobody else writes it.
@@ -155,8 +158,7 @@ impl Held {
             .set_permissions(Permissions::from_mode(of.mode() & 0o7777))
             .map_err(text_of)?;
         new.as_file().sync_all().map_err(text_of)?;
-        new.persist(path).map_err(|e| text_of(e.error))?;
-        Ok(())
+        Ok((new, path))
     }
 
     /// Removes the file.
@@ -192,7 +194,9 @@ impl Held {
         }
     }
 
-    fn install(&self, text: &str) -> Result<(), String> {
+    /// The lock files get their names right before the whitelist that has their
+    /// digests: a launch in between sees two that do not fit, and looks again.
+    fn install(&self, text: &str, locks: Vec<(NamedTempFile, PathBuf)>) -> Result<(), String> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let text_of = |error: std::io::Error| error.to_string();
         let mut new = tempfile::Builder::new()
@@ -216,6 +220,13 @@ impl Held {
             .set_permissions(Permissions::from_mode(mode))
             .map_err(text_of)?;
         new.as_file().sync_all().map_err(text_of)?;
+        let name_locks = || {
+            let mut locks = locks.into_iter();
+            locks.try_for_each(|(lock, path)| match lock.persist(path) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(text_of(error.error)),
+            })
+        };
         match &self.text {
             None => new
                 .persist_noclobber(&self.path)
@@ -226,6 +237,7 @@ impl Held {
                 if now != old.as_bytes() {
                     return Err("somebody changed it meanwhile; try again".into());
                 }
+                name_locks()?;
                 new.persist(&self.path).map_err(|e| text_of(e.error))?
             }
         };
