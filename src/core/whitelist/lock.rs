@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn mistakes_have_a_place() {
         let (one, two) = (digest('1'), digest('2'));
-        let behind = one.len() as u32 + 3;
+        let behind = u32::try_from(one.len()).unwrap() + 3;
         for (lines, line, column) in [
             (String::new(), 1, 1),
             ("secure-exec-lock 2\n".into(), 1, 1),

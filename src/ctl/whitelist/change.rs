@@ -10,14 +10,15 @@ use secure_exec::image::digest_file;
 use secure_exec::listed::{self, Listed, Loaded};
 use secure_exec::opened::{self, Opened, Opening};
 use secure_exec::settings::Settings;
-use secure_exec_core::digest::{self, Algorithm, Digest, Hasher};
+use secure_exec_core::digest::{Algorithm, Digest, Hasher};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::whitelist::{Entry, Expected, Pin, write_lock};
+use secure_exec_core::whitelist::{Entry, Expected, Pin};
 use secure_exec_sys::verity;
 use serde_json::{Value as Json, json};
 
 use super::draft;
 use super::file::Held;
+use super::lock_file::{locked, relock};
 use super::{file_of, loaded, unknown};
 use crate::screen::Screen;
 use crate::yaml::sheet::{Place, Sheet};
@@ -318,37 +319,6 @@ fn of_entry(
         });
     }
     Ok(changes)
-}
-
-/// The pins of an entry's lock file, to be brought up to date.
-fn locked(held: &Held, entry: &Entry) -> Result<Vec<Pin>, Failure> {
-    held.locked(entry).map_err(|violation| {
-        Failure::own(format!(
-            "plugin '{0}': {1}\nMake it anew with 'secure-execctl whitelist lock {0}'.",
-            Escaped(entry.name.as_str()),
-            violation.reason()
-        ))
-    })
-}
-
-/// The lock file of these pins, whose digest the entry gets.
-pub(super) fn relock(
-    sheet: &mut Sheet<'_>,
-    entry: &mut Entry,
-    pins: &[Pin],
-    held: &Held,
-) -> Result<(String, String), Failure> {
-    let text = write_lock(pins).map_err(Failure::own)?;
-    let digest = digest::sha256(text.as_bytes());
-    sheet
-        .set(
-            entry.name.as_str(),
-            Place::Key("lock"),
-            &Value::Text(digest.to_string()),
-        )
-        .map_err(|why| held.not_understood(&why))?;
-    entry.lock = Some(digest);
-    Ok((entry.name.to_string(), text))
 }
 
 /// Opens a plugin as the launcher does.

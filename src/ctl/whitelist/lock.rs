@@ -14,9 +14,10 @@ use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Entry, Expected, Pin, is_fit};
 use serde_json::{Value as Json, json};
 
-use super::change::{digest_of, existing, files, finish_with, opened_plugin, read, relock};
+use super::change::{digest_of, existing, files, finish_with, opened_plugin, read};
 use super::draft::{self, text};
 use super::loaded;
+use super::lock_file::relock;
 use crate::cli::Lock;
 use crate::closure::{self, Closure};
 use crate::screen::Screen;

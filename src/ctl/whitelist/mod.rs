@@ -6,6 +6,7 @@ pub(crate) mod draft;
 mod file;
 mod list;
 mod lock;
+mod lock_file;
 mod verify;
 
 use std::path::{Path, PathBuf};
