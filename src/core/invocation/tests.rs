@@ -44,7 +44,10 @@ fn the_program_is_the_first_word_that_is_no_option() {
     let empty = [String::new(), "run".into()];
     let reading = read(&["node"], &empty);
     assert_eq!(reading.program, Program::File);
-    assert_eq!((reading.named[0].text, reading.named[0].role), ("", Role::Run));
+    assert_eq!(
+        (reading.named[0].text, reading.named[0].role),
+        ("", Role::Run)
+    );
     runs("node", "-r ./hook i.js", &["./hook", "i.js"], "File");
     runs("node", "--import=/h.mjs i.js", &["/h.mjs", "i.js"], "File");
     runs("node", "-r hook i.js", &["i.js"], "File");

@@ -20,6 +20,7 @@ pub(super) struct ByHand {
 }
 
 impl ByHand {
+    /// `None` where the caller gives it one.
     pub(super) fn of(opened: &Opened) -> Option<Self> {
         let entry = opened.listed.entry.as_ref()?;
         let names = script::of_names(&opened.listed, &opened.path);
@@ -51,6 +52,9 @@ impl ByHand {
             }
             _ => None,
         };
+        if files.is_empty() && text.is_none() {
+            return None;
+        }
         let mut languages = names.iter().map(Path::new);
         Some(Self {
             files,

@@ -84,7 +84,6 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
     if let Some(by_hand) = by_hand {
         with.extend(by_hand.files.iter().cloned());
         match by_hand.language {
-            None if by_hand.files.is_empty() => {}
             None => closure
                 .notes
                 .push("what the files in 'args' load is not known; name it with --with".into()),
