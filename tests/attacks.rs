@@ -6,6 +6,7 @@
 //! | rename over a verified path | CVE-2015-8239 (sudo) | `identity::a_rename_over_the_path_after_verification_changes_nothing` |
 //! | write a verified file | CVE-2015-8239 (sudo) | `identity::writing_the_same_inode_*`, `identity::a_writer_*` |
 //! | swap or write script, interpreter, library | | `identity::a_script_*`, `identity::*_pinned_interpreter_*`, `closure` |
+//! | swap or write the program that an interpreter is given by hand; code under another name | | `by_hand` |
 //! | grow while being read; endless and huge files | | `identity::a_file_that_grows_*`, `paths::what_is_no_regular_file_*`, `paths::a_file_of_a_hundred_gigabytes_*` |
 //! | symbolic and magic links, `..` | CVE-2019-5736 (runc) | `paths::a_link_out_of_the_plugin_root_*`, `paths::a_magic_link_*` |
 //! | exec after the launch | | `exec` |
@@ -40,6 +41,7 @@
 //! `suite` tries some 410 of them one by one, each in a process and an arena
 //! of its own.
 
+mod by_hand;
 mod closure;
 mod descriptors;
 mod environment;

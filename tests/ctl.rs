@@ -16,6 +16,8 @@ mod kit;
 mod adding;
 #[path = "ctl/browser.rs"]
 mod browser;
+#[path = "ctl/by_hand.rs"]
+mod by_hand;
 #[path = "ctl/chain/mod.rs"]
 mod chain;
 #[path = "ctl/changing.rs"]

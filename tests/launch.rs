@@ -1,5 +1,6 @@
 //! The launch itself: status, streams, descriptors, identity of the bytes.
 
+mod by_hand;
 mod certificates;
 mod cni;
 mod command_line;

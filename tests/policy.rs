@@ -3,6 +3,7 @@
 mod file;
 mod floor;
 mod folder;
+mod lock;
 mod log;
 mod signature;
 mod table;

@@ -13,6 +13,7 @@ pub mod digest;
 pub mod elf;
 pub mod escape;
 pub mod filter;
+pub mod invocation;
 pub mod located;
 pub mod mounts;
 pub mod name;

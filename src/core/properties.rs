@@ -12,10 +12,13 @@ use crate::digest::{Algorithm, Digest};
 use crate::escape::{Escaped, Whole, is_unsafe, json};
 use crate::profile::{self, RawProfile, builtin};
 use crate::size::parse_size;
-use crate::whitelist::Whitelist;
-use crate::{config, elf, shebang};
+use crate::whitelist::{self, Whitelist};
+use crate::{config, elf, invocation, shebang};
 
 const WHITELIST: &[u8] = include_bytes!("../../tests/fuzz/seeds/whitelist/all.yaml");
+const LOCK: &[u8] = b"secure-exec-lock 1\n\
+    sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /a\n\
+    blake3:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /b  c\n";
 const PROFILE: &[u8] = include_bytes!("../../tests/fuzz/seeds/profile/all.yaml");
 const CONFIG: &[u8] = include_bytes!("../../tests/fuzz/seeds/config/all.yaml");
 const PROGRAM: &[u8] = include_bytes!("../../tests/fuzz/seeds/elf/dynamic");
@@ -77,6 +80,24 @@ proptest! {
         match Whitelist::parse(&bytes, "w") {
             Ok(whitelist) => prop_assert!(whitelist.warnings.iter().all(|w| !w.contains(is_unsafe))),
             Err(error) => prop_assert!(is_shown(&error.to_string()), "{error:?}"),
+        }
+    }
+
+    #[test]
+    fn lock_files(bytes in any_or(LOCK)) {
+        match whitelist::parse_lock(&bytes, "l") {
+            // There is one way to write a list of pins.
+            Ok(pins) => prop_assert_eq!(whitelist::write_lock(&pins).unwrap().into_bytes(), bytes),
+            Err(error) => prop_assert!(is_shown(&error.to_string()), "{error:?}"),
+        }
+    }
+
+    #[test]
+    fn words(name in "node|python3|sh|perl|gawk|tool", words in prop::collection::vec("[-+=/:,@a-fü.]{0,12}", 0..6)) {
+        let reading = invocation::read(&[&name], &words);
+        for named in &reading.named {
+            let word = words.get(named.word).and_then(|word| word.get(named.start..));
+            prop_assert!(word.is_some_and(|word| word.starts_with(named.text)), "{named:?}");
         }
     }
 

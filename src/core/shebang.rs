@@ -15,14 +15,34 @@ pub struct Shebang {
 }
 
 impl Shebang {
-    /// The program that `env` would look for, where the interpreter is
-    /// `/usr/bin/env` with one plain word.
+    /// The program that `env` would look for, with its arguments, where the
+    /// interpreter is `/usr/bin/env` with one plain word, or with `-S` and plain
+    /// words (man 1 env). Quotes, escapes, variables and assignments are not
+    /// plain.
     #[must_use]
-    pub fn env_target(&self) -> Option<&str> {
-        let word = self.argument.as_deref()?;
+    pub fn env_target(&self) -> Option<(&str, Vec<&str>)> {
+        let text = self.argument.as_deref().filter(|_| self.is_env())?;
+        let split = ["--split-string=", "-S"];
+        let split = split.iter().find_map(|option| text.strip_prefix(option));
+        let mut words = match split {
+            Some(words) => words
+                .split([' ', '\t'])
+                .filter(|word| !word.is_empty())
+                .collect(),
+            None => vec![text],
+        };
         let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
-        let is_plain = !word.starts_with('-') && !word.starts_with('.') && word.chars().all(plain);
-        (self.is_env() && is_plain).then_some(word)
+        let plain_argument = |c: char| plain(c) || "/=:,@%".contains(c);
+        if words.is_empty() {
+            return None;
+        }
+        let program = words.remove(0);
+        // A path is as good as a name where words are split.
+        let is_path = split.is_some() && program.starts_with('/');
+        let is_program = !program.starts_with(['-', '.'])
+            && program.chars().all(|c| plain(c) || (is_path && c == '/'));
+        let are_plain = words.iter().all(|word| word.chars().all(plain_argument));
+        (is_program && are_plain).then_some((program, words))
     }
 
     /// The interpreter is `env`, whatever it is to do.
@@ -126,10 +146,38 @@ mod tests {
                 .unwrap()
                 .unwrap()
                 .env_target()
-                .map(String::from)
+                .map(|(program, words)| format!("{program}|{}", words.join("|")))
         };
-        assert_eq!(target("#!/usr/bin/env python3\n"), Some("python3".into()));
-        for text in ["-S python3 -x", "../x", "A=b", "a b", "-i", ""] {
+        assert_eq!(target("#!/usr/bin/env python3\n"), Some("python3|".into()));
+        for (text, found) in [
+            ("-S python3 -x", "python3|-x"),
+            ("-Snode  --flag=a/b \t-c", "node|--flag=a/b|-c"),
+            ("--split-string=deno run", "deno|run"),
+            ("-S /usr/bin/node -r x", "/usr/bin/node|-r|x"),
+        ] {
+            let text = format!("#!/usr/bin/env {text}\n");
+            assert_eq!(target(&text), Some(found.into()), "{text}");
+        }
+        for text in [
+            "../x",
+            "A=b",
+            "a b",
+            "-i",
+            "",
+            "-S",
+            "-S A=b node",
+            "-S -i node",
+            "-vS node",
+            "-S 'node' x",
+            "-S node \"x\"",
+            "-S node $HOME",
+            "-S node a\\_b",
+            "-S node #x",
+            "-S ../x",
+            "-i -S node",
+            "/bin/sh",
+            "--split-string= -u",
+        ] {
             assert_eq!(target(&format!("#!/usr/bin/env {text}\n")), None, "{text}");
         }
         assert_eq!(target("#!/bin/sh -e\n"), None);

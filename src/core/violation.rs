@@ -46,8 +46,10 @@ pub enum Violation {
     InterpreterUntrusted(String),
     /// The first line of a script names no interpreter.
     FirstLine(String),
-    /// A pinned library is not the pinned one.
+    /// A pinned library, script or lock file is not the pinned one.
     LibraryMismatch(String),
+    /// An argument of the entry names code that nothing pins.
+    UnpinnedCode(String),
     /// The whitelist is past its `expires_at`.
     WhitelistExpired(String),
     /// The whitelist's `serial` went back.
@@ -97,7 +99,7 @@ impl Violation {
             Self::FileSizeExceeded { .. } => "file_size_exceeded",
             Self::InsecurePermissions(_) | Self::NotExecutable(_) => "insecure_permissions",
             Self::InterpreterUntrusted(_) | Self::FirstLine(_) => "interpreter_untrusted",
-            Self::LibraryMismatch(_) => "library_mismatch",
+            Self::LibraryMismatch(_) | Self::UnpinnedCode(_) => "library_mismatch",
             Self::WhitelistExpired(_) => "whitelist_expired",
             Self::WhitelistRollback(_) => "whitelist_rollback",
             Self::SandboxUnavailable(_) | Self::ImageUnavailable(_) | Self::StandardStream(_) => {
@@ -153,6 +155,7 @@ impl Violation {
             | Self::InterpreterUntrusted(why)
             | Self::FirstLine(why)
             | Self::LibraryMismatch(why)
+            | Self::UnpinnedCode(why)
             | Self::WhitelistExpired(why)
             | Self::WhitelistRollback(why)
             | Self::SandboxUnavailable(why)
@@ -195,6 +198,7 @@ mod tests {
             Violation::InterpreterUntrusted(why()),
             Violation::FirstLine(why()),
             Violation::LibraryMismatch(why()),
+            Violation::UnpinnedCode(why()),
             Violation::WhitelistExpired(why()),
             Violation::WhitelistRollback(why()),
             Violation::SandboxUnavailable(why()),

@@ -185,6 +185,10 @@ pub(crate) struct Add {
     /// The interpreter of a script, pinned by its digest
     #[arg(long, value_name = "PATH")]
     pub(crate) interpreter: Option<PathBuf>,
+    /// The script that an interpreter is given, pinned by its digest; where
+    /// --args does not name it, it becomes the last of them
+    #[arg(long, value_name = "PATH")]
+    pub(crate) script: Option<PathBuf>,
     /// A shared library, pinned by its digest; no others can be loaded then
     #[arg(long = "library", value_name = "PATH")]
     pub(crate) libraries: Vec<PathBuf>,

@@ -187,6 +187,9 @@ impl Inspection {
             "interpreter": examined
                 .and_then(|examined| examined.interpreter.as_ref())
                 .map(|found| found.path.to_string_lossy().into_owned()),
+            "script": examined
+                .and_then(|examined| examined.script.as_ref())
+                .map(|script| json!({ "path": script.path, "hash": script.digest.to_string() })),
             "enforcement": examined.map(|examined| examined.plan.enforcement().name()),
             "missing": examined.map(|examined| sentences(examined.plan.enforcement().missing())),
             "taken_over": examined.map(|examined| sentences(examined.plan.taken_over())),
@@ -233,6 +236,9 @@ impl Inspection {
         }
         if let Some(interpreter) = &examined.interpreter {
             line("interpreter", &interpreter.path.to_string_lossy());
+        }
+        if let Some(script) = &examined.script {
+            line("script", &format!("{} {}", script.path, script.digest));
         }
         line("enforcement", examined.plan.enforcement().name());
         for missing in sentences(examined.plan.enforcement().missing()) {

@@ -19,6 +19,7 @@ use secure_exec_core::whitelist::{Expected, ImageChoice};
 use secure_exec_sys::memfd::Use;
 use secure_exec_sys::{limits, open, probe, process};
 
+use crate::code::{self, Pinned};
 use crate::failure::Failure;
 use crate::granted;
 use crate::headers;
@@ -27,6 +28,7 @@ use crate::interpreter::{self, Interpreter};
 use crate::listed::Listed;
 use crate::namespaces;
 use crate::opened::Opened;
+use crate::script::{self, Script};
 use crate::settings::runtime_folder;
 use crate::sight::Sight;
 use crate::signature;
@@ -51,6 +53,8 @@ pub struct Examined {
     pub(crate) loaders: Vec<(String, OwnedFd)>,
     /// Pinned files, by their paths.
     pub libraries: Vec<(String, OwnedFd)>,
+    /// The script that an interpreter is given by hand.
+    pub script: Option<Script>,
     /// What will be done to the process.
     pub plan: SandboxPlan,
     /// The plugin's environment, without secrets.
@@ -81,10 +85,20 @@ impl Examined {
         images.try_fold(true, |whole, image| Ok(whole && image.is_unchanged()?))
     }
 
+    /// The scripts that an interpreter opens by their paths.
+    pub(crate) fn read_in_place(&self) -> impl Iterator<Item = &Image> {
+        let own = self.interpreter.as_ref().map(|_| &self.image);
+        let by_hand = self.script.as_ref().map(|script| &script.image);
+        own.into_iter()
+            .chain(by_hand)
+            .filter(|image| image.place().is_some())
+    }
+
     fn images(&self) -> impl Iterator<Item = &Image> {
         let interpreter = self.interpreter.as_ref();
         let pinned = interpreter.and_then(|found| found.file.image());
-        [&self.image].into_iter().chain(pinned)
+        let script = self.script.as_ref().map(|script| &script.image);
+        [&self.image].into_iter().chain(pinned).chain(script)
     }
 }
 
@@ -121,12 +135,13 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         .map_or(ImageChoice::Auto, |entry| entry.image);
     let again = open::duplicate(&file).map_err(&failed)?;
     let sight = Sight::default();
+    let for_others = is_for_others(&listed);
     let place = listed.place();
     let candidate = Candidate {
         path: &place,
         stat: &stat,
         purpose: if is_script { Use::Read } else { Use::Execute },
-        for_others: is_for_others(&listed),
+        for_others,
         choice,
         minimum: listed.whitelist.image_minimum,
         limit,
@@ -181,6 +196,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     };
     of_bytes(&mut listed, &image, &digest);
 
+    let own_script = script::examine(&mut listed, limit, for_others, &sight);
     let mut violations = Vec::new();
     let interpreter = if is_script {
         let head = image.head().map_err(&failed)?;
@@ -238,6 +254,12 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
     let own = program.interpreter.as_deref();
     let loaders = granted::loaders(&plan, own, &libraries, &listed.trail);
+    let pinned = Pinned {
+        script: own_script.as_ref(),
+        libraries: &libraries,
+    };
+    let unpinned = code::unpinned(&listed, &path, &pinned, &plan);
+    listed.violations.extend(unpinned);
     let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
@@ -249,6 +271,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         loader,
         loaders,
         libraries,
+        script: own_script,
         plan,
         environment,
         runtime_folder,

@@ -209,7 +209,10 @@ pub const fn cure(violation: &Violation) -> &'static str {
             "Correct the script's first line: '#!', the absolute path of a program, at most one argument, and a plain line feed."
         }
         Violation::LibraryMismatch(_) => {
-            "Correct the library's path or hash in the whitelist entry, if you moved or updated the library."
+            "Correct the path or hash in the whitelist entry, if you moved or updated that file: 'secure-execctl whitelist update' takes over what is there now."
+        }
+        Violation::UnpinnedCode(_) => {
+            "Run 'secure-execctl whitelist lock' for it, which pins the file with all that it loads; or add 'script: {path, hash}' to the entry, which pins it alone ('plugin-hash --file' prints the hash)."
         }
         Violation::WhitelistExpired(_) => "Install a current whitelist.",
         Violation::WhitelistRollback(_) => "Install the newest whitelist.",

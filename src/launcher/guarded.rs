@@ -153,6 +153,9 @@ fn unwritten(file: &OwnedFd) -> Result<Result<bool, String>, Error> {
             "this kernel does not tell whether somebody has it open for writing (Linux 6.8 does)"
                 .into(),
         )),
+        Err(error) if error.is_access_denied() => Ok(Err(
+            "it can't be executed, so the kernel does not tell whether somebody has it open for writing".into(),
+        )),
         Err(error) => Ok(Err(error.to_string())),
     }
 }

@@ -31,8 +31,11 @@ pub struct Interpreter {
     pub path: PathBuf,
     /// The program.
     pub file: Trusted,
-    /// Its one argument from the script's first line.
-    pub argument: Option<String>,
+    /// Its arguments from the script's first line.
+    pub arguments: Vec<String>,
+    /// What of that line was left out, where the entry's interpreter replaces
+    /// an `env` that can't be followed.
+    pub left_out: Option<String>,
     /// Its headers.
     pub program: Program,
 }
@@ -87,7 +90,9 @@ impl Trusted {
 }
 
 /// Opens and verifies the interpreter that a script asks for, or the one that
-/// its whitelist entry names instead.
+/// its whitelist entry names instead of any other. Either gets the arguments of
+/// the first line; those of an `env` that does more than to find a program are
+/// left out for the entry's, and refused without one.
 ///
 /// # Errors
 /// [`Violation::InterpreterUntrusted`] or [`Violation::FirstLine`], with the
@@ -98,9 +103,11 @@ pub(crate) fn of_script(
     terms: &Terms<'_>,
 ) -> Result<Interpreter, Violation> {
     let untrusted = Violation::InterpreterUntrusted;
-    if shebang.is_env() && shebang.env_target().is_none() {
+    let target = shebang.env_target();
+    let is_lost = shebang.is_env() && target.is_none();
+    if is_lost && pin.is_none() {
         return Err(Violation::FirstLine(format!(
-            "'env' may only name a program in the script's first line, not '{}': write the interpreter's path there",
+            "'env' may only name a program in the script's first line, with plain arguments behind '-S', not '{}': write the interpreter's path there",
             Escaped(shebang.argument.as_deref().unwrap_or_default())
         )));
     }
@@ -108,11 +115,13 @@ pub(crate) fn of_script(
         Some(pin) => PathBuf::from(&pin.path),
         None => named(shebang).map_err(untrusted)?,
     };
-    // With env as interpreter, the argument was the interpreter's name.
-    let argument = shebang
-        .argument
-        .clone()
-        .filter(|_| shebang.env_target().is_none());
+    let arguments: Vec<String> = match target {
+        // Of env's words, the first was the interpreter's name.
+        Some((_, words)) => words.into_iter().map(String::from).collect(),
+        None if is_lost => Vec::new(),
+        None => shebang.argument.iter().cloned().collect(),
+    };
+    let left_out = shebang.argument.clone().filter(|_| is_lost);
     let file = trusted(&path, pin, terms).map_err(untrusted)?;
     let shown = path.to_string_lossy().into_owned();
     let program = image::program(file.file().as_fd())
@@ -126,7 +135,8 @@ pub(crate) fn of_script(
     Ok(Interpreter {
         path,
         file,
-        argument,
+        arguments,
+        left_out,
         program,
     })
 }
@@ -136,9 +146,12 @@ pub(crate) fn of_script(
 /// # Errors
 /// `env` is to look for one that is nowhere; a sentence.
 pub fn named(shebang: &Shebang) -> Result<PathBuf, String> {
-    let Some(name) = shebang.env_target() else {
+    let Some((name, _)) = shebang.env_target() else {
         return Ok(PathBuf::from(&shebang.interpreter));
     };
+    if name.starts_with('/') {
+        return Ok(PathBuf::from(name));
+    }
     on_path(name).ok_or_else(|| {
         format!(
             "no program '{}' is in {}",

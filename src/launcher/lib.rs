@@ -20,6 +20,7 @@ pub mod run;
 
 pub mod audit;
 pub mod authorized;
+pub mod code;
 pub mod confined;
 pub mod dry_run;
 pub mod examined;
@@ -37,6 +38,7 @@ pub mod profiles;
 mod reach;
 pub mod rehearsal;
 mod rules;
+pub mod script;
 pub mod settings;
 mod sight;
 pub mod signature;

@@ -1,6 +1,7 @@
 //! First stage: whitelist, entry, policy, profile.
 
 mod folder;
+mod lock;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{OnViolation, Profile, RawProfile};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{self, Entry, Expected, ProfileRef, Whitelist};
+use secure_exec_sys::open;
 
 use crate::audit;
 use crate::certificates;
@@ -24,6 +26,7 @@ use crate::state;
 use crate::trail::Trail;
 use crate::trust;
 pub use folder::{FOLDER_SETTINGS, Floor, floor_of_file, load_floor};
+pub use lock::{Locked, path as lock_path, read as read_lock};
 
 /// What is launched, and on which terms. Nothing of the plugin was touched
 /// yet.
@@ -83,6 +86,8 @@ pub struct Loaded {
     pub digest: String,
     /// Where the whitelist lies.
     pub folder: PathBuf,
+    /// Where its file lies, links followed: the lock files lie beside it.
+    pub beside: PathBuf,
     /// Others could have written it, or the settings of its folder.
     pub findings: Vec<Finding>,
     /// The settings of its folder, which it only tightens; a file that is these
@@ -100,6 +105,25 @@ pub struct Loaded {
 /// A whitelist or profile that is missing, has a mistake, or that others can
 /// write under strict; a profile that the whitelist does not admit.
 pub fn list(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
+    let mut listed = list_once(settings, plugin)?;
+    // Whitelist and lock file are replaced one right after the other. Two looks
+    // that see the same have seen what lies there.
+    for _ in 1..open::LOOKS {
+        let Some(mismatch) = listed.mismatch() else {
+            break;
+        };
+        let again = list_once(settings, plugin)?;
+        let is_same =
+            again.whitelist_digest == listed.whitelist_digest && again.mismatch() == Some(mismatch);
+        listed = again;
+        if is_same {
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+fn list_once(settings: &Settings, plugin: &str) -> Result<Listed, Failure> {
     let loaded = load(&settings.whitelist, plugin)?;
     let mut listed = look_up(settings, &loaded, plugin, loaded.whitelist.find(plugin))?;
     let of_file = loaded.whitelist.warnings;
@@ -157,10 +181,17 @@ pub fn look_up(
             loaded.also_in()
         )));
     }
+    let mut entry = entry.cloned();
+    let lock = lock(&mut entry, loaded, &trail);
+    let lock = lock.unwrap_or_else(|violation| {
+        violations.push(violation);
+        None
+    });
+    findings.extend(lock);
     for finding in findings {
         violations.push(Violation::InsecurePermissions(finding.to_string()));
     }
-    match entry {
+    match &entry {
         None => violations.push(Violation::NotWhitelisted),
         Some(entry) => violations.extend(of_entry(entry, &demanded, &mut warnings)),
     }
@@ -170,11 +201,11 @@ pub fn look_up(
     let programs = if grants.is_empty() && profile.network.unix_bind.is_empty() {
         Vec::new()
     } else {
-        programs(&loaded.whitelist, &plugin_root)
+        programs(loaded, &plugin_root)
     };
     Ok(Listed {
         name: plugin.to_string(),
-        entry: entry.cloned(),
+        entry,
         plugin_root,
         whitelist: demanded,
         whitelist_path: loaded.path.clone(),
@@ -198,13 +229,42 @@ pub fn look_up(
     })
 }
 
-/// The files that entries pin: plugins, interpreters, libraries.
-fn programs(whitelist: &Whitelist, plugin_root: &Path) -> Vec<PathBuf> {
-    let paths = whitelist.entries.iter().flat_map(|entry| {
-        let pins = entry.interpreter.iter().chain(&entry.libraries);
-        [&entry.path].into_iter().chain(pins.map(|pin| &pin.path))
-    });
-    paths.map(|path| plugin_root.join(path)).collect()
+/// The pins of the entry's lock file become libraries of the entry. Returns who
+/// else could have written it.
+fn lock(
+    entry: &mut Option<Entry>,
+    loaded: &Loaded,
+    trail: &Trail,
+) -> Result<Option<Finding>, Violation> {
+    let Some(entry) = entry else {
+        return Ok(None);
+    };
+    let Some(expected) = &entry.lock else {
+        return Ok(None);
+    };
+    let read = read_lock(&loaded.beside, entry.name.as_str(), expected, trail)?;
+    let Locked { pins, finding } = read;
+    entry.libraries.extend(pins);
+    Ok(finding)
+}
+
+/// The files that entries pin, in lock files as well: plugins, interpreters,
+/// scripts, libraries.
+fn programs(loaded: &Loaded, plugin_root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in &loaded.whitelist.entries {
+        let pins = entry.interpreter.iter().chain(&entry.script);
+        let pins = pins.chain(&entry.libraries).map(|pin| &pin.path);
+        found.extend(pins.chain([&entry.path]).map(|path| plugin_root.join(path)));
+        // One that is not the pinned one lets nothing run.
+        let locked = entry.lock.as_ref().map(|expected| {
+            let name = entry.name.as_str();
+            read_lock(&loaded.beside, name, expected, &Trail::default())
+        });
+        let pins = locked.and_then(Result::ok).map(|locked| locked.pins);
+        found.extend(pins.into_iter().flatten().map(|pin| pin.path.into()));
+    }
+    found
 }
 
 impl Loaded {
@@ -253,7 +313,7 @@ impl Listed {
                 };
                 let root = other.whitelist.settings.plugin_root.as_ref();
                 let root = root.map_or_else(|| self.plugin_root.clone(), |root| folder.join(root));
-                found.extend(programs(&other.whitelist, &root));
+                found.extend(programs(&other, &root));
             }
         }
         Ok(found)
@@ -264,6 +324,12 @@ impl Listed {
     #[must_use]
     pub fn judgement(&self) -> Judgement {
         decide(self.policy, self.violations.clone())
+    }
+
+    /// What is wrong with the entry's lock file: nothing else was compared yet.
+    fn mismatch(&self) -> Option<&Violation> {
+        let mut violations = self.violations.iter();
+        violations.find(|violation| matches!(violation, Violation::LibraryMismatch(_)))
     }
 
     /// The path as it is written, in the whitelist or by the caller.
@@ -300,8 +366,7 @@ impl Listed {
 /// Whether a whitelist is a folder with one file a plugin.
 #[must_use]
 pub fn is_folder(path: &Path) -> bool {
-    secure_exec_sys::open::stat_path(path, true)
-        .is_ok_and(|stat| stat.kind == secure_exec_sys::open::Kind::Directory)
+    open::stat_path(path, true).is_ok_and(|stat| stat.kind == open::Kind::Directory)
 }
 
 /// Loads a whitelist; of a folder, the file of the plugin. A file's folder has
@@ -328,6 +393,7 @@ pub fn load(path: &Path, plugin: &str) -> Result<Loaded, Failure> {
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder_of(path).to_path_buf(),
+        beside: folder_of(&loaded.real).to_path_buf(),
         findings: loaded.finding.into_iter().collect(),
         floor: None,
     };

@@ -152,7 +152,8 @@ fn examine_file(mut listed: Listed, file: OwnedFd, path: PathBuf) -> Result<Open
     }
     let executable = open::is_executable(file.as_fd()).map_err(failed(&listed.name))?;
     let limit = limit(&listed);
-    let forbidden = forbidden(&listed, &stat, &path).map_err(failed(&listed.name))?;
+    let forbidden =
+        forbidden(&listed, &listed.place(), &stat, &path).map_err(failed(&listed.name))?;
     let of_file = file_violations(&stat, executable, limit);
     for violation in forbidden.into_iter().chain(of_file) {
         if listed.policy.waive(&violation).is_none() {
@@ -178,10 +179,11 @@ fn limit(listed: &Listed) -> u64 {
     }
 }
 
-/// Whether the plugin, or a link on the way to it, lies in a forbidden path, by
-/// whatever other path that is reached.
-fn forbidden(
+/// Whether the plugin or its script, written so, or a link on the way to it,
+/// lies in a forbidden path, by whatever other path that is reached.
+pub(crate) fn forbidden(
     listed: &Listed,
+    written: &Path,
     stat: &Stat,
     path: &Path,
 ) -> Result<Option<Violation>, secure_exec_sys::Error> {
@@ -189,8 +191,7 @@ fn forbidden(
         return Ok(None);
     }
     let sight = Sight::default();
-    let written = listed.place();
-    let way = sight.follow(&written)?;
+    let way = sight.follow(written)?;
     let links = way.links().map(|(link, _)| link.as_path());
     let places: Vec<&Path> = links.chain([path]).collect();
     for forbidden in &listed.whitelist.forbidden_paths {

@@ -28,6 +28,7 @@ use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::owner::Finding;
 use crate::rules;
+use crate::script as given;
 use crate::trust;
 
 /// A launch with nothing left to make.
@@ -49,6 +50,8 @@ pub struct Prepared {
     pub(crate) keep: Option<capabilities::Set>,
     /// The script's descriptor, which lives through exec.
     pub(crate) script: Option<OwnedFd>,
+    /// The descriptor of the script that an argument names, which does too.
+    pub(crate) given: Option<OwnedFd>,
     /// What entering namespaces needs, until they are entered.
     pub(crate) namespaces: Option<namespaces::Ready>,
     /// What entering them made.
@@ -83,8 +86,9 @@ pub fn prepare(
     warn: &dyn Fn(&str),
 ) -> Result<Prepared, Failure> {
     let mut examined = authorized.into_examined();
+    tell_of_first_line(&examined, warn);
     let script = script_descriptor(&examined)?;
-    let call = call(&examined, script.as_ref(), words, warn)?;
+    let (call, given) = call(&examined, script.as_ref(), words, warn)?;
     let account = account(&examined)?;
     let keep = kept(&examined)?;
     make_runtime_folder(&examined, account.as_ref())?;
@@ -137,10 +141,23 @@ pub fn prepare(
         account,
         keep,
         script,
+        given,
         pinned,
         absent,
         exposes_key,
     })
+}
+
+/// The entry's interpreter runs the script, without what its first line says.
+fn tell_of_first_line(examined: &Examined, warn: &dyn Fn(&str)) {
+    let interpreter = examined.interpreter.as_ref();
+    let left_out = interpreter.and_then(|found| found.left_out.as_deref());
+    if let Some(words) = left_out.filter(|_| examined.listed.policy != Policy::AuditOnly) {
+        warn(&format!(
+            "the entry's interpreter runs the script, and 'env {}' of its first line is left out",
+            Escaped(words)
+        ));
+    }
 }
 
 /// Without a sandbox nothing but its mode keeps the key of signed heads from
@@ -279,12 +296,13 @@ fn call(
     script: Option<&OwnedFd>,
     called: Words<'_>,
     warn: &dyn Fn(&str),
-) -> Result<exec::Call, Failure> {
+) -> Result<(exec::Call, Option<OwnedFd>), Failure> {
     let mut words: Vec<Vec<u8>> = Vec::new();
     let file = match &examined.interpreter {
         Some(interpreter) => {
             words.push(interpreter.path.as_os_str().as_bytes().to_vec());
-            words.extend(interpreter.argument.clone().map(String::into_bytes));
+            let arguments = interpreter.arguments.iter();
+            words.extend(arguments.map(|word| word.clone().into_bytes()));
             words.push(script_name(examined, script)?);
             interpreter.file.file()
         }
@@ -293,13 +311,8 @@ fn call(
             examined.image.file()
         }
     };
-    let of_entry = examined
-        .listed
-        .entry
-        .iter()
-        .flat_map(|entry| entry.args.iter());
-    words.extend(of_entry.map(|word| word.clone().into_bytes()));
-    words.extend(called.arguments.iter().map(|word| word.as_bytes().to_vec()));
+    let arguments = given::arguments(examined, called.arguments)?;
+    words.extend(arguments.words);
     let mut environment = examined.environment.clone();
     add_secrets(&mut environment, examined, warn)?;
     expand_environment(&mut environment, examined);
@@ -307,8 +320,9 @@ fn call(
         .iter()
         .map(|(name, value)| [name.as_bytes(), b"=", value].concat());
     let file = open::duplicate(file).map_err(Failure::own)?;
-    exec::Call::prepare(file, strings(words.into_iter())?, strings(variables)?)
-        .map_err(Failure::own)
+    let call = exec::Call::prepare(file, strings(words.into_iter())?, strings(variables)?)
+        .map_err(Failure::own)?;
+    Ok((call, arguments.file))
 }
 
 /// What the interpreter opens: a guarded script by its path, a copy through its

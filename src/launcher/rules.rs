@@ -207,8 +207,8 @@ fn own_files(examined: &Examined) -> Result<Vec<Rule>, Failure> {
         rules.push(Rule::new(file, kind).map_err(Failure::own)?);
         Ok(())
     };
-    if examined.interpreter.is_some() && examined.image.has_path() {
-        add(examined.image.file(), GrantKind::Read)?;
+    for script in examined.read_in_place() {
+        add(script.file(), GrantKind::Read)?;
     }
     match &examined.interpreter {
         Some(interpreter) if interpreter.file.has_path() => {

@@ -140,21 +140,52 @@ fn env_looks_for_the_interpreter_where_the_caller_has_no_say() {
 }
 
 #[test]
-fn env_with_options_is_refused_also_where_the_interpreter_is_pinned() {
+fn env_with_options_is_refused_but_for_a_pinned_interpreter() {
     let mut host = Host::new();
     let hash = digest(Path::new(PYTHON));
-    for (name, line, more) in [
-        ("split", "/usr/bin/env -S python3 -u", ""),
-        ("pinned", "/usr/bin/env -S python3 -u", &*pin(PYTHON, &hash)),
-        ("assigned", "/usr/bin/env A=1 python3", ""),
-        ("none", "/usr/bin/env", ""),
+    for (name, line) in [
+        ("assigned", "/usr/bin/env A=1 python3"),
+        ("quoted", "/usr/bin/env -S python3 '-u'"),
+        ("ignored", "/usr/bin/env -S -i python3"),
+        ("none", "/usr/bin/env"),
     ] {
         host.install(name, format!("#!{line}\nprint('ran')\n"));
-        host.list(name, &["profile: python", more]);
-        host.launch(name)
-            .run()
-            .refused(126)
-            .says("'env' may only name a program");
+        host.list(name, &["profile: python"]);
+        let outcome = host.launch(name).run().refused(126);
+        outcome.says("'env' may only name a program");
+        // The entry's interpreter replaces any line, and says what is lost.
+        let replaced = format!("{name}-pinned");
+        host.install(&replaced, format!("#!{line}\nprint('ran')\n"));
+        host.list(&replaced, &["profile: python", &pin(PYTHON, &hash)]);
+        let outcome = host.launch(&replaced).run().succeeded().prints("ran\n");
+        let told = outcome.stderr.contains("is left out");
+        assert_eq!(told, name != "none", "{outcome:#?}");
     }
-    host.bare(host.path("plugins/split"), &[]).prints("ran\n");
+}
+
+#[test]
+fn env_that_splits_words_gives_them_to_the_interpreter() {
+    let hash = digest(Path::new(PYTHON));
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        for (name, line, more) in [
+            ("split", "/usr/bin/env -S python3 -u -E", ""),
+            (
+                "path",
+                "/usr/bin/env --split-string=/usr/bin/python3 -E",
+                "",
+            ),
+            (
+                "pinned",
+                "/usr/bin/env -S nosuch -u -E",
+                &*pin(PYTHON, &hash),
+            ),
+        ] {
+            host.install(name, format!("#!{line}\n{TELL}"));
+            host.list(name, &["profile: python", more]);
+            told(&host, name, "['a b', '-c', ''] ä\n 1\n");
+        }
+        let bare = host.bare(host.path("plugins/split"), &[]);
+        assert_eq!((bare.status, &*bare.stdout), (3, "[]  1\n"), "{bare:#?}");
+    }
 }

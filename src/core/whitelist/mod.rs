@@ -1,6 +1,7 @@
 //! The whitelist: which plugins there are, and by which bytes they are known.
 
 mod floor;
+mod lock;
 mod raw;
 mod resolve;
 
@@ -15,6 +16,7 @@ use crate::policy::Policy;
 use crate::profile::RawProfile;
 
 pub use floor::Within;
+pub use lock::{LARGEST_LOCK, UnfitPin, is_fit, parse_lock, write_lock};
 
 /// A whitelist whose every entry is well formed, but for digests.
 #[derive(Clone, Debug, Default)]
@@ -136,6 +138,11 @@ pub struct Entry {
     pub interpreter: Option<Pin>,
     /// Libraries; where there are any, no others can be loaded.
     pub libraries: Vec<Pin>,
+    /// Digest of the lock file beside the whitelist, whose files count as
+    /// libraries.
+    pub lock: Option<Digest>,
+    /// The script that the plugin, an interpreter, is given as an argument.
+    pub script: Option<Pin>,
     /// How the bytes are fixed.
     pub image: ImageChoice,
     /// Largest size in bytes.

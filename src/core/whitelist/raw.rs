@@ -63,6 +63,8 @@ pub(super) struct RawEntry {
     pub(super) interpreter: Option<RawPin>,
     #[serde(default)]
     pub(super) libraries: Vec<RawPin>,
+    pub(super) lock: Option<Spanned<String>>,
+    pub(super) script: Option<RawPin>,
     #[serde(default)]
     pub(super) image: ImageChoice,
     pub(super) max_file_size: Option<Bytes>,

@@ -164,16 +164,23 @@ fn entry(
         .interpreter
         .map(|found| pin(found, settings, source))
         .transpose()?;
+    let hashed = |found: RawPin, why: &str| match &found.hash {
+        None => Err(source.at(&found.path, why.into())),
+        Some(_) => pin(found, settings, source),
+    };
     let libraries = raw
         .libraries
         .into_iter()
-        .map(|found| {
-            if found.hash.is_none() {
-                return Err(source.at(&found.path, "a library needs a hash".into()));
-            }
-            pin(found, settings, source)
-        })
+        .map(|found| hashed(found, "a library needs a hash"))
         .collect::<Result<_, _>>()?;
+    let script = raw
+        .script
+        .map(|found| hashed(found, "a script needs a hash"))
+        .transpose()?;
+    let lock = raw
+        .lock
+        .map(|text| lock(&text, settings, source))
+        .transpose()?;
     Ok(Entry {
         name,
         path: raw.path,
@@ -194,6 +201,8 @@ fn entry(
         signature: raw.signature,
         interpreter,
         libraries,
+        lock,
+        script,
         image: raw.image,
         max_file_size: raw.max_file_size.map(|size| size.0),
         line,
@@ -236,6 +245,26 @@ fn pin(raw: RawPin, settings: &Settings, source: &Source<'_>) -> Result<Pin, Loc
         path: raw.path.value,
         hash,
     })
+}
+
+/// The digest of a lock file, which is read and hashed, not measured by the
+/// kernel.
+fn lock(
+    text: &Spanned<String>,
+    settings: &Settings,
+    source: &Source<'_>,
+) -> Result<Digest, LocatedError> {
+    let default = match settings.hash_algorithm {
+        Algorithm::FsVeritySha256 => Algorithm::Sha256,
+        other => other,
+    };
+    match Digest::parse(&text.value, default) {
+        Ok(digest) if digest.algorithm() == Algorithm::FsVeritySha256 => {
+            Err(source.at(text, "fs-verity digests are for plugins alone".into()))
+        }
+        Ok(digest) => Ok(digest),
+        Err(malformed) => Err(source.at(text, malformed.to_string())),
+    }
 }
 
 fn unique(entries: &[Entry], source: &Source<'_>) -> Result<(), LocatedError> {

@@ -1,6 +1,7 @@
 //! The closure of a plugin: every file of code that it is made of, beside its
 //! own. Found without running it.
 
+mod by_hand;
 mod cache;
 mod modules;
 mod object;
@@ -20,6 +21,7 @@ use secure_exec_core::profile::{PathGrant, Profile, expand};
 use secure_exec_core::shebang::{self, Shebang};
 use secure_exec_sys::open;
 
+use by_hand::ByHand;
 use modules::{Language, Script};
 use object::Object;
 use search::{Found, Loaded, Missing, Search};
@@ -45,7 +47,7 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
     let name = &opened.listed.name;
     let failed = |why: String| Failure::own(format!("plugin '{}': {why}", Escaped(name)));
     let grounds = Grounds::of(opened);
-    let with = expanded(with)?;
+    let mut with = expanded(with)?;
     let mut closure = Closure::default();
     let mut missing = Vec::new();
     let shebang = first_line(opened).map_err(failed)?;
@@ -75,6 +77,35 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
         return Err(failed(format!("{missing}\nWithout it, it can't run.")));
     }
     closure.files.extend(process.found.files.iter().cloned());
+    let by_hand = match &shebang {
+        None => ByHand::of(opened),
+        Some(_) => None,
+    };
+    if let Some(by_hand) = by_hand {
+        with.extend(by_hand.files.iter().cloned());
+        match by_hand.language {
+            None => closure
+                .notes
+                .push("what the files in 'args' load is not known; name it with --with".into()),
+            Some(language) => {
+                let script = Script {
+                    language,
+                    bytes: &by_hand.bytes()?,
+                    interpreter: &main,
+                    place: by_hand.files.first().unwrap_or(&main),
+                    argument: None,
+                    environment: &grounds.environment,
+                    folders: &grounds.folders(&main),
+                    with: &with,
+                };
+                let found = script.modules()?;
+                closure.notes.extend(found.notes);
+                for file in found.files {
+                    process.add(&file, &mut closure, &mut missing);
+                }
+            }
+        }
+    }
     if let (Some(line), Some(path)) = (&shebang, &closure.interpreter) {
         match Language::of(path).or_else(|| Language::of(&main)) {
             None => closure.notes.push(format!(
@@ -86,7 +117,11 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
                     language,
                     bytes: &bytes(opened)?,
                     interpreter: path,
-                    argument: line.argument.as_deref().filter(|_| !line.is_env()),
+                    place: &opened.path,
+                    argument: match line.env_target() {
+                        Some((_, words)) => words.first().copied(),
+                        None => line.argument.as_deref().filter(|_| !line.is_env()),
+                    },
                     environment: &grounds.environment,
                     folders: &grounds.folders(&main),
                     with: &with,

@@ -1,5 +1,6 @@
 // Prints the files that a script requires or imports. Searches their text, runs
-// none. Standard input: the script; arguments: further files that it loads.
+// none. Standard input: the script; arguments: where the script lies, further
+// files that it loads.
 'use strict';
 const fs = require('fs'), Module = require('module'), path = require('path');
 
@@ -18,10 +19,8 @@ const IMPORTED = [
 ];
 const COMPUTED = /\b(?:require|import)\s*\(\s*(?!['"`\s)])[^)]*\)/g;
 
-function take(file) {
-  if (files.has(file)) return;
-  files.add(file);
-  // Which kind of module a file is stands in the package's description.
+// Which kind of module a file is stands in the package's description.
+function describe(file) {
   for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
     const described = path.join(folder, 'package.json');
     if (fs.existsSync(described)) files.add(described);
@@ -29,6 +28,12 @@ function take(file) {
     const ends = path.basename(above) === 'node_modules' || path.basename(path.dirname(above)) === 'node_modules';
     if (above === folder || (ends && files.has(described)) || path.basename(folder) === 'node_modules') break;
   }
+}
+
+function take(file) {
+  if (files.has(file)) return;
+  files.add(file);
+  describe(file);
   if (/\.(?:js|cjs|mjs)$/.test(file) || !/\.[a-z]+$/.test(file)) todo.push(file);
 }
 
@@ -90,9 +95,12 @@ for (const name of process.config.variables.node_builtin_shareable_builtins || [
   const file = path.join(BESIDE, name.replace(/^deps\//, ''));
   if (fs.existsSync(file)) files.add(file);
 }
-// As the script will be named; nothing lies beside it there.
-scan(fs.readFileSync(0, 'utf8'), '/proc/self/fd/0', 'the script');
-process.argv.slice(2).forEach(take);
+// A script is run at its path, or as a descriptor, which nothing lies beside.
+const script = fs.readFileSync(0, 'utf8'), place = process.argv[2];
+describe(place);
+scan(script, place, 'the script');
+scan(script, '/proc/self/fd/0', null);
+process.argv.slice(3).forEach(take);
 while (todo.length) {
   const file = todo.pop();
   let source;

@@ -1,6 +1,6 @@
 # Prints the files that a script's imports lead to. Parses them, runs none.
-# Standard input: the script; arguments: whether it runs with `site`, and
-# further files that it loads.
+# Standard input: the script; arguments: where the script lies, whether it runs
+# with `site`, and further files that it loads.
 import sys
 
 started = [name for name in sys.modules if name != "__main__"]
@@ -203,18 +203,31 @@ def drain():
 
 # The analysis runs without `site`, so that no .pth file is executed; the script
 # will run with it.
-if sys.argv[1] == "site":
+if sys.argv[2] == "site":
     sys.path += site.getsitepackages()
     started += ["site", "sitecustomize"]
 for name in started + [f"encodings.{codec}" for codec in CODECS]:
     find(name)
-scan(sys.stdin.buffer.read(), "", True, "the script")
-for path in sys.argv[2:]:
+script = sys.stdin.buffer.read()
+scan(script, "", True, "the script")
+for path in sys.argv[3:]:
     if path.endswith(".py"):
         cached = importlib.util.cache_from_source(path)
         if os.path.exists(cached):
             take(cached)
         with open(path, "rb") as text:
+            scan(text.read(), "", False, f"'{path}'")
+drain()
+# Where the script is run at its path, what lies beside it comes first.
+unseen = [note for note in notes if note.endswith("is not found")]
+found.clear()
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+notes = [note for note in notes if note not in unseen]
+scan(script, "", True, "the script")
+for path in sys.argv[3:]:
+    if path.endswith(".py"):
+        with open(path, "rb") as text:
+            sys.path[0] = os.path.dirname(path)
             scan(text.read(), "", False, f"'{path}'")
 drain()
 

@@ -28,6 +28,8 @@ pub(super) struct Script<'a> {
     pub(super) language: Language,
     pub(super) bytes: &'a [u8],
     pub(super) interpreter: &'a Path,
+    /// Where it lies; what is beside it counts where it is run at its path.
+    pub(super) place: &'a Path,
     /// The argument of its first line.
     pub(super) argument: Option<&'a str>,
     /// What the profile sets.
@@ -172,7 +174,10 @@ impl Script<'_> {
     }
 
     fn arguments(&self) -> Vec<PathBuf> {
-        let mut arguments = Vec::new();
+        let mut arguments = match self.language {
+            Language::Python | Language::Node => vec![self.place.to_path_buf()],
+            Language::Perl => Vec::new(),
+        };
         if self.language == Language::Python {
             let argument = self.argument.unwrap_or_default();
             let has_site = !(argument.starts_with('-') && argument.contains('S'));

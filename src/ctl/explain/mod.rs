@@ -271,6 +271,9 @@ fn as_text(
             );
         }
     }
+    if let Some(script) = inspection.examined().and_then(|all| all.script.as_ref()) {
+        line("script", &Escaped(&script.path).to_string());
+    }
     for note in notes {
         line("note", &Escaped(note).to_string());
     }

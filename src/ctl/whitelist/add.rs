@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use secure_exec::code;
 use secure_exec::dry_run;
 use secure_exec::failure::{Failure, cure};
 use secure_exec::listed::{self, Loaded};
@@ -171,6 +172,13 @@ fn drafts(
         })
     };
     let interpreter = add.interpreter.as_deref().map(pin).transpose()?;
+    let script = add.script.as_deref().map(pin).transpose()?;
+    let mut args = add.args.clone();
+    if let Some(script) = &script
+        && !args.iter().any(|word| word.contains(&script.path))
+    {
+        args.push(script.path.clone());
+    }
     let libraries = add.libraries.iter().map(|path| pin(path));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let metadata: BTreeMap<String, String> = add.metadata.iter().cloned().collect();
@@ -187,11 +195,13 @@ fn drafts(
             dev: metadata.get("dev").is_some_and(|value| value == "true"),
             metadata: metadata.clone(),
             profile: add.profile.clone().map(ProfileRef::Named),
-            args: add.args.clone(),
+            args: args.clone(),
             argv0: None,
             signature: None,
             interpreter: interpreter.clone(),
             libraries: libraries.clone(),
+            lock: None,
+            script: script.clone(),
             image: ImageChoice::Auto,
             max_file_size: None,
             line: 0,
@@ -237,6 +247,10 @@ fn written_path(root: &Path, file: &Path) -> Result<String, Failure> {
 fn warn_of(settings: &Settings, name: &str, screen: Screen) {
     match dry_run::inspect(settings, name) {
         Ok(inspection) => {
+            let place = inspection.listed().place();
+            if let Some(remark) = code::remark(inspection.listed(), &place) {
+                screen.warn(&format!("plugin '{}': {remark}", Escaped(name)));
+            }
             if let Some(violation) = inspection.refusal() {
                 screen.warn(&format!(
                     "plugin '{}' would be refused ({}): {}\n{}",

@@ -12,12 +12,13 @@ use secure_exec::opened::{self, Opened, Opening};
 use secure_exec::settings::Settings;
 use secure_exec_core::digest::{Algorithm, Digest, Hasher};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::whitelist::{Entry, Expected};
+use secure_exec_core::whitelist::{Entry, Expected, Pin};
 use secure_exec_sys::verity;
 use serde_json::{Value as Json, json};
 
 use super::draft;
 use super::file::Held;
+use super::lock_file::{locked, relock};
 use super::{file_of, loaded, unknown};
 use crate::screen::Screen;
 use crate::yaml::sheet::{Place, Sheet};
@@ -44,6 +45,7 @@ pub(crate) fn update(
         let mut sheet = read(&held)?;
         let mut meant = held.whitelist().entries.clone();
         let before = changes.len();
+        let mut locks = Vec::new();
         for entry in &mut meant {
             if names
                 .as_ref()
@@ -51,15 +53,24 @@ pub(crate) fn update(
             {
                 continue;
             }
-            for change in of_entry(settings, &loaded, entry, &held)? {
+            let mut pins = locked(&held, entry)?;
+            let before = changes.len();
+            for change in of_entry(settings, &loaded, entry, &pins, &held)? {
                 change
-                    .make(&mut sheet, entry)
+                    .make(&mut sheet, entry, &mut pins)
                     .map_err(|why| held.not_understood(&why))?;
                 changes.push(change);
             }
+            let of_entry = changes.iter().skip(before);
+            if of_entry
+                .clone()
+                .any(|change| change.is_new() && change.is_locked())
+            {
+                locks.push(relock(&mut sheet, entry, &pins, &held)?);
+            }
         }
         if changes.iter().skip(before).any(Change::is_new) {
-            finish(&held, sheet, &meant)?;
+            finish_with(&held, sheet, &meant, &locks)?;
         }
     }
     if screen.json {
@@ -80,8 +91,18 @@ pub(crate) fn remove(
     let is_folder = listed::is_folder(&settings.whitelist);
     for (path, names) in files(settings, names)? {
         let held = existing(&path, settings)?;
+        let gone: Vec<Entry> = held.whitelist().entries.clone();
+        let gone = gone.into_iter().filter(|entry| {
+            let name = entry.name.as_str();
+            is_folder
+                || names
+                    .as_ref()
+                    .is_some_and(|names| names.iter().any(|one| one == name))
+        });
+        let gone: Vec<Entry> = gone.collect();
         if is_folder {
             held.delete()?;
+            gone.iter().try_for_each(|entry| held.delete_lock(entry))?;
             continue;
         }
         let mut meant = held.whitelist().entries.clone();
@@ -102,6 +123,7 @@ pub(crate) fn remove(
         });
         let touched = touched.map_err(|why| held.not_understood(&why))?;
         held.replace(&touched, &meant)?;
+        gone.iter().try_for_each(|entry| held.delete_lock(entry))?;
     }
     say(screen, "removed", names)
 }
@@ -154,6 +176,9 @@ enum Pinned {
     Plugin,
     Interpreter(String),
     Library(usize, String),
+    /// A file of the lock file.
+    Locked(usize, String),
+    Script(String),
 }
 
 impl Change {
@@ -161,7 +186,16 @@ impl Change {
         self.before.as_deref() != Some(&self.after.to_string())
     }
 
-    fn make(&self, sheet: &mut Sheet<'_>, entry: &mut Entry) -> Result<(), String> {
+    const fn is_locked(&self) -> bool {
+        matches!(self.what, Pinned::Locked(..))
+    }
+
+    fn make(
+        &self,
+        sheet: &mut Sheet<'_>,
+        entry: &mut Entry,
+        locked: &mut [Pin],
+    ) -> Result<(), String> {
         let after = self.after.clone();
         let place = match &self.what {
             Pinned::Plugin => {
@@ -180,6 +214,18 @@ impl Change {
                 }
                 Place::Item("libraries", *index, "hash")
             }
+            Pinned::Script(_) => {
+                if let Some(pin) = &mut entry.script {
+                    pin.hash = Some(after);
+                }
+                Place::Within("script", "hash")
+            }
+            Pinned::Locked(index, _) => {
+                if let Some(pin) = locked.get_mut(*index) {
+                    pin.hash = Some(after);
+                }
+                return Ok(());
+            }
         };
         if self.is_new() {
             sheet.set(&self.name, place, &Value::Text(self.after.to_string()))?;
@@ -190,7 +236,10 @@ impl Change {
     fn file(&self) -> Option<&str> {
         match &self.what {
             Pinned::Plugin => None,
-            Pinned::Interpreter(path) | Pinned::Library(_, path) => Some(path),
+            Pinned::Interpreter(path)
+            | Pinned::Library(_, path)
+            | Pinned::Locked(_, path)
+            | Pinned::Script(path) => Some(path),
         }
     }
 
@@ -227,6 +276,7 @@ fn of_entry(
     settings: &Settings,
     loaded: &Loaded,
     entry: &Entry,
+    locked: &[Pin],
     held: &Held,
 ) -> Result<Vec<Change>, Failure> {
     let name = entry.name.to_string();
@@ -250,7 +300,11 @@ fn of_entry(
         .map(|pin| (pin, Pinned::Interpreter(pin.path.clone())));
     let libraries = entry.libraries.iter().enumerate();
     let libraries = libraries.map(|(at, pin)| (pin, Pinned::Library(at, pin.path.clone())));
-    for (pin, what) in interpreter.chain(libraries) {
+    let script = entry.script.iter();
+    let script = script.map(|pin| (pin, Pinned::Script(pin.path.clone())));
+    let locked = locked.iter().enumerate();
+    let locked = locked.map(|(at, pin)| (pin, Pinned::Locked(at, pin.path.clone())));
+    for (pin, what) in interpreter.chain(script).chain(libraries).chain(locked) {
         let Some(hash) = &pin.hash else {
             continue;
         };
@@ -363,11 +417,22 @@ pub(super) fn read(held: &Held) -> Result<Sheet<'_>, Failure> {
     Sheet::read(held.text().unwrap_or_default()).map_err(|why| held.not_understood(&why))
 }
 
-pub(super) fn finish(held: &Held, mut sheet: Sheet<'_>, meant: &[Entry]) -> Result<(), Failure> {
+pub(super) fn finish(held: &Held, sheet: Sheet<'_>, meant: &[Entry]) -> Result<(), Failure> {
+    finish_with(held, sheet, meant, &[])
+}
+
+/// The same, with the lock files of entries.
+pub(super) fn finish_with(
+    held: &Held,
+    mut sheet: Sheet<'_>,
+    meant: &[Entry],
+    locks: &[(String, String)],
+) -> Result<(), Failure> {
     let text = sheet
         .touch("updated_at", &now())
         .and_then(|()| sheet.finish());
-    held.replace(&text.map_err(|why| held.not_understood(&why))?, meant)
+    let text = text.map_err(|why| held.not_understood(&why))?;
+    held.replace_with(&text, meant, locks)
 }
 
 fn say(screen: Screen, what: &str, names: &[String]) -> Result<ExitCode, Failure> {

@@ -39,6 +39,9 @@ pub(crate) fn fields(entry: &Entry) -> Vec<(String, Value)> {
     if let Some(interpreter) = &entry.interpreter {
         fields.push(("interpreter".into(), pin(interpreter)));
     }
+    if let Some(script) = &entry.script {
+        fields.push(("script".into(), pin(script)));
+    }
     if !entry.libraries.is_empty() {
         let libraries = entry.libraries.iter().map(pin).collect();
         fields.push(("libraries".into(), Value::List(libraries)));

@@ -7,13 +7,15 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use secure_exec::failure::Failure;
-use secure_exec::listed::folder_of;
+use secure_exec::listed::{folder_of, lock_path, read_lock};
 use secure_exec::owner::Finding;
 use secure_exec::trail::Trail;
 use secure_exec::trust;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
-use secure_exec_core::whitelist::{Entry, Whitelist};
+use secure_exec_core::violation::Violation;
+use secure_exec_core::whitelist::{Entry, Pin, Whitelist};
+use tempfile::NamedTempFile;
 
 /// One lock for all whitelists of a folder. Nobody else can open it, so nobody
 /// else can hold it and keep a plugin from being taken out.
@@ -85,9 +87,78 @@ impl Held {
 
     /// Puts a new text in the file's place, if it says exactly what is meant.
     pub(crate) fn replace(&self, text: &str, meant: &[Entry]) -> Result<(), Failure> {
+        self.replace_with(text, meant, &[])
+    }
+
+    /// The same, with lock files, each by its entry's name. They are replaced
+    /// right before it, which has their digests.
+    pub(crate) fn replace_with(
+        &self,
+        text: &str,
+        meant: &[Entry],
+        locks: &[(String, String)],
+    ) -> Result<(), Failure> {
         self.check(text, meant)?;
-        self.install(text)
+        let ready = locks.iter().map(|(name, lock)| {
+            let path = lock_path(folder_of(&self.path), name);
+            self.prepare_lock(path.clone(), lock).map_err(|why| {
+                let shown = path.to_string_lossy();
+                Failure::own(format!("the lock file '{}': {why}", Escaped(&shown)))
+            })
+        });
+        let ready = ready.collect::<Result<Vec<_>, _>>()?;
+        self.install(text, ready)
             .map_err(|why| failed(&self.shown, &format!("it can't be replaced: {why}")))
+    }
+
+    /// The pins of an entry's lock file.
+    pub(crate) fn locked(&self, entry: &Entry) -> Result<Vec<Pin>, Violation> {
+        let Some(expected) = &entry.lock else {
+            return Ok(Vec::new());
+        };
+        let (folder, name) = (folder_of(&self.path), entry.name.as_str());
+        read_lock(folder, name, expected, &Trail::default()).map(|locked| locked.pins)
+    }
+
+    /// Removes the lock file of an entry that is gone.
+    pub(crate) fn delete_lock(&self, entry: &Entry) -> Result<(), Failure> {
+        if entry.lock.is_none() {
+            return Ok(());
+        }
+        let path = lock_path(folder_of(&self.path), entry.name.as_str());
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let shown = path.to_string_lossy();
+                let shown = Escaped(&shown);
+                Err(Failure::own(format!("the lock file '{shown}': {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A lock file that waits for its name.
+    fn prepare_lock(&self, path: PathBuf, text: &str) -> Result<(NamedTempFile, PathBuf), String> {
+        let text_of = |error: std::io::Error| error.to_string();
+        if path.file_name().is_some_and(|name| name == LOCK) {
+            return Err("commands on whitelists have a file of that name; rename the entry".into());
+        }
+        let mut new = tempfile::Builder::new()
+            .prefix(".lock.")
+            .tempfile_in(folder_of(&path))
+            .map_err(text_of)?;
+        new.write_all(text.as_bytes()).map_err(text_of)?;
+        // Whoever reads the whitelist reads it, and nobody else writes it.
+        let of = std::fs::metadata(&self.path).map_err(text_of)?;
+        let own = new.as_file().metadata().map_err(text_of)?;
+        if (of.uid(), of.gid()) != (own.uid(), own.gid()) {
+            std::os::unix::fs::fchown(new.as_file(), Some(of.uid()), Some(of.gid()))
+                .map_err(|error| format!("the whitelist's owner can't be its owner: {error}"))?;
+        }
+        new.as_file()
+            .set_permissions(Permissions::from_mode(of.mode() & 0o7777))
+            .map_err(text_of)?;
+        new.as_file().sync_all().map_err(text_of)?;
+        Ok((new, path))
     }
 
     /// Removes the file.
@@ -123,7 +194,9 @@ impl Held {
         }
     }
 
-    fn install(&self, text: &str) -> Result<(), String> {
+    /// The lock files get their names right before the whitelist that has their
+    /// digests: a launch in between sees two that do not fit, and looks again.
+    fn install(&self, text: &str, locks: Vec<(NamedTempFile, PathBuf)>) -> Result<(), String> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let text_of = |error: std::io::Error| error.to_string();
         let mut new = tempfile::Builder::new()
@@ -147,6 +220,13 @@ impl Held {
             .set_permissions(Permissions::from_mode(mode))
             .map_err(text_of)?;
         new.as_file().sync_all().map_err(text_of)?;
+        let name_locks = || {
+            let mut locks = locks.into_iter();
+            locks.try_for_each(|(lock, path)| match lock.persist(path) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(text_of(error.error)),
+            })
+        };
         match &self.text {
             None => new
                 .persist_noclobber(&self.path)
@@ -157,6 +237,7 @@ impl Held {
                 if now != old.as_bytes() {
                     return Err("somebody changed it meanwhile; try again".into());
                 }
+                name_locks()?;
                 new.persist(&self.path).map_err(|e| text_of(e.error))?
             }
         };

@@ -93,6 +93,8 @@ fn as_json(entry: &Entry) -> Value {
         "args": entry.args,
         "argv0": entry.argv0,
         "interpreter": entry.interpreter.as_ref().map(pin),
+        "script": entry.script.as_ref().map(pin),
+        "lock": entry.lock.as_ref().map(ToString::to_string),
         "libraries": entry.libraries.iter().map(pin).collect::<Vec<_>>(),
         "metadata": entry.metadata,
     })

@@ -10,12 +10,14 @@ use secure_exec::opened::Opened;
 use secure_exec::settings::Settings;
 use secure_exec_core::digest::{Algorithm, Digest};
 use secure_exec_core::escape::Escaped;
-use secure_exec_core::whitelist::{Entry, Expected, Pin};
+use secure_exec_core::violation::Violation;
+use secure_exec_core::whitelist::{Entry, Expected, Pin, is_fit};
 use serde_json::{Value as Json, json};
 
-use super::change::{digest_of, existing, files, finish, opened_plugin, read};
+use super::change::{digest_of, existing, files, finish_with, opened_plugin, read};
 use super::draft::{self, text};
 use super::loaded;
+use super::lock_file::relock;
 use crate::cli::Lock;
 use crate::closure::{self, Closure};
 use crate::screen::Screen;
@@ -35,7 +37,8 @@ pub(crate) fn run(settings: &Settings, typed: &Lock, screen: Screen) -> Result<E
         for name in names.unwrap_or_default() {
             let entry = held.whitelist().find(&name);
             let entry = entry.ok_or_else(|| super::unknown(&name, &settings.whitelist))?;
-            locked.push(Locked::of(settings, &loaded, entry, typed)?);
+            let before = held.locked(entry);
+            locked.push(Locked::of(settings, &loaded, entry, before, typed)?);
         }
         held_files.push((held, locked));
     }
@@ -44,6 +47,7 @@ pub(crate) fn run(settings: &Settings, typed: &Lock, screen: Screen) -> Result<E
         if changes && !typed.diff {
             let mut sheet = read(&held)?;
             let mut meant = held.whitelist().entries.clone();
+            let mut locks = Vec::new();
             for locked in &locked {
                 let entry = meant
                     .iter_mut()
@@ -51,9 +55,12 @@ pub(crate) fn run(settings: &Settings, typed: &Lock, screen: Screen) -> Result<E
                 if let Some(entry) = entry {
                     let written = locked.write(&mut sheet, entry);
                     written.map_err(|why| held.not_understood(&why))?;
+                    if let Some(pins) = locked.in_file() {
+                        locks.push(relock(&mut sheet, entry, &pins, &held)?);
+                    }
                 }
             }
-            finish(&held, sheet, &meant)?;
+            finish_with(&held, sheet, &meant, &locks)?;
         }
         reports.extend(locked);
     }
@@ -77,14 +84,22 @@ struct Locked {
     plugin: Option<Digest>,
     interpreter: Option<Pin>,
     libraries: Vec<Pin>,
+    /// The pins of its lock file.
+    before: Vec<Pin>,
+    /// That file is not the one that the entry's digest is of.
+    is_stale: bool,
     notes: Vec<String>,
 }
+
+/// From so many files on, an entry has a lock file.
+const MANY: usize = 64;
 
 impl Locked {
     fn of(
         settings: &Settings,
         loaded: &Loaded,
         entry: &Entry,
+        before: Result<Vec<Pin>, Violation>,
         typed: &Lock,
     ) -> Result<Self, Failure> {
         let name = entry.name.as_str();
@@ -100,36 +115,65 @@ impl Locked {
                 Escaped(name)
             )));
         }
+        let is_stale = before.is_err();
+        let (before, stale) = match before {
+            Ok(before) => (before, None),
+            Err(violation) => (Vec::new(), Some(violation.reason())),
+        };
         let kept: Vec<PathBuf> = entry
             .libraries
             .iter()
+            .chain(&before)
             .map(|pin| (&pin.path).into())
             .collect();
         let kept = if typed.prune { &[][..] } else { &kept };
         let closure = closure::of(&opened, &typed.with, kept)?;
         let pins = Pins {
             entry,
+            before: &before,
             algorithm: draft::for_pins(algorithm),
         };
         let libraries = closure.files.iter().map(|path| pins.library(path));
+        let mut notes = notes(&opened, &closure);
+        notes.extend(stale.map(|why| format!("plugin '{}': {why}", Escaped(name))));
         Ok(Self {
             plugin: (!is_listed).then_some(actual),
             interpreter: pins.interpreter(&closure)?,
             libraries: libraries.collect::<Result<_, _>>()?,
-            notes: notes(&opened, &closure),
+            notes,
             entry: entry.clone(),
+            before: before.clone(),
+            is_stale,
         })
     }
 
     fn is_new(&self) -> bool {
-        self.plugin.is_some() || !self.differences().is_empty()
+        let moves = self.entry.lock.is_none() && self.in_file().is_some();
+        self.plugin.is_some() || self.is_stale || moves || !self.differences().is_empty()
+    }
+
+    /// The pins that stand in a lock file, if there is one. An entry that has
+    /// one keeps it.
+    fn in_file(&self) -> Option<Vec<Pin>> {
+        let many = self.libraries.len() >= MANY;
+        let fit = self.libraries.iter().filter(|pin| is_fit(&pin.path));
+        (many || self.entry.lock.is_some()).then(|| fit.cloned().collect())
+    }
+
+    /// The pins that stand in the entry itself.
+    fn in_entry(&self) -> Vec<Pin> {
+        let has_file = self.in_file().is_some();
+        let own = self.libraries.iter();
+        own.filter(|pin| !has_file || !is_fit(&pin.path))
+            .cloned()
+            .collect()
     }
 
     /// Files with the digests before and after; one of them is missing where
     /// a pin comes or goes.
     fn differences(&self) -> Vec<(&str, Option<&Digest>, Option<&Digest>)> {
         let mut pins: BTreeMap<&str, (Option<&Digest>, Option<&Digest>)> = BTreeMap::new();
-        for pin in &self.entry.libraries {
+        for pin in self.entry.libraries.iter().chain(&self.before) {
             pins.entry(&pin.path).or_default().0 = pin.hash.as_ref();
         }
         for pin in &self.libraries {
@@ -162,7 +206,8 @@ impl Locked {
             entry.interpreter = Some(pin.clone());
         }
         let old = std::mem::take(&mut entry.libraries);
-        let new = |path: &str| self.libraries.iter().find(|pin| pin.path == path);
+        let libraries = self.in_entry();
+        let new = |path: &str| libraries.iter().find(|pin| pin.path == path);
         let mut removed = Vec::new();
         let mut left = Vec::new();
         for (at, pin) in old.iter().enumerate() {
@@ -179,7 +224,7 @@ impl Locked {
             }
         }
         let mut inserted: Vec<Insertion> = Vec::new();
-        for pin in &self.libraries {
+        for pin in &libraries {
             if left.iter().any(|(_, other)| other.path == pin.path) {
                 continue;
             }
@@ -187,7 +232,7 @@ impl Locked {
             let before = behind.map(|(at, _)| *at).min();
             inserted.push((before, draft::pin(pin)));
         }
-        entry.libraries = merged(&left, &self.libraries, &inserted);
+        entry.libraries = merged(&left, &libraries, &inserted);
         if removed.is_empty() && inserted.is_empty() {
             return Ok(());
         }
@@ -244,6 +289,7 @@ impl Locked {
             "name": self.entry.name.as_str(),
             "plugin_changed": self.plugin.is_some(),
             "interpreter": self.interpreter.as_ref().map(pin),
+            "in_lock_file": self.in_file().is_some(),
             "libraries": self.libraries.iter().map(pin).collect::<Vec<_>>(),
             "changes": changes.collect::<Vec<_>>(),
             "notes": self.notes,
@@ -275,13 +321,15 @@ fn merged(left: &[(usize, Pin)], all: &[Pin], inserted: &[Insertion]) -> Vec<Pin
 /// How files are pinned: what is pinned already keeps its algorithm.
 struct Pins<'a> {
     entry: &'a Entry,
+    before: &'a [Pin],
     algorithm: Algorithm,
 }
 
 impl Pins<'_> {
     fn library(&self, path: &Path) -> Result<Pin, Failure> {
         let text = text(path)?;
-        let known = self.entry.libraries.iter().find(|pin| pin.path == text);
+        let known = self.entry.libraries.iter().chain(self.before);
+        let known = { known }.find(|pin| pin.path == text);
         let hash = known.and_then(|pin| pin.hash.as_ref());
         let algorithm = hash.map_or(self.algorithm, Digest::algorithm);
         Ok(Pin {

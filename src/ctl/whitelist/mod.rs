@@ -6,6 +6,7 @@ pub(crate) mod draft;
 mod file;
 mod list;
 mod lock;
+mod lock_file;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -64,6 +65,7 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded
         path: path.clone(),
         digest: String::new(),
         folder: folder.to_path_buf(),
+        beside: beside(path),
         findings: Vec::new(),
         trail: Trail::default(),
         // Nothing is launched.
@@ -74,6 +76,16 @@ fn loaded(settings: &Settings, whitelist: whitelist::Whitelist) -> Result<Loaded
         Some(floor) => loaded.within(floor),
         None => loaded,
     })
+}
+
+/// Where the lock files of a whitelist lie: beside its own file, links followed.
+fn beside(whitelist: &Path) -> PathBuf {
+    let real = std::fs::canonicalize(whitelist).or_else(|_| std::path::absolute(whitelist));
+    let real = real.unwrap_or_else(|_| whitelist.to_path_buf());
+    if listed::is_folder(&real) {
+        return real;
+    }
+    listed::folder_of(&real).to_path_buf()
 }
 
 /// The names that a whitelist folder has files for. Its settings have to be

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
+use secure_exec::code;
 use secure_exec::dry_run::{self, Inspection};
 use secure_exec::failure::Failure;
 use secure_exec::listed::{self, Listed};
@@ -42,6 +43,11 @@ pub(crate) fn run(
         .iter()
         .filter(|verdict| verdict.wrong.is_some())
         .count();
+    for verdict in &verdicts {
+        if let Some(remark) = &verdict.remark {
+            screen.warn(&format!("plugin '{}': {remark}", Escaped(&verdict.name)));
+        }
+    }
     if screen.json {
         let entries: Vec<Value> = verdicts.iter().map(Verdict::json).collect();
         let whitelist = settings.whitelist.to_string_lossy();
@@ -91,18 +97,26 @@ struct Verdict {
     name: String,
     /// A code and a sentence.
     wrong: Option<(&'static str, String)>,
+    /// What its hash says nothing of.
+    remark: Option<String>,
 }
 
 impl Verdict {
     fn of(name: &str, listed: Result<Listed, Failure>, rehearsal: &mut Rehearsal) -> Self {
         let inspected = listed.and_then(|listed| dry_run::inspect_listed(listed, rehearsal));
+        let mut remark = None;
         let wrong = match inspected {
-            Ok(inspection) => of_inspection(&inspection),
+            Ok(inspection) => {
+                let listed = inspection.listed();
+                remark = code::remark(listed, &listed.place());
+                of_inspection(&inspection)
+            }
             Err(failure) => Some(of_failure(&failure)),
         };
         Self {
             name: name.to_string(),
             wrong,
+            remark,
         }
     }
 
@@ -123,6 +137,7 @@ impl Verdict {
             "result": if self.wrong.is_none() { "ok" } else { "failed" },
             "violation_type": self.wrong.as_ref().map(|(code, _)| code),
             "reason": self.wrong.as_ref().map(|(_, reason)| reason),
+            "remark": self.remark,
         })
     }
 }

@@ -178,10 +178,8 @@ fn carry_out(prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> 
     for step in prepared.examined.plan.steps() {
         apply(step, prepared, applied)?;
     }
-    match &prepared.script {
-        Some(script) => process::keep_across_exec(script).map_err(Failure::own),
-        None => Ok(()),
-    }
+    let mut scripts = prepared.script.iter().chain(&prepared.given);
+    scripts.try_for_each(|script| process::keep_across_exec(script).map_err(Failure::own))
 }
 
 fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), Failure> {

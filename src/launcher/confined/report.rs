@@ -163,6 +163,11 @@ fn enforced(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) ->
         "controls": controls(prepared, applied, &proven),
         "proven": proven,
         "interpreter": examined.interpreter.as_ref().map(|found| found.path.to_string_lossy()),
+        "script": examined.script.as_ref().map(|script| json!({
+            "path": script.path,
+            "hash": script.digest.to_string(),
+            "image": script.image.strength().name(),
+        })),
         "pinned_libraries": prepared.pinned,
     })
 }

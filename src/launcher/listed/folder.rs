@@ -194,6 +194,7 @@ fn no_floor(folder: &Path, trail: Trail) -> Loaded {
         path: folder.to_path_buf(),
         digest: digest::sha256(b"").to_string(),
         folder: folder.to_path_buf(),
+        beside: folder.to_path_buf(),
         findings: Vec::new(),
         trail,
         inline: Arc::default(),
@@ -232,6 +233,7 @@ fn of_folder(
         path: path.to_path_buf(),
         digest: digest::sha256(&loaded.bytes).to_string(),
         folder: folder.to_path_buf(),
+        beside: folder_of(&loaded.real).to_path_buf(),
         findings: loaded.finding.clone().into_iter().collect(),
         floor: None,
     }

@@ -108,12 +108,6 @@ fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
             if interpreter.file.has_path() {
                 files.push((text(&interpreter.path), interpreter.file.file()));
             }
-            if let Some(place) = examined.image.place() {
-                files.push((text(place), examined.image.file()));
-                if place != examined.path {
-                    files.push((text(&examined.path), examined.image.file()));
-                }
-            }
             Some(interpreter.program.clone())
         }
         None => {
@@ -130,6 +124,13 @@ fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
     }
     let loaders = examined.loaders.iter();
     files.extend(loaders.map(|(path, file)| (path.clone(), file)));
+    for script in examined.read_in_place() {
+        files.extend(script.place().map(|place| (text(place), script.file())));
+    }
+    if examined.interpreter.is_some() && examined.image.has_path() {
+        // What the plugin is told is its real path leads to it as well.
+        files.push((text(&examined.path), examined.image.file()));
+    }
     let taken: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
     let libraries = examined.libraries.iter();
     let libraries = libraries.filter(|(path, _)| !taken.contains(path));

@@ -1,0 +1,184 @@
+//! The interpreters that are known, and their options: one row a family.
+
+/// Whether a list, with blanks between its members, has a word. (Lists of
+/// pointers would be relocated in each launch.)
+pub(super) fn has(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split(' ').any(|member| member == word)
+}
+
+/// Interpreters that read their words alike.
+pub(super) struct Family {
+    /// Their names, without a version's digits.
+    pub(super) names: &'static str,
+    /// The first word that is no option is the program.
+    pub(super) operand: bool,
+    /// Letters of options whose value is the program's text.
+    pub(super) text: &'static str,
+    /// That text may stand right behind the letter.
+    pub(super) text_attached: bool,
+    /// The same as words.
+    pub(super) long_text: &'static str,
+    /// Letter of the option whose value is a module's name.
+    pub(super) module: &'static str,
+    /// Letters of options that have another value.
+    pub(super) values: &'static str,
+    /// Letters of options whose value, if they have one, is the rest of the
+    /// word.
+    pub(super) attached: &'static str,
+    /// Options whose value is another word.
+    pub(super) long_values: &'static str,
+    /// Options whose value is a file that is run.
+    pub(super) files: &'static str,
+    /// Such a value without a slash is a module's name.
+    pub(super) file_names_modules: bool,
+    /// Words before the program.
+    pub(super) verbs: &'static str,
+}
+
+const NONE: Family = Family {
+    names: "",
+    operand: false,
+    text: "",
+    text_attached: false,
+    long_text: "",
+    module: "",
+    values: "",
+    attached: "",
+    long_values: "",
+    files: "",
+    file_names_modules: false,
+    verbs: "",
+};
+
+const FAMILIES: &[Family] = &[
+    Family {
+        names: "python pypy",
+        operand: true,
+        text: "c",
+        text_attached: true,
+        module: "m",
+        values: "WX",
+        long_values: "--check-hash-based-pycs",
+        ..NONE
+    },
+    Family {
+        names: "node nodejs",
+        operand: true,
+        text: "ep",
+        long_text: "--eval --print",
+        values: "C",
+        long_values: NODE_VALUES,
+        files: "-r --require --import --loader --experimental-loader --snapshot-blob",
+        file_names_modules: true,
+        ..NONE
+    },
+    Family {
+        names: "deno bun",
+        operand: true,
+        long_text: "eval --eval -e",
+        long_values: "-c --config --cert --ext --import-map --lock --location --seed --env-file --cwd",
+        files: "-r --preload --require --import",
+        file_names_modules: true,
+        verbs: "run serve test bench",
+        ..NONE
+    },
+    Family {
+        names: "perl",
+        operand: true,
+        text: "eE",
+        text_attached: true,
+        values: "I",
+        attached: "CDFMVimx",
+        ..NONE
+    },
+    Family {
+        names: "ruby jruby truffleruby",
+        operand: true,
+        text: "e",
+        text_attached: true,
+        values: "CEI",
+        attached: "FKTWix",
+        long_values: "--encoding --external-encoding --internal-encoding",
+        files: "-r",
+        file_names_modules: true,
+        ..NONE
+    },
+    Family {
+        names: "php php-cgi",
+        operand: true,
+        text: "BERr",
+        text_attached: true,
+        long_text: "--run --process-begin --process-code --process-end",
+        values: "Scdt",
+        long_values: "--define --php-ini --docroot --server",
+        files: "-F -f -z --file --process-file --zend-extension",
+        ..NONE
+    },
+    Family {
+        names: "lua luajit texlua",
+        operand: true,
+        text: "e",
+        text_attached: true,
+        values: "jl",
+        ..NONE
+    },
+    Family {
+        names: "sh bash rbash dash ash ksh mksh lksh zsh yash fish posh",
+        operand: true,
+        text: "c",
+        values: "Oo",
+        files: "--rcfile --init-file",
+        ..NONE
+    },
+    Family {
+        names: "tclsh wish expect",
+        operand: true,
+        text: "c",
+        text_attached: true,
+        long_values: "-encoding",
+        files: "-f",
+        ..NONE
+    },
+    Family {
+        names: "Rscript",
+        operand: true,
+        text: "e",
+        ..NONE
+    },
+    Family {
+        names: "awk gawk mawk nawk original-awk",
+        values: "Fv",
+        files: "-E --exec -f --file -i --include -l --load",
+        ..NONE
+    },
+    Family {
+        names: "sed gsed",
+        text: "e",
+        files: "-f --file",
+        ..NONE
+    },
+    Family {
+        names: "make gmake",
+        values: "CI",
+        files: "-f --file --makefile",
+        ..NONE
+    },
+    Family {
+        names: "java",
+        files: "-jar",
+        ..NONE
+    },
+];
+
+/// Node's options with a value that may be another word and is no program
+/// (`node --help`).
+const NODE_VALUES: &str = "--conditions --cpu-prof-dir --cpu-prof-interval --cpu-prof-name --debug-port --diagnostic-dir --disable-proto --disable-warning --dns-result-order --env-file --env-file-if-exists --experimental-default-type --heap-prof-dir --heap-prof-interval --heap-prof-name --heapsnapshot-near-heap-limit --heapsnapshot-signal --icu-data-dir --input-type --inspect-port --inspect-publish-uid --localstorage-file --max-http-header-size --openssl-config --redirect-warnings --report-dir --report-directory --report-filename --report-signal --secure-heap --secure-heap-min --test-concurrency --test-name-pattern --test-reporter --test-reporter-destination --test-timeout --title --tls-cipher-list --tls-keylog --trace-event-categories --trace-event-file-pattern --unhandled-rejections --use-largepages --v8-pool-size --watch-path";
+
+/// The family of a program of this name.
+pub(super) fn family(name: &str) -> Option<&'static Family> {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    FAMILIES
+        .iter()
+        .find(|family| has(family.names, name) || has(family.names, plain))
+}

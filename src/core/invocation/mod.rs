@@ -1,0 +1,309 @@
+//! How interpreters read their words: which of them names the program that
+//! they run, and which may name files. A whitelist that pins `node` has said
+//! nothing of the file that `node` is given.
+
+mod families;
+
+use families::{Family, family, has};
+
+/// A part of a word that may name a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// Which word it stands in.
+    pub word: usize,
+    /// Where it begins there, in bytes.
+    pub start: usize,
+    /// The part.
+    pub text: &'a str,
+    /// What the program does with it.
+    pub role: Role,
+}
+
+/// What a program does with a file that a word names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It runs it, whatever the file looks like.
+    Run,
+    /// That is not known: the file's own look decides.
+    Unknown,
+}
+
+/// Where an interpreter takes its program from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program<'a> {
+    /// It is no interpreter that is known here, or needs none.
+    NotKnown,
+    /// From the words themselves, as `sh -c` does: they are the whitelist's.
+    Text,
+    /// From a file that a word names.
+    File,
+    /// From wherever a module of this name is found, as `python -m` does.
+    Module(&'a str),
+    /// From its standard input, or from a word of the caller's.
+    Open,
+}
+
+/// What the words of a command lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading<'a> {
+    /// Parts that may name files, in order.
+    pub named: Vec<Named<'a>>,
+    /// The interpreter's program.
+    pub program: Program<'a>,
+}
+
+/// Reads the words of a command. The program may have several names: that of
+/// its file, that of a link, the one that it is told. Options are read as the
+/// interpreter reads them; each word counts that could be a file, so a mistake
+/// here is a file too many.
+#[must_use]
+pub fn read<'a>(names: &[&str], words: &'a [String]) -> Reading<'a> {
+    let family = names.iter().find_map(|name| family(name));
+    let mut reader = Reader {
+        words,
+        at: 0,
+        family,
+        named: Vec::new(),
+        program: match family {
+            Some(family) if family.operand => Program::Open,
+            _ => Program::NotKnown,
+        },
+    };
+    reader.all();
+    Reading {
+        named: reader.named,
+        program: reader.program,
+    }
+}
+
+/// Whether a file of this name holds code, by its ending.
+#[must_use]
+pub fn is_code_name(name: &str) -> bool {
+    let ending = name
+        .rsplit('/')
+        .next()
+        .and_then(|name| name.rsplit_once('.'));
+    ending.is_some_and(|(_, ending)| {
+        ENDINGS
+            .split(' ')
+            .any(|known| known.eq_ignore_ascii_case(ending))
+    })
+}
+
+/// Whether bytes begin as code does that is told by its first ones: scripts,
+/// ELF, WebAssembly, Java classes.
+#[must_use]
+pub fn is_code_head(head: &[u8]) -> bool {
+    const STARTS: [&[u8]; 4] = [b"#!", b"\x7fELF", b"\0asm", b"\xca\xfe\xba\xbe"];
+    STARTS.iter().any(|start| head.starts_with(start))
+}
+
+/// Endings of files that interpreters run or load.
+const ENDINGS: &str = "awk bash beam cjs class clj coffee csh cts dll el elc erl ex exs fish groovy jar js jsx ksh kts lua luac mjs mts node pex phar php pl pm ps1 psgi py pyc pyo pyw pyz r rb rbw rkt scm sh so tcl ts tsx war wasm zsh";
+
+struct Reader<'a> {
+    words: &'a [String],
+    at: usize,
+    family: Option<&'static Family>,
+    named: Vec<Named<'a>>,
+    program: Program<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn all(&mut self) {
+        if let Some(family) = self.family {
+            self.options(family);
+        }
+        while let Some(word) = self.next() {
+            self.parts(word, 0);
+        }
+    }
+
+    /// The words up to the program.
+    fn options(&mut self, family: &'static Family) {
+        while let Some(word) = self.next() {
+            if word == "--" {
+                if family.operand
+                    && let Some(word) = self.next()
+                {
+                    self.operand(word);
+                }
+                return;
+            }
+            if has(family.long_text, word) {
+                self.text();
+            } else if has(family.verbs, word) {
+                // The program follows.
+            } else if let Some(rest) = option_of(word) {
+                self.option(family, word, rest);
+            } else if family.operand {
+                self.operand(word);
+                return;
+            } else {
+                self.parts(word, 0);
+            }
+            if family.operand && matches!(self.program, Program::Text | Program::Module(_)) {
+                return;
+            }
+        }
+    }
+
+    fn option(&mut self, family: &'static Family, word: &'a str, letters: &'a str) {
+        let (name, value) = match word.split_once('=') {
+            Some((name, _)) => (name, word.get(name.len().saturating_add(1)..)),
+            None => (word, None),
+        };
+        if has(family.files, name) {
+            match value {
+                Some(value) => self.file(family, value, name.len().saturating_add(1)),
+                None => {
+                    if let Some(value) = self.next() {
+                        self.file(family, value, 0);
+                    }
+                }
+            }
+            return;
+        }
+        if has(family.long_text, name) {
+            self.program = Program::Text;
+            return;
+        }
+        if value.is_none() && has(family.long_values, word) {
+            if let Some(value) = self.next() {
+                self.parts(value, 0);
+            }
+            return;
+        }
+        if word.starts_with("--") || word.len() < 2 {
+            self.parts(word, 0);
+            return;
+        }
+        for (place, letter) in letters.char_indices() {
+            let start = place.saturating_add(letter.len_utf8());
+            let rest = letters.get(start..).unwrap_or_default();
+            let start = start.saturating_add(1);
+            let short = format!("-{letter}");
+            if family.text.contains(letter) {
+                if rest.is_empty() || !family.text_attached {
+                    self.text();
+                } else {
+                    self.program = Program::Text;
+                }
+                return;
+            } else if family.module.contains(letter) {
+                let module = if rest.is_empty() {
+                    self.next()
+                } else {
+                    Some(rest)
+                };
+                self.program = module.map_or(Program::Open, Program::Module);
+                return;
+            } else if has(family.files, &short) {
+                if rest.is_empty() {
+                    if let Some(value) = self.next() {
+                        self.file(family, value, 0);
+                    }
+                } else {
+                    self.file(family, rest, start);
+                }
+                return;
+            } else if family.values.contains(letter) {
+                let (value, start) = if rest.is_empty() {
+                    (self.next(), 0)
+                } else {
+                    (Some(rest), start)
+                };
+                if let Some(value) = value {
+                    self.parts(value, start);
+                }
+                return;
+            } else if family.attached.contains(letter) {
+                self.parts(rest, start);
+                return;
+            }
+        }
+        self.parts(word, 0);
+    }
+
+    /// The program's text is the next word, which names no file.
+    fn text(&mut self) {
+        self.program = Program::Text;
+        self.next();
+    }
+
+    fn operand(&mut self, word: &'a str) {
+        if word == "-" {
+            return;
+        }
+        self.program = Program::File;
+        self.name(word, 0, Role::Run);
+    }
+
+    fn file(&mut self, family: &'static Family, value: &'a str, start: usize) {
+        let is_module = family.file_names_modules && !value.contains('/');
+        self.name(
+            value,
+            start,
+            if is_module { Role::Unknown } else { Role::Run },
+        );
+        if !family.operand || !family.file_names_modules {
+            self.program = Program::File;
+        }
+    }
+
+    /// A word as a whole, what stands behind `=`, `@` or an option's letters,
+    /// and the members of a list.
+    fn parts(&mut self, word: &'a str, offset: usize) {
+        let mut starts = vec![0];
+        starts.extend(word.find('=').map(|at| at.saturating_add(1)));
+        if word.starts_with('@') {
+            starts.push(1);
+        }
+        if word.starts_with('-') {
+            starts.extend(word.find(['/', '.']));
+        }
+        starts.dedup();
+        for start in starts {
+            let Some(part) = word.get(start..) else {
+                continue;
+            };
+            let place = offset.saturating_add(start);
+            self.name(part, place, Role::Unknown);
+            if part.contains([':', ',']) {
+                let mut at = place;
+                for member in part.split([':', ',']) {
+                    self.name(member, at, Role::Unknown);
+                    at = at.saturating_add(member.len()).saturating_add(1);
+                }
+            }
+        }
+    }
+
+    fn name(&mut self, text: &'a str, start: usize, role: Role) {
+        // What is longer can be no path (man 7 path_resolution).
+        if role == Role::Unknown && (text.is_empty() || text.len() >= 4096) {
+            return;
+        }
+        self.named.push(Named {
+            word: self.at.saturating_sub(1),
+            start,
+            text,
+            role,
+        });
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let word = self.words.get(self.at)?;
+        self.at = self.at.saturating_add(1);
+        Some(word)
+    }
+}
+
+/// What stands behind the mark of an option.
+fn option_of(word: &str) -> Option<&str> {
+    let rest = word.strip_prefix('-').or_else(|| word.strip_prefix('+'))?;
+    (!rest.is_empty()).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Commands, and what they run.
+
+use super::*;
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(String::from).collect()
+}
+
+/// The files that are run, and where the program comes from.
+#[track_caller]
+fn runs(name: &str, line: &str, files: &[&str], program: &str) {
+    let words = words(line);
+    let reading = read(&[name], &words);
+    let run = reading.named.iter().filter(|named| named.role == Role::Run);
+    let run: Vec<&str> = run.map(|named| named.text).collect();
+    assert_eq!(run, files, "{name} {line}");
+    assert_eq!(format!("{:?}", reading.program), program, "{name} {line}");
+    for named in &reading.named {
+        let word = &words[named.word];
+        assert!(word[named.start..].starts_with(named.text), "{named:?}");
+    }
+}
+
+#[test]
+fn the_program_is_the_first_word_that_is_no_option() {
+    for (name, line, file) in [
+        ("node", "/srv/i.js", "/srv/i.js"),
+        ("/usr/bin/node", "--title x --env-file=.env i a b.js", "i"),
+        ("nodejs", "-C dev --no-warnings pkg", "pkg"),
+        ("python3.11", "-I -W error -Xdev run -m", "run"),
+        ("pypy3", "-u run", "run"),
+        ("sh", "-eu run c.sh", "run"),
+        ("bash", "-o pipefail +O extglob -x run", "run"),
+        ("perl", "-w -I lib -Mstrict -i.bak run", "run"),
+        ("ruby", "-W0 -Ilib run", "run"),
+        ("php8.2", "-d a=b run", "run"),
+        ("lua5.4", "-l m run", "run"),
+        ("tclsh8.6", "run", "run"),
+        ("deno", "run --allow-read run.ts", "run.ts"),
+        ("sh", "-- -x", "-x"),
+    ] {
+        runs(name, line, &[file], "File");
+    }
+    let empty = [String::new(), "run".into()];
+    let reading = read(&["node"], &empty);
+    assert_eq!(reading.program, Program::File);
+    assert_eq!(
+        (reading.named[0].text, reading.named[0].role),
+        ("", Role::Run)
+    );
+    runs("node", "-r ./hook i.js", &["./hook", "i.js"], "File");
+    runs("node", "--import=/h.mjs i.js", &["/h.mjs", "i.js"], "File");
+    runs("node", "-r hook i.js", &["i.js"], "File");
+    runs("bash", "--rcfile rc run", &["rc", "run"], "File");
+    runs("gawk", "-F : -f prog data", &["prog"], "File");
+    runs("php", "-f run", &["run"], "File");
+    runs("java", "-cp /c -jar /a.jar", &["/a.jar"], "File");
+}
+
+#[test]
+fn a_program_in_the_words_is_no_file() {
+    for (name, line) in [
+        ("sh", "-c exit"),
+        ("bash", "-euxc exit a"),
+        ("python3", "-Ic pass"),
+        ("python3", "-cpass x"),
+        ("perl", "-lane print a"),
+        ("perl", "-MPOSIX -e1"),
+        ("node", "--eval 1"),
+        ("node", "-pe 1 x"),
+        ("node", "--print=1"),
+        ("ruby", "-e 1"),
+        ("php", "-r 1;"),
+        ("lua", "-e x"),
+        ("deno", "eval 1"),
+    ] {
+        runs(name, line, &[], "Text");
+    }
+    runs(
+        "python3",
+        "-m http.server 80",
+        &[],
+        "Module(\"http.server\")",
+    );
+    runs("python3", "-Immod a", &[], "Module(\"mod\")");
+    for (name, line) in [
+        ("node", ""),
+        ("sh", "-"),
+        ("python3", "-u"),
+        ("bash", "-x -"),
+    ] {
+        runs(name, line, &[], "Open");
+    }
+    runs("awk", "{print} data", &[], "NotKnown");
+    runs("sort", "-o file", &[], "NotKnown");
+    runs("busybox", "sh run", &[], "NotKnown");
+}
+
+#[test]
+fn files_stand_within_words_too() {
+    let words = words("--a=/x -I/y @/z /p:/q,r --s plain http://h/x.js");
+    let named = read(&["tool"], &words).named;
+    let all: Vec<&str> = named.iter().map(|named| named.text).collect();
+    for part in [
+        "/x", "/y", "/z", "/p", "/q", "r", "/p:/q,r", "plain", "//h/x.js",
+    ] {
+        assert!(all.contains(&part), "{part}: {all:?}");
+    }
+    for named in &named {
+        assert!(
+            words[named.word][named.start..].starts_with(named.text),
+            "{named:?}"
+        );
+    }
+}
+
+#[test]
+fn code_is_told_by_its_ending_or_its_first_bytes() {
+    for name in ["/a/i.js", "x.MJS", "a.b.py", "libx.so", "App.jar"] {
+        assert!(is_code_name(name), "{name}");
+    }
+    for name in [
+        "config.yaml",
+        "hosts",
+        "a.js/data",
+        "log.txt",
+        ".js.json",
+        "x.so.1.txt",
+        "js",
+    ] {
+        assert!(!is_code_name(name), "{name}");
+    }
+    assert!(is_code_head(b"#!/bin/sh") && is_code_head(b"\x7fELF\x02"));
+    assert!(!is_code_head(b"# comment") && !is_code_head(b"") && !is_code_head(b"{}"));
+}
