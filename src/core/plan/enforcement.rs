@@ -4,9 +4,11 @@
 use std::fmt;
 
 use super::lower::sockets;
-use super::namespaces::{Means, Obstacle};
+use super::isolation::settle;
+use super::namespaces::mounts::parts;
+use super::namespaces::{Means, Obstacle, has_own_network};
 use crate::filter::{Sockets, StandIn};
-use crate::profile::{OnViolation, PathGrant, Ports, Profile, Signals};
+use crate::profile::{Isolation, OnViolation, PathGrant, Ports, Profile, Signals};
 
 /// What matters of the running kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,20 +48,22 @@ impl fmt::Display for Missing {
     }
 }
 
-/// A protection that the kernel's Landlock lacks and the filter gives.
+/// A protection that the kernel's Landlock lacks and something else gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakenOver {
     /// What Landlock lacks.
     pub protection: &'static str,
-    /// What the filter does instead: at least as much.
+    /// Who gives it.
+    pub by: &'static str,
+    /// What that does instead: at least as much.
     pub instead: &'static str,
-    /// What it is told to refuse for that.
+    /// What the filter is told to refuse for that.
     pub stand_in: StandIn,
 }
 
 impl fmt::Display for TakenOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: the filter {}", self.protection, self.instead)
+        write!(f, "{}: {} {}", self.protection, self.by, self.instead)
     }
 }
 
@@ -100,8 +104,8 @@ impl Enforcement {
 pub enum Coverage {
     /// The kernel.
     Kernel,
-    /// The filter, in Landlock's place.
-    Filter(TakenOver),
+    /// The filter or a namespace, in Landlock's place.
+    Instead(TakenOver),
     /// Nobody.
     Nobody,
 }
@@ -121,10 +125,8 @@ pub fn requirements(
         ..SECCOMP
     };
     let filters = (!kernel.seccomp).then_some((filters, Coverage::Nobody));
-    let wanted = Wanted {
-        profile,
-        sockets: sockets(profile),
-    };
+    let wanted = Wanted::of(profile);
+    let isolation = settle(profile, kernel).isolation;
     let rules = REQUIREMENTS.iter().filter_map(move |rule| {
         // Without file rules a right of theirs is no loss of its own.
         let is_void = rule.refines_files && kernel.landlock_abi == 0;
@@ -137,9 +139,9 @@ pub fn requirements(
             },
             ..rule.missing
         };
-        is_required.then(|| (missing, rule.coverage(&wanted, kernel)))
+        is_required.then(|| (missing, rule.coverage(&wanted, kernel, isolation)))
     });
-    let namespaces = profile.isolation.has_namespaces().then(|| {
+    let namespaces = isolation.has_namespaces().then(|| {
         let coverage = match kernel.namespaces {
             Ok(_) => Coverage::Kernel,
             Err(_) => Coverage::Nobody,
@@ -165,7 +167,7 @@ pub(super) fn share(profile: &Profile, kernel: KernelFacts) -> Shares {
         match coverage {
             Coverage::Kernel => {}
             Coverage::Nobody => missing.push(protection),
-            Coverage::Filter(one) => {
+            Coverage::Instead(one) => {
                 stand_in = stand_in.and(one.stand_in);
                 taken_over.push(one);
             }
@@ -182,13 +184,81 @@ pub(super) fn share(profile: &Profile, kernel: KernelFacts) -> Shares {
     }
 }
 
+/// What of a profile neither this kernel's Landlock nor the filter gives, and
+/// namespaces do.
+pub(super) fn only_in_namespaces(profile: &Profile, kernel: KernelFacts) -> Option<&'static str> {
+    let wanted = Wanted::of(profile);
+    let kernel = KernelFacts {
+        namespaces: Ok(Means::Privilege),
+        ..kernel
+    };
+    let covers = |rule: &Requirement, isolation| {
+        let coverage = rule.coverage(&wanted, kernel, isolation);
+        coverage != Coverage::Nobody
+    };
+    let mut required = REQUIREMENTS.iter();
+    let found = required.find(|rule| {
+        (rule.required_by)(&wanted)
+            && !covers(rule, Isolation::Process)
+            && covers(rule, Isolation::Namespaces)
+    });
+    found.map(|rule| rule.missing.protection)
+}
+
 /// What the profile asks for, as Landlock and as the filter see it.
 struct Wanted<'a> {
     profile: &'a Profile,
     sockets: Sockets,
 }
 
+/// Folders in which, or below which, sockets of others lie.
+const SOCKETS_OF_OTHERS: &[&[&str]] = &[
+    &[],
+    &["run"],
+    &["run", "user"],
+    &["run", "user", "*"],
+    &["tmp"],
+    &["var"],
+    &["var", "run"],
+    &["var", "run", "user"],
+    &["var", "run", "user", "*"],
+    &["var", "tmp"],
+];
+
+impl<'a> Wanted<'a> {
+    fn of(profile: &'a Profile) -> Self {
+        Self {
+            profile,
+            sockets: sockets(profile),
+        }
+    }
+}
+
 impl Wanted<'_> {
+    /// A folder that is granted shows sockets that `unix.connect` does not
+    /// name. Through what is apart none can be reached.
+    fn shows_sockets_of_others(&self) -> bool {
+        let (files, network) = (&self.profile.filesystem, &self.profile.network);
+        let lists = [
+            &files.code,
+            &files.read,
+            &files.write,
+            &files.execute,
+            &network.unix_bind,
+        ];
+        let mut paths = lists.into_iter().flatten();
+        paths.any(|grant| {
+            let path: Vec<&str> = parts(&grant.path).collect();
+            let is = |place: &&[&str]| {
+                let same = |(name, part): (&&str, &&str)| *name == "*" || name == part;
+                place.len() == path.len() && place.iter().zip(&path).all(same)
+            };
+            // Where a variable alone leads, nobody knows here.
+            let is_unknown = path.len() == 1 && grant.path.starts_with("${");
+            is_unknown || SOCKETS_OF_OTHERS.iter().any(|place| is(&place))
+        })
+    }
+
     /// The filter lets calls pass that it would refuse.
     fn only_logs(&self) -> bool {
         self.profile.syscalls.on_violation == OnViolation::Log
@@ -234,17 +304,34 @@ struct Requirement {
     required_by: fn(&Wanted<'_>) -> bool,
     /// What the filter does where Landlock can't, if it can.
     instead: fn(&Wanted<'_>) -> Option<(&'static str, StandIn)>,
+    /// Which namespace gives it where the plugin has one, and how.
+    namespace: fn(&Wanted<'_>) -> Option<(&'static str, &'static str)>,
 }
 
 impl Requirement {
-    fn coverage(&self, wanted: &Wanted<'_>, kernel: KernelFacts) -> Coverage {
+    fn coverage(
+        &self,
+        wanted: &Wanted<'_>,
+        kernel: KernelFacts,
+        isolation: Isolation,
+    ) -> Coverage {
         if kernel.landlock_abi >= self.abi {
             return Coverage::Kernel;
         }
+        let has_namespaces = isolation.has_namespaces() && kernel.namespaces.is_ok();
+        if let Some((by, instead)) = (self.namespace)(wanted).filter(|_| has_namespaces) {
+            return Coverage::Instead(TakenOver {
+                protection: self.missing.protection,
+                by,
+                instead,
+                stand_in: StandIn::NOTHING,
+            });
+        }
         match (self.instead)(wanted).filter(|_| kernel.seccomp) {
             None => Coverage::Nobody,
-            Some((instead, stand_in)) => Coverage::Filter(TakenOver {
+            Some((instead, stand_in)) => Coverage::Instead(TakenOver {
                 protection: self.missing.protection,
+                by: "the filter",
                 instead,
                 stand_in,
             }),
@@ -270,6 +357,7 @@ const REQUIREMENTS: &[Requirement] = &[
         refines_files: false,
         required_by: |_| true,
         instead: |_| None,
+        namespace: |_| None,
     },
     Requirement {
         abi: 3,
@@ -283,6 +371,7 @@ const REQUIREMENTS: &[Requirement] = &[
             let instead = "refuses truncate(2), and O_TRUNC without the write that Landlock checks";
             Some((instead, StandIn::TRUNCATE))
         },
+        namespace: |_| None,
     },
     Requirement {
         abi: 4,
@@ -302,6 +391,7 @@ const REQUIREMENTS: &[Requirement] = &[
             let instead = "refuses bind(2) or connect(2), of which the profile grants no port";
             (connects && binds && !wanted.only_logs()).then_some((instead, StandIn::NOTHING))
         },
+        namespace: |_| None,
     },
     Requirement {
         abi: 5,
@@ -315,6 +405,7 @@ const REQUIREMENTS: &[Requirement] = &[
             let instead = "refuses every ioctl(2) but a few harmless ones, on all files";
             Some((instead, StandIn::DEVICE_IOCTLS))
         },
+        namespace: |_| None,
     },
     Requirement {
         abi: 6,
@@ -332,6 +423,7 @@ const REQUIREMENTS: &[Requirement] = &[
             };
             Some((instead, StandIn::SIGNALS))
         },
+        namespace: |_| None,
     },
     Requirement {
         abi: 6,
@@ -344,15 +436,23 @@ const REQUIREMENTS: &[Requirement] = &[
             (wanted.reaches_unix() || wanted.only_logs()) && !wanted.profile.network.unix_abstract
         },
         instead: |_| None,
+        namespace: |wanted| {
+            let words = "has no abstract sockets but the plugin's own";
+            has_own_network(wanted.profile).then_some(("the network namespace", words))
+        },
     },
     Requirement {
         abi: 9,
         missing: Missing {
             protection: "Landlock's right to connect to UNIX sockets by path",
-            since: "Linux 7.1, Landlock ABI 9",
+            since: "Linux 7.1, Landlock ABI 9; or 'isolation: namespaces' in a profile that grants no folder of everybody's sockets, as '/run' and '/tmp' are",
         },
         refines_files: false,
         required_by: |wanted| wanted.reaches_unix() && !wanted.may_connect_everywhere(),
         instead: |_| None,
+        namespace: |wanted| {
+            let words = "shows no sockets but those in granted paths";
+            (!wanted.shows_sockets_of_others()).then_some(("the plugin's own root folder", words))
+        },
     },
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Isolation, OnViolation, Ports, Signals};
+use super::{IsolationChoice, OnViolation, Ports, Signals};
 use crate::located::{LocatedError, parse_yaml};
 use crate::size::Bytes;
 use crate::version::VersionOne;
@@ -31,7 +31,7 @@ pub struct RawProfile {
     #[serde(deserialize_with = "given")]
     pub(super) working_directory: Option<Option<String>>,
     pub(super) umask: Option<Umask>,
-    pub(super) isolation: Option<Isolation>,
+    pub(super) isolation: Option<IsolationChoice>,
 }
 
 impl RawProfile {
@@ -60,6 +60,7 @@ pub(super) struct RawFilesystem {
     pub(super) execute: Vec<String>,
     pub(super) metadata: Option<bool>,
     pub(super) devices: Vec<String>,
+    pub(super) private_tmp: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

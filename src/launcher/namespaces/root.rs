@@ -3,10 +3,12 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 use secure_exec_core::plan::namespaces::{
     Attributes, Means, NamespacePlan, Obstacle, Proc, SHARED_MEMORY, SharedMemory,
 };
+use secure_exec_core::profile::TEMPORARY;
 use secure_exec_sys::mount::{self, Tree};
 use secure_exec_sys::namespaces::{self, Identity};
 use secure_exec_sys::overlay::Workbench;
@@ -47,12 +49,17 @@ pub(super) fn build(
         trees.push((place, place.copy().map_err(halted)?));
     }
     let mut trees = trees.into_iter().peekable();
-    let (root, mut made) = match trees.next_if(|(place, _)| place.path() == "/") {
+    let (mut root, mut made) = match trees.next_if(|(place, _)| place.path() == "/") {
         // A profile that grants all of the file system has it as its root.
-        Some((place, tree)) => (Root { tree, own: None }, vec![shown(place)]),
+        Some((place, tree)) => {
+            let own = Vec::new();
+            (Root { tree, own }, vec![shown(place)])
+        }
         None => (Root::empty().map_err(mounting)?, Vec::new()),
     };
+    let is_empty = !root.own.is_empty();
     root.tree.attach_on_root().map_err(mounting)?;
+    let mut pending = Pending::of(plan);
     let mut workbench = plan.overlays.then(begin_overlays).transpose()?;
     for (place, mut tree) in trees {
         let mut identity = place.identity;
@@ -60,8 +67,10 @@ pub(super) fn build(
             tree = place.overlay(&tree, workbench).map_err(halted)?;
             identity = mount::identity(&tree).map_err(mounting)?;
         }
+        made.extend(pending.above(place, &mut root).map_err(mounting)?);
         made.extend(put(&root, place, &tree, identity).map_err(halted)?);
     }
+    made.extend(pending.rest(&mut root).map_err(mounting)?);
     if let Some(workbench) = workbench {
         workbench.end().map_err(mounting)?;
     }
@@ -73,7 +82,7 @@ pub(super) fn build(
         obstacle: Obstacle::NoRoot,
         why: error.to_string(),
     })?;
-    if root.own.is_some() {
+    if is_empty {
         root.tree
             .restrict_top(Attributes::default())
             .map_err(mounting)?;
@@ -84,8 +93,8 @@ pub(super) fn build(
 /// The root folder that is being made.
 struct Root {
     tree: Tree,
-    /// The device of an empty file system of the plugin's own.
-    own: Option<u64>,
+    /// The devices of file systems of the plugin's own, which were empty.
+    own: Vec<u64>,
 }
 
 impl Root {
@@ -99,14 +108,14 @@ impl Root {
         let (device, _) = mount::identity(&tree)?;
         Ok(Self {
             tree,
-            own: Some(device),
+            own: vec![device],
         })
     }
 
-    /// Whether a file lies in the root folder itself, and so is not the
-    /// host's.
+    /// Whether a file lies in the root folder itself or in another folder of the
+    /// plugin's own, and so is not the host's.
     fn owns(&self, file: &OwnedFd) -> Result<bool, Error> {
-        Ok(self.own == Some(mount::identity(file)?.0))
+        Ok(self.own.contains(&mount::identity(file)?.0))
     }
 }
 
@@ -155,15 +164,69 @@ fn put_shared_memory(root: &Root, memory: SharedMemory) -> Result<Option<String>
     let Ok(place) = find_or_make(root, SHARED_MEMORY, true) else {
         return Ok(None);
     };
+    memory_tree(memory)?.attach(place.as_fd())?;
+    Ok(Some(format!("{SHARED_MEMORY} {}", memory.words())))
+}
+
+fn memory_tree(memory: SharedMemory) -> Result<Tree, Error> {
     // NUL-free: digits.
     let size = memory.size.map(|size| CString::new(size.to_string()));
     let size = size.transpose().unwrap_or_default();
     let files = CString::new(SharedMemory::FILES).unwrap_or_default();
     let mut options = vec![(c"mode", c"1777"), (c"nr_inodes", files.as_c_str())];
     options.extend(size.as_deref().map(|size| (c"size", size)));
-    let tree = Tree::new(c"tmpfs", &options, SharedMemory::ATTRIBUTES)?;
-    tree.attach(place.as_fd())?;
-    Ok(Some(format!("{SHARED_MEMORY} {}", memory.words())))
+    Tree::new(c"tmpfs", &options, SharedMemory::ATTRIBUTES)
+}
+
+/// Folders for temporary files that are still to be made: after what lies above
+/// them, and before what lies in them.
+struct Pending {
+    memory: Option<SharedMemory>,
+    folders: Vec<&'static str>,
+}
+
+impl Pending {
+    fn of(plan: &NamespacePlan) -> Self {
+        Self {
+            memory: plan.temporary,
+            folders: match plan.temporary {
+                Some(_) => TEMPORARY.to_vec(),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn above(&mut self, place: &Place, root: &mut Root) -> Result<Vec<String>, Error> {
+        let path = Path::new(place.path());
+        self.put(root, &|folder| path.starts_with(folder))
+    }
+
+    fn rest(&mut self, root: &mut Root) -> Result<Vec<String>, Error> {
+        self.put(root, &|_| true)
+    }
+
+    fn put(
+        &mut self,
+        root: &mut Root,
+        is_next: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
+        let Some(memory) = self.memory else {
+            return Ok(Vec::new());
+        };
+        let mut made = Vec::new();
+        let (next, later) = self.folders.iter().partition(|folder| is_next(folder));
+        self.folders = later;
+        let next: Vec<&str> = next;
+        for folder in next {
+            let tree = memory_tree(memory)?;
+            let (device, _) = mount::identity(&tree)?;
+            let place = find_or_make(root, folder, true)?;
+            tree.attach(place.as_fd())?;
+            root.own.push(device);
+            made.push(format!("{folder} {}", memory.words()));
+        }
+        Ok(made)
+    }
 }
 
 fn begin_overlays() -> Result<Workbench, Halted> {
