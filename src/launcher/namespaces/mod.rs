@@ -4,6 +4,7 @@
 
 mod aliases;
 mod counted;
+mod linked;
 mod places;
 mod proof;
 mod root;

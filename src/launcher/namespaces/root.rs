@@ -14,6 +14,7 @@ use secure_exec_sys::namespaces::{self, Identity};
 use secure_exec_sys::overlay::Workbench;
 use secure_exec_sys::{Errno, Error};
 
+use super::linked::Link;
 use super::places::Place;
 use crate::failure::Failure;
 
@@ -46,28 +47,36 @@ pub(super) fn build(
     };
     let mut trees = Vec::with_capacity(places.len());
     for place in places {
-        trees.push((place, place.copy().map_err(halted)?));
+        let tree = (!place.is_twin).then(|| place.copy()).transpose();
+        trees.push((place, tree.map_err(halted)?));
     }
     let mut trees = trees.into_iter().peekable();
     let (mut root, mut made) = match trees.next_if(|(place, _)| place.path() == "/") {
         // A profile that grants all of the file system has it as its root.
-        Some((place, tree)) => {
+        Some((place, Some(tree))) => {
             let own = Vec::new();
             (Root { tree, own }, vec![shown(place)])
         }
-        None => (Root::empty().map_err(mounting)?, Vec::new()),
+        _ => (Root::empty().map_err(mounting)?, Vec::new()),
     };
     let is_empty = !root.own.is_empty();
     root.tree.attach_on_root().map_err(mounting)?;
     let mut pending = Pending::of(plan);
     let mut workbench = plan.overlays.then(begin_overlays).transpose()?;
-    for (place, mut tree) in trees {
+    for (place, tree) in trees {
+        made.extend(pending.above(place, &mut root).map_err(mounting)?);
+        for link in &place.links {
+            root.link(link).map_err(mounting)?;
+        }
+        let Some(mut tree) = tree else {
+            find_twin(&root, place).map_err(halted)?;
+            continue;
+        };
         let mut identity = place.identity;
         if let Some(workbench) = workbench.as_mut().filter(|_| place.mount.apart) {
             tree = place.overlay(&tree, workbench).map_err(halted)?;
             identity = mount::identity(&tree).map_err(mounting)?;
         }
-        made.extend(pending.above(place, &mut root).map_err(mounting)?);
         made.extend(put(&root, place, &tree, identity).map_err(halted)?);
     }
     made.extend(pending.rest(&mut root).map_err(mounting)?);
@@ -110,6 +119,23 @@ impl Root {
             tree,
             own: vec![device],
         })
+    }
+
+    /// Makes a link where there is none. In what is mounted there is.
+    fn link(&self, link: &Link) -> Result<(), Error> {
+        let path = Path::new(&link.path);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let folder = match find_or_make(self, &folder.to_string_lossy(), true) {
+            // What a link in another folder leads to; that it does is seen to.
+            Err(error) if error.is_not_found() => return Ok(()),
+            folder => folder?,
+        };
+        if !self.owns(&folder)? {
+            return Ok(());
+        }
+        mount::make_link(folder.as_fd(), Path::new(name), Path::new(&link.target))
     }
 
     /// Whether a file lies in the root folder itself or in another folder of the
@@ -197,7 +223,7 @@ impl Pending {
     }
 
     fn above(&mut self, place: &Place, root: &mut Root) -> Result<Vec<String>, Error> {
-        let path = Path::new(place.path());
+        let path = Path::new(place.at());
         self.put(root, &|folder| path.starts_with(folder))
     }
 
@@ -259,7 +285,7 @@ fn put(root: &Root, place: &Place, tree: &Tree, top: (u64, u64)) -> Result<Optio
             tree.attach(found.as_fd()).map_err(failed)?;
         }
         Err(error) if error.is_not_found() => {
-            let target = find_or_make(root, place.path(), place.is_folder)
+            let target = find_or_make(root, place.at(), place.is_folder)
                 // A symbolic link in what is mounted leads to where there is
                 // nothing yet.
                 .or_else(|_| find_or_make(root, &place.real, place.is_folder))
@@ -273,6 +299,17 @@ fn put(root: &Root, place: &Place, tree: &Tree, top: (u64, u64)) -> Result<Optio
         Err(error) => return Err(failed(error)),
     }
     Ok(Some(shown(place)))
+}
+
+/// What another place's mount shows is at this one's path as well.
+fn find_twin(root: &Root, place: &Place) -> Result<(), String> {
+    let failed = |error: Error| place.failed(error);
+    let found = mount::open_in(&root.tree, place.path()).map_err(failed)?;
+    // An overlay's inodes say nothing.
+    if place.mount.is_in_apart || mount::identity(&found).map_err(failed)? == place.identity {
+        return Ok(());
+    }
+    Err(place.failed("the plugin would see another file there"))
 }
 
 /// Opens a path, and makes what is missing of it, but only in the root folder
