@@ -380,7 +380,10 @@ fn spaces(plan: &NamespacePlan) -> String {
         line(&memory.words(), SHARED_MEMORY);
     }
     for folder in TEMPORARY.iter().filter(|_| plan.temporary.is_some()) {
-        line(&plan.temporary.map(SharedMemory::words).unwrap_or_default(), folder);
+        line(
+            &plan.temporary.map(SharedMemory::words).unwrap_or_default(),
+            folder,
+        );
     }
     line(&plan.proc.words(), "/proc");
     line(

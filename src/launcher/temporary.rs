@@ -27,7 +27,9 @@ pub(crate) fn folder(profile: &Profile) -> Result<String, String> {
     }
     let failed = |why: String| format!("'filesystem.private_tmp' of the profile: {why}");
     let random = process::random_bytes().map_err(|error| failed(error.to_string()))?;
-    let name = makers::own().map_err(failed)?.group(u64::from_ne_bytes(random));
+    let name = makers::own()
+        .map_err(failed)?
+        .group(u64::from_ne_bytes(random));
     let folder = temporary_folders().join(name).into_os_string();
     folder
         .into_string()

@@ -73,12 +73,7 @@ fn remove(folder: &OwnedFd, name: &CString) -> Result<bool, Errno> {
 }
 
 /// Moves a folder one up, by a name that nothing else needs.
-fn raise(
-    to: &OwnedFd,
-    from: &OwnedFd,
-    name: &CString,
-    number: &mut u64,
-) -> Result<(), Errno> {
+fn raise(to: &OwnedFd, from: &OwnedFd, name: &CString, number: &mut u64) -> Result<(), Errno> {
     loop {
         *number = number.wrapping_add(1);
         let other = CString::new(format!(".{number}")).map_err(|_| Errno::EINVAL)?;

@@ -112,9 +112,8 @@ fn a_file_that_is_replaced_in_a_granted_folder_is_seen_by_its_link() {
         symlink("run/stub.conf", &link).unwrap();
         host.own(&link);
         for isolation in BOTH {
-            let grants = format!(
-                "isolation: {isolation}\nfilesystem: {{ read: [{link:?}, {folder:?}] }}"
-            );
+            let grants =
+                format!("isolation: {isolation}\nfilesystem: {{ read: [{link:?}, {folder:?}] }}");
             host.profile(isolation, &grants);
             host.write("run/stub.conf", "old");
             let mut running = Running::start(host.launch(isolation).arg(&link));
@@ -148,19 +147,27 @@ fn a_script_of_a_virtual_environment_finds_it() {
         let mut host = host;
         host.install(
             "p",
-            format!("#!{}\nimport own, sys\nprint(own.found, sys.prefix, sys.executable)\n", interpreter.display()),
+            format!(
+                "#!{}\nimport own, sys\nprint(own.found, sys.prefix, sys.executable)\n",
+                interpreter.display()
+            ),
         );
         let hash = crate::kit::digest(&interpreter);
         let pin = format!("interpreter: {{ path: {interpreter:?}, hash: {hash:?} }}");
         for isolation in BOTH {
             host.profile(
                 isolation,
-                &format!("extends: python\nisolation: {isolation}\nfilesystem: {{ read: [{venv:?}] }}"),
+                &format!(
+                    "extends: python\nisolation: {isolation}\nfilesystem: {{ read: [{venv:?}] }}"
+                ),
             );
         }
         host.list("p", &[&pin]);
         let bare = host.bare(host.path("plugins/p"), &[]).succeeded().stdout;
-        assert_eq!(bare, format!("found {venv_text} {}\n", interpreter.display()));
+        assert_eq!(
+            bare,
+            format!("found {venv_text} {}\n", interpreter.display())
+        );
         for isolation in BOTH {
             let launch = host.launch("p").profile(isolation);
             launch.run().succeeded().prints(&bare);
@@ -209,7 +216,9 @@ fn what_is_apart_is_so_by_its_link_as_well() {
             let of = |path: &Path| {
                 let path = format!("{} ", path.display());
                 let mut mounts = mounts.iter().map(|mount| mount.as_str().unwrap());
-                mounts.find(|mount| mount.starts_with(&path)).map(String::from)
+                mounts
+                    .find(|mount| mount.starts_with(&path))
+                    .map(String::from)
             };
             assert!(of(apart).is_some_and(|mount| mount.contains("overlay")));
             assert_eq!(of(read), None);

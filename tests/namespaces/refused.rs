@@ -120,7 +120,10 @@ fn auto_is_refused_where_the_profile_needs_them_and_does_without_where_it_can() 
     let because = sandbox["isolation_because"].as_str().unwrap();
     assert!(because.contains("user.max_user_namespaces"), "{because}");
     let temporary = sandbox["temporary"].as_str().unwrap();
-    assert!(std::path::Path::new(temporary).starts_with(&runtime), "{temporary}");
+    assert!(
+        std::path::Path::new(temporary).starts_with(&runtime),
+        "{temporary}"
+    );
     // Where they can be made, they are.
     launch(likes).run();
     let sandbox = host.record("sandbox_applied")["sandbox"].clone();

@@ -116,7 +116,10 @@ fn where_no_namespace_keeps_them_apart_the_refusal_says_what_would() {
             let outside = self::outside(user, isolation, "/run");
             let host = &outside.host;
             let launch = host.launch("process");
-            launch.run().refused(126).says("connect to UNIX sockets by path");
+            launch
+                .run()
+                .refused(126)
+                .says("connect to UNIX sockets by path");
         }
     }
 }
@@ -131,6 +134,9 @@ fn auto_takes_no_namespaces_for_a_profile_that_does_without() {
         assert_eq!(record["sandbox"]["isolation"], "process");
         assert!(record["sandbox"]["namespaces"].is_null());
         let because = record["sandbox"]["isolation_because"].as_str().unwrap();
-        assert!(because.contains("nothing that needs namespaces"), "{because}");
+        assert!(
+            because.contains("nothing that needs namespaces"),
+            "{because}"
+        );
     }
 }

@@ -49,7 +49,11 @@ fn folders(host: &Host, runtime: &Path) -> PathBuf {
 }
 
 fn with_tmp(user: User) -> (Host, PathBuf) {
-    let host = install(user, program::static_c(USES), "filesystem: { private_tmp: true }");
+    let host = install(
+        user,
+        program::static_c(USES),
+        "filesystem: { private_tmp: true }",
+    );
     let runtime = host.folder("run");
     std::fs::set_permissions(&runtime, PermissionsExt::from_mode(0o700)).unwrap();
     (host, runtime)
@@ -85,7 +89,10 @@ fn without_namespaces_it_is_a_folder_of_the_launchs_own() {
         let launch = || host.launch("process").env("XDG_RUNTIME_DIR", &runtime);
         let mut first = Running::start(launch().args(["/tmp", "/var/tmp"]));
         let own = first.line();
-        assert!(Path::new(&own).starts_with(folders(&host, &runtime)), "{own}");
+        assert!(
+            Path::new(&own).starts_with(folders(&host, &runtime)),
+            "{own}"
+        );
         let told: Vec<String> = (0..3).map(|_| first.line()).collect();
         assert_eq!(told[0], "0 0 0 1 0");
         // The host's, of which it was granted nothing: EACCES.
@@ -166,7 +173,12 @@ fn names_that_no_launch_gave_are_left_alone() {
     // Of another PID namespace, of nobody, and a link in a launch's place.
     let victim = host.folder("victim");
     let kept = host.write("victim/kept", "x");
-    let own = std::fs::read_dir(&folders).unwrap().next().unwrap().unwrap().file_name();
+    let own = std::fs::read_dir(&folders)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .file_name();
     let own = own.into_string().unwrap();
     let (namespace, rest) = own.split_once('-').unwrap();
     let foreign = folders.join(format!("1-{rest}"));
@@ -209,7 +221,10 @@ fn what_is_granted_in_tmp_is_there_and_no_more_than_is_granted() {
         // The host's own folder is in /tmp, so the plugin is as well.
         let host = install(user, program::static_c(USES), "");
         let (read, write) = (host.folder("read"), host.folder("write"));
-        assert!(read.starts_with("/tmp"), "the tests' folders are to be in /tmp");
+        assert!(
+            read.starts_with("/tmp"),
+            "the tests' folders are to be in /tmp"
+        );
         host.write("secret", "x");
         host.profile(
             "namespaces",

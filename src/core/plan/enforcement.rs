@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::lower::sockets;
 use super::isolation::settle;
+use super::lower::sockets;
 use super::namespaces::mounts::parts;
 use super::namespaces::{Means, Obstacle, has_own_network};
 use crate::filter::{Sockets, StandIn};
@@ -309,12 +309,7 @@ struct Requirement {
 }
 
 impl Requirement {
-    fn coverage(
-        &self,
-        wanted: &Wanted<'_>,
-        kernel: KernelFacts,
-        isolation: Isolation,
-    ) -> Coverage {
+    fn coverage(&self, wanted: &Wanted<'_>, kernel: KernelFacts, isolation: Isolation) -> Coverage {
         if kernel.landlock_abi >= self.abi {
             return Coverage::Kernel;
         }

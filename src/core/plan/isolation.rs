@@ -45,8 +45,9 @@ pub fn settle(profile: &Profile, kernel: KernelFacts) -> Settled {
     };
     let obstacle = match kernel.namespaces {
         Err(obstacle) => Some(format!("this system lacks {}", obstacle.missing())),
-        Ok(means) => withheld(profile, means)
-            .map(|key| format!("a user namespace can't have '{key}'")),
+        Ok(means) => {
+            withheld(profile, means).map(|key| format!("a user namespace can't have '{key}'"))
+        }
     };
     match obstacle.filter(|_| !is_strict) {
         None => Settled {

@@ -136,13 +136,19 @@ fn temporary(landlock: &mut LandlockPlan, has_namespaces: bool, inputs: &Inputs<
         true => TEMPORARY.map(String::from).to_vec(),
         false => vec![inputs.temporary.to_string()],
     };
-    let found = if has_namespaces { first } else { inputs.temporary };
-    landlock.grants.extend(folders.into_iter().map(|path| Grant {
-        path,
-        // The launch makes it, or ends.
-        optional: !has_namespaces,
-        kind: GrantKind::Write,
-    }));
+    let found = if has_namespaces {
+        first
+    } else {
+        inputs.temporary
+    };
+    landlock
+        .grants
+        .extend(folders.into_iter().map(|path| Grant {
+            path,
+            // The launch makes it, or ends.
+            optional: !has_namespaces,
+            kind: GrantKind::Write,
+        }));
     found.to_string()
 }
 

@@ -189,6 +189,19 @@ impl NamespacePlan {
             || (self.temporary.is_some() && TEMPORARY.contains(&path))
     }
 
+    /// The path whose rule lets the plugin do what one in `/proc` grants. A rule
+    /// for `/proc/self` is for the process that asks; where there are none but
+    /// the plugin's own, it is for all of them, as children have a `/proc/self` of
+    /// their own.
+    #[must_use]
+    pub fn ruled_path<'a>(&self, path: &'a str) -> &'a str {
+        let place: Vec<&str> = parts(path).collect();
+        match place.as_slice() {
+            ["proc", "self" | "thread-self"] if self.proc.only_processes => "/proc",
+            _ => path,
+        }
+    }
+
     /// Whose network the plugin has: `own` or `host`.
     #[must_use]
     pub const fn network_name(&self) -> &'static str {

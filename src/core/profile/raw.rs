@@ -43,6 +43,14 @@ impl RawProfile {
         parse_yaml(bytes, file)
     }
 
+    /// The paths that the profile itself lets a plugin read, as they are written
+    /// but for the mark of what may be missing.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        let files = &self.filesystem;
+        let paths = files.code.iter().chain(&files.read).chain(&files.write);
+        paths.map(|path| path.strip_prefix('-').unwrap_or(path))
+    }
+
     /// The profile's own name, where it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::raw::RawProfile;
 use super::{
-    Environment, Filesystem, IsolationChoice, Limits, Network, OnViolation, PathGrant, Ports, Processes,
-    Profile, Signals, SyscallLayer, Syscalls, variables,
+    Environment, Filesystem, IsolationChoice, Limits, Network, OnViolation, PathGrant, Ports,
+    Processes, Profile, Signals, SyscallLayer, Syscalls, variables,
 };
 use crate::escape::Escaped;
 use crate::located::LocatedError;
@@ -85,7 +85,10 @@ fn coherent(profile: &Profile) -> Result<(), String> {
         );
     }
     if files.private_tmp && !profile.isolation.confines() {
-        return Err("'filesystem.private_tmp' needs a sandbox, and the profile says 'isolation: none'".into());
+        return Err(
+            "'filesystem.private_tmp' needs a sandbox, and the profile says 'isolation: none'"
+                .into(),
+        );
     }
     if files.private_tmp
         && let Some(path) = profile.paths().find(|path| is_tmp(path))

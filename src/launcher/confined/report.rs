@@ -206,7 +206,11 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
             confined && profile.processes.signals == Signals::Own,
             signals,
         ),
-        ("namespaces", plan.settled().isolation.has_namespaces(), apart),
+        (
+            "namespaces",
+            plan.settled().isolation.has_namespaces(),
+            apart,
+        ),
         ("capabilities", true, reduced),
     ];
     let controls: serde_json::Map<String, Value> = states

@@ -80,15 +80,13 @@ pub(super) fn add_up(places: &mut [Place]) -> Result<(), Failure> {
             continue;
         }
         let nearest = above.iter().rev();
-        let mut nearest = nearest.filter(|other| {
-            !other.is_twin && Path::new(place.at()).starts_with(other.at())
-        });
+        let mut nearest =
+            nearest.filter(|other| !other.is_twin && Path::new(place.at()).starts_with(other.at()));
         let nearest = nearest.next();
         place.is_twin = nearest.is_some_and(|other| is_same(other, place));
         let sum = sum(place, &others);
-        let is_as_above = nearest.is_some_and(|above| {
-            !above.mount.apart && above.mount.attributes == sum
-        });
+        let is_as_above =
+            nearest.is_some_and(|above| !above.mount.apart && above.mount.attributes == sum);
         place.mount.is_in_apart = match place.links.is_empty() {
             true => place.mount.is_in_apart,
             false => nearest.is_some_and(|above| above.mount.apart),
@@ -119,12 +117,17 @@ fn is_same(one: &Place, other: &Place) -> bool {
 /// those of paths as they are written.
 fn sum(place: &Place, above: &[&Place]) -> Attributes {
     let is_linked = |place: &Place| !place.links.is_empty();
-    let brought = above.iter().filter(|other| {
-        !other.mount.apart && (is_linked(place) || is_linked(other))
-    });
+    let brought = above
+        .iter()
+        .filter(|other| !other.mount.apart && (is_linked(place) || is_linked(other)));
     let own = place.mount.attributes;
     let others: Vec<(Attributes, bool)> = brought
-        .map(|other| (other.mount.attributes, is_linked(place) || is_same(other, place)))
+        .map(|other| {
+            (
+                other.mount.attributes,
+                is_linked(place) || is_same(other, place),
+            )
+        })
         .collect();
     let writable = own.writable || others.iter().any(|(other, _)| other.writable);
     let both = |one: Attributes| one.writable && one.executable;

@@ -167,8 +167,16 @@ fn auto_takes_namespaces_where_the_profile_needs_them() {
     for (yaml, isolation, because) in [
         ("name: p", Isolation::Process, "nothing that needs"),
         (BOTH, Isolation::Namespaces, "UNIX sockets by path"),
-        ("filesystem: { apart: [/srv] }", Isolation::Namespaces, "apart"),
-        ("filesystem: { private_tmp: true }", Isolation::Namespaces, "'/tmp'"),
+        (
+            "filesystem: { apart: [/srv] }",
+            Isolation::Namespaces,
+            "apart",
+        ),
+        (
+            "filesystem: { private_tmp: true }",
+            Isolation::Namespaces,
+            "'/tmp'",
+        ),
         (own_proc, Isolation::Namespaces, "children"),
         // Nor does it help there.
         (
@@ -211,7 +219,14 @@ fn a_root_of_granted_paths_stands_in_for_the_rule_that_landlock_lacks() {
     let (lacks, by) = missing(BOTH);
     assert_eq!((lacks, by), (1, Vec::new()));
     for wide in [
-        "/", "/run", "/run/", "/var", "/tmp", "/run/user/0", "/var/run/user/1000", "${HOME}",
+        "/",
+        "/run",
+        "/run/",
+        "/var",
+        "/tmp",
+        "/run/user/0",
+        "/var/run/user/1000",
+        "${HOME}",
     ] {
         let yaml = format!("isolation: namespaces\n{BOTH}\nfilesystem: {{ read: [\"{wide}\"] }}");
         assert_eq!(missing(&yaml).0, 1, "{wide}");
@@ -231,7 +246,9 @@ fn temporary_files_of_its_own_are_in_memory_or_in_the_launchs_folder() {
     let writes = |yaml: &str| {
         let plan = plan(yaml, Ok(Means::Privilege)).unwrap();
         let grants = plan.landlock().unwrap().grants.clone();
-        let writes = grants.into_iter().filter(|grant| grant.kind == GrantKind::Write);
+        let writes = grants
+            .into_iter()
+            .filter(|grant| grant.kind == GrantKind::Write);
         let memory = plan.namespaces().and_then(|plan| plan.temporary);
         let Step::Environment(names) = &plan.steps()[0] else {
             panic!("no environment");
@@ -242,7 +259,9 @@ fn temporary_files_of_its_own_are_in_memory_or_in_the_launchs_folder() {
         (paths.join(" "), plan.temporary().map(String::from), memory)
     };
     assert_eq!(writes(yaml), ("/own".into(), Some("/own".into()), None));
-    let all = Some(SharedMemory { size: Some(4 << 30) });
+    let all = Some(SharedMemory {
+        size: Some(4 << 30),
+    });
     let (paths, folder, memory) = writes(&format!("isolation: namespaces\n{yaml}"));
     assert_eq!(paths, "/tmp /var/tmp /dev/shm");
     assert_eq!((folder.as_deref(), memory), (Some("/tmp"), all));
@@ -257,7 +276,9 @@ fn what_lies_in_a_tmp_of_its_own_is_not_granted_less_than_its_rule_admits() {
     let bind = "network: { unix: { bind: [/tmp/run] } }\nfilesystem: { private_tmp: true";
     assert!(refused(&format!("{bind} }}")));
     assert!(!refused(&format!("{bind}, write: [/tmp/run] }}")));
-    assert!(!refused("filesystem: { private_tmp: true, read: [/tmp/in] }"));
+    assert!(!refused(
+        "filesystem: { private_tmp: true, read: [/tmp/in] }"
+    ));
 }
 
 #[test]
@@ -290,7 +311,10 @@ fn plan(yaml: &str, namespaces: Result<Means, Obstacle>) -> Result<SandboxPlan, 
         environment: &Environment::default(),
         superuser: false,
         expand: &|path| {
-            let known = [("${HOME}", "/home/u"), ("{runtime_dir}", "/run/secure-exec/p")];
+            let known = [
+                ("${HOME}", "/home/u"),
+                ("{runtime_dir}", "/run/secure-exec/p"),
+            ];
             let replace = |path: String, (name, value)| path.replace(name, value);
             Ok(known.into_iter().fold(path.to_string(), replace))
         },
