@@ -140,3 +140,26 @@ fn auto_takes_no_namespaces_for_a_profile_that_does_without() {
         );
     }
 }
+
+/// What remains: see SECURITY.md.
+#[test]
+fn a_socket_in_a_folder_that_is_granted_to_be_read_can_be_reached_and_apart_it_can_not() {
+    for user in EVERYONE {
+        // ECONNREFUSED.
+        for (kind, seen) in [("read", "0 0"), ("apart", "0 111")] {
+            let host = install(user, program::static_c(CONNECTS), "");
+            let (own, folder) = (host.folder("own"), host.folder("in"));
+            let socket = folder.join("socket");
+            let _listener = UnixListener::bind(&socket).unwrap();
+            host.own(&socket);
+            host.profile(
+                "process",
+                &format!(
+                    "isolation: auto\nfilesystem: {{ {kind}: [{folder:?}], write: [{own:?}] }}\nnetwork: {{ tcp: {{ connect: [9] }}, unix: {{ bind: [{own:?}] }} }}"
+                ),
+            );
+            let launch = host.launch("process").arg(own.join("socket")).arg(&socket);
+            launch.run().succeeded().prints(seen);
+        }
+    }
+}

@@ -148,6 +148,13 @@ fn process_id_and_host_name_are_the_plugins_own() {
             .run()
             .succeeded()
             .prints("2 1 plugin");
+        // In the host's network the name is the host's, too.
+        host.profile(
+            "namespaces",
+            "isolation: namespaces\nnetwork: { udp: true }",
+        );
+        let outcome = host.launch("namespaces").run().succeeded();
+        outcome.prints(&format!("2 1{}", nix_host_name()));
     }
 }
 

@@ -255,7 +255,7 @@ impl Wanted<'_> {
             };
             // Where a variable alone leads, nobody knows here.
             let is_unknown = path.len() == 1 && grant.path.starts_with("${");
-            is_unknown || SOCKETS_OF_OTHERS.iter().any(|place| is(&place))
+            is_unknown || SOCKETS_OF_OTHERS.iter().any(is)
         })
     }
 

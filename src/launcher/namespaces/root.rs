@@ -40,7 +40,7 @@ pub(super) fn build(
     places: &[Place],
     identity: Identity,
 ) -> Result<Vec<String>, Halted> {
-    begin(plan.means, identity)?;
+    begin(plan, identity)?;
     let halted = |why: String| Halted {
         obstacle: Obstacle::Powerless,
         why,
@@ -145,7 +145,7 @@ impl Root {
     }
 }
 
-fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
+fn begin(plan: &NamespacePlan, identity: Identity) -> Result<(), Halted> {
     let powerless = |error: Error| Halted {
         obstacle: Obstacle::Powerless,
         why: error.to_string(),
@@ -158,11 +158,15 @@ fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
         },
         _ => mounting(error),
     };
-    if means == Means::UserNamespace {
+    if plan.means == Means::UserNamespace {
         namespaces::keep_identity(identity).map_err(powerless)?;
     }
     mount::make_private().map_err(private)?;
-    namespaces::hide_host_name().map_err(powerless)
+    // In the host's network the name is one that programs look up there.
+    if plan.own_network {
+        namespaces::hide_host_name().map_err(powerless)?;
+    }
+    Ok(())
 }
 
 fn put_proc(root: &Root, proc: Proc) -> Result<String, Halted> {
