@@ -128,7 +128,7 @@ fn what_a_plugin_left_is_removed_whatever_it_is() {
             std::fs::create_dir(&deep).unwrap();
             symlink(&victim, deep.join("link")).unwrap();
             std::fs::write(deep.join("file"), "x").unwrap();
-            std::fs::set_permissions(deep.join("file"), PermissionsExt::from_mode(0)).unwrap();
+            std::fs::set_permissions(deep.join("file"), PermissionsExt::from_mode(0o000)).unwrap();
             host.own(&deep);
             host.own(&deep.join("file"));
         }
@@ -138,7 +138,7 @@ fn what_a_plugin_left_is_removed_whatever_it_is() {
         for path in ["in/side", "in", ""] {
             let path = closed.join(path);
             host.own(&path);
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
         }
         launch().run().succeeded().says("");
         assert!(!own.exists());

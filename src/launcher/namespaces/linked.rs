@@ -83,7 +83,6 @@ pub(super) fn add_up(places: &mut [Place]) -> Result<(), Failure> {
         let mut nearest =
             nearest.filter(|other| !other.is_twin && Path::new(place.at()).starts_with(other.at()));
         let nearest = nearest.next();
-        place.is_twin = nearest.is_some_and(|other| is_same(other, place));
         let sum = sum(place, &others);
         let is_as_above =
             nearest.is_some_and(|above| !above.mount.apart && above.mount.attributes == sum);
@@ -93,6 +92,9 @@ pub(super) fn add_up(places: &mut [Place]) -> Result<(), Failure> {
         };
         place.mount.covered = is_as_above && (place.mount.covered || !place.links.is_empty());
         place.mount.attributes = sum;
+        let is_linked = !place.links.is_empty();
+        place.is_twin = nearest.is_some_and(|other| is_same(other, place))
+            || (is_linked && place.mount.covered);
     }
     Ok(())
 }

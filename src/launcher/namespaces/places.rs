@@ -26,7 +26,7 @@ pub(super) struct Place {
     pub(super) mount: Mount,
     /// The links by which its path leads there.
     pub(super) links: Vec<Link>,
-    /// It is mounted by another place's path, and only its links are to be made.
+    /// Another place's mount shows it, and only its links are to be made.
     pub(super) is_twin: bool,
 }
 
