@@ -6,6 +6,7 @@ mod environment;
 mod isolation;
 mod lower;
 pub mod namespaces;
+mod rights;
 
 pub use enforcement::{
     Coverage, Enforcement, KernelFacts, Missing, TakenOver, Withheld, requirements,
