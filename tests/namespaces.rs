@@ -4,10 +4,13 @@
 mod apart;
 mod counted;
 mod launch;
+mod linked;
 mod memory;
 mod mounts;
 mod processes;
 mod refused;
+mod sockets;
+mod temporary;
 mod view;
 
 use std::io::{BufRead as _, BufReader};
@@ -58,6 +61,11 @@ impl Running {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_string()
+    }
+
+    /// Gives it something on its standard input.
+    fn write(&mut self, bytes: &[u8]) {
+        std::io::Write::write_all(self.stdin.as_mut().unwrap(), bytes).unwrap();
     }
 
     /// Launcher, first process of the namespaces, plugin.

@@ -29,6 +29,7 @@ pub(crate) fn lower(
             superuser: examined::runs_as_superuser(profile),
             expand: &|text| expand(text, &variable, "/{plugin_dir}", "/{runtime_dir}"),
             libraries_pinned,
+            temporary: "/{private_tmp}",
         },
     )
 }

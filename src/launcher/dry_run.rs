@@ -9,6 +9,7 @@ use secure_exec_core::filter::ExecTicket;
 use secure_exec_core::plan::namespaces::{NamespacePlan, SHARED_MEMORY, SharedMemory};
 use secure_exec_core::plan::{LandlockPlan, Step};
 use secure_exec_core::policy::Policy;
+use secure_exec_core::profile::TEMPORARY;
 use secure_exec_core::violation::Violation;
 use serde_json::{Value, json};
 
@@ -193,6 +194,8 @@ impl Inspection {
             "enforcement": examined.map(|examined| examined.plan.enforcement().name()),
             "missing": examined.map(|examined| sentences(examined.plan.enforcement().missing())),
             "taken_over": examined.map(|examined| sentences(examined.plan.taken_over())),
+            "isolation": examined.map(|examined| examined.plan.settled().isolation.name()),
+            "isolation_because": examined.and_then(|examined| examined.plan.settled().because.clone()),
             "plan": examined.map(steps),
         })
     }
@@ -240,6 +243,10 @@ impl Inspection {
         if let Some(script) = &examined.script {
             line("script", &format!("{} {}", script.path, script.digest));
         }
+        let settled = examined.plan.settled();
+        if let Some(why) = &settled.because {
+            line("isolation", &format!("{}: {why}", settled.isolation.name()));
+        }
         line("enforcement", examined.plan.enforcement().name());
         for missing in sentences(examined.plan.enforcement().missing()) {
             line("missing", &missing);
@@ -280,6 +287,7 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
                 "optional": mount.optional,
             })).collect::<Vec<_>>(),
             "shared_memory": plan.shared_memory.map(SharedMemory::words),
+            "temporary": plan.temporary.map(SharedMemory::words),
         }),
         Step::WorkingDirectory(path) => json!({ "step": step.name(), "path": path }),
         Step::NewSession => json!({ "step": step.name() }),
@@ -380,6 +388,12 @@ fn spaces(plan: &NamespacePlan) -> String {
     }
     if let Some(memory) = plan.shared_memory {
         line(&memory.words(), SHARED_MEMORY);
+    }
+    for folder in TEMPORARY.iter().filter(|_| plan.temporary.is_some()) {
+        line(
+            &plan.temporary.map(SharedMemory::words).unwrap_or_default(),
+            folder,
+        );
     }
     line(&plan.proc.words(), "/proc");
     line(

@@ -33,6 +33,7 @@ use crate::settings::runtime_folder;
 use crate::sight::Sight;
 use crate::signature;
 use crate::streams::{self, Handed, Streams};
+use crate::temporary;
 
 /// A plugin of which everything is known.
 #[derive(Debug)]
@@ -250,7 +251,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     violations.extend(headers::check(&program, loader.as_ref(), &listed));
     listed.violations.extend(violations);
     let runtime_folder = runtime_folder(&listed.name);
-    let environment = environment(&listed, &path);
+    let mut environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
     let own = program.interpreter.as_deref();
     let loaders = granted::loaders(&plan, own, &libraries, &listed.trail);
@@ -260,6 +261,13 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     };
     let unpinned = code::unpinned(&listed, &path, &pinned, &plan);
     listed.violations.extend(unpinned);
+    if let Some(folder) = plan.temporary() {
+        // The caller's would lead nowhere; the profile's own value stays.
+        let is_set = listed.profile.environment.set.contains_key(plan::TMPDIR);
+        if !is_set {
+            environment.insert(plan::TMPDIR.into(), folder.as_bytes().to_vec());
+        }
+    }
     let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
@@ -429,7 +437,9 @@ fn plan(
             folders.map(|(name, folder)| (name, folder.to_string_lossy()));
         expand(text, &variable, &plugin_dir, &runtime_dir)
     };
+    let temporary = temporary::folder(&listed.profile).map_err(Failure::own)?;
     let inputs = plan::Inputs {
+        temporary: &temporary,
         kernel: match listed.policy {
             Policy::AuditOnly => probe::kernel(),
             Policy::Strict | Policy::Permissive => namespaces::kernel(&listed.profile),

@@ -30,6 +30,7 @@ pub mod interpreter;
 mod keeping;
 mod links;
 pub mod listed;
+mod makers;
 pub mod namespaces;
 pub mod opened;
 pub mod owner;
@@ -44,6 +45,7 @@ mod sight;
 pub mod signature;
 pub mod state;
 pub mod streams;
+pub mod temporary;
 pub mod trail;
 pub mod trust;
 

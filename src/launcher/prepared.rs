@@ -29,6 +29,7 @@ use crate::namespaces;
 use crate::owner::Finding;
 use crate::rules;
 use crate::script as given;
+use crate::temporary;
 use crate::trust;
 
 /// A launch with nothing left to make.
@@ -92,6 +93,7 @@ pub fn prepare(
     let account = account(&examined)?;
     let keep = kept(&examined)?;
     make_runtime_folder(&examined, account.as_ref())?;
+    temporary::make(&examined.plan, account.as_ref(), warn)?;
     let mut absent = Vec::new();
     let user = account
         .as_ref()
@@ -105,7 +107,8 @@ pub fn prepare(
         Some(plan) => rules::open(plan, &examined, user, &mut absent, &mut exposes_key, warn)?,
     };
     let streams = &examined.streams;
-    streams.check_rules(&rules, &examined.listed, warn)?;
+    let isolation = examined.plan.settled().isolation;
+    streams.check_rules(&rules, isolation, &examined.listed, warn)?;
     let filter = match examined.plan.seccomp() {
         None => None,
         Some(plan) => {
@@ -446,6 +449,12 @@ fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result
     if !is_used {
         return Ok(());
     }
+    make_private(folder, account).map(drop)
+}
+
+/// Makes a folder for the user that the plugin will be, and opens the one that
+/// it lies in.
+pub(crate) fn make_private(folder: &Path, account: Option<&Account>) -> Result<OwnedFd, Failure> {
     let failed = |error: secure_exec_sys::Error| runtime_failure(folder, &error);
     // Somebody else may have been there first, at the folder or above it.
     // Nothing is made through a link of his, and what is looked at is what is
@@ -467,10 +476,10 @@ fn make_runtime_folder(examined: &Examined, account: Option<&Account>) -> Result
         let why = "it is not a private folder of this user";
         return Err(runtime_failure(folder, &why));
     }
-    match account {
-        Some(account) => process::give_folder(&private, &above, account).map_err(failed),
-        None => Ok(()),
+    if let Some(account) = account {
+        process::give_folder(&private, &above, account).map_err(failed)?;
     }
+    Ok(above)
 }
 
 /// Opens a private folder, and makes it if it is missing. Where it belongs is

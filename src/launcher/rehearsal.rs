@@ -108,7 +108,8 @@ fn working_directory(path: &str) -> Result<(), Failure> {
 
 fn streams(plan: &LandlockPlan, examined: &Examined) -> Result<(), Failure> {
     let (streams, listed) = (&examined.streams, &examined.listed);
-    if streams.is_harmless(listed) {
+    let isolation = examined.plan.settled().isolation;
+    if streams.is_harmless(isolation) {
         return Ok(());
     }
     let opened = plan.grants.iter().filter_map(|grant| {
@@ -116,7 +117,7 @@ fn streams(plan: &LandlockPlan, examined: &Examined) -> Result<(), Failure> {
         Rule::new(file, grant.kind).ok()
     });
     let rules: Vec<Rule> = opened.collect();
-    streams.check_rules(&rules, listed, &|_| {})
+    streams.check_rules(&rules, isolation, listed, &|_| {})
 }
 
 fn grants(plan: &LandlockPlan, examined: &Examined) -> Result<(), Failure> {

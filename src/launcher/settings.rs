@@ -222,6 +222,14 @@ pub fn runtime_folder(plugin: &str) -> PathBuf {
     }
 }
 
+/// Where folders for the temporary files of launches lie: not where a plugin's
+/// name could be the same.
+pub(crate) fn temporary_folders() -> PathBuf {
+    let mut beside = runtime_folders().into_os_string();
+    beside.push("-tmp");
+    beside.into()
+}
+
 /// Where those of all plugins of this user lie.
 pub(crate) fn runtime_folders() -> PathBuf {
     let user = secure_exec_sys::process::effective_user();

@@ -8,6 +8,7 @@ use std::path::Path;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::{Grant, GrantKind, SandboxPlan};
 use secure_exec_core::policy::Policy;
+use secure_exec_core::profile::Isolation;
 use secure_exec_core::violation::Violation;
 use secure_exec_sys::Error;
 use secure_exec_sys::landlock::Rule;
@@ -95,8 +96,8 @@ pub(crate) fn examine(
 
 impl Streams {
     /// No rule for files makes a difference.
-    pub(crate) fn is_harmless(&self, listed: &Listed) -> bool {
-        self.written.is_empty() || !listed.profile.isolation.has_namespaces()
+    pub(crate) fn is_harmless(&self, isolation: Isolation) -> bool {
+        self.written.is_empty() || !isolation.has_namespaces()
     }
 
     /// The same, of a file that the plugin writes through a stream and reads by
@@ -108,10 +109,11 @@ impl Streams {
     pub(crate) fn check_rules(
         &self,
         rules: &[Rule],
+        isolation: Isolation,
         listed: &Listed,
         warn: &dyn Fn(&str),
     ) -> Result<(), Failure> {
-        if self.is_harmless(listed) {
+        if self.is_harmless(isolation) {
             return Ok(());
         }
         for written in &self.written {
@@ -218,7 +220,7 @@ fn guards_code(listed: &Listed, plan: &SandboxPlan) -> bool {
     let makes_files = plan
         .landlock()
         .is_some_and(|plan| plan.grants.iter().any(writes));
-    !profile.write_execute && (profile.isolation.has_namespaces() || !makes_files)
+    !profile.write_execute && (plan.settled().isolation.has_namespaces() || !makes_files)
 }
 
 /// With sockets of some kind the filter admits calls that name an address, and

@@ -22,6 +22,7 @@ pub mod open;
 pub mod overlay;
 pub mod probe;
 pub mod process;
+pub mod remove;
 mod resolve;
 pub mod seccomp;
 pub mod standard;

@@ -300,3 +300,29 @@ fn a_group_that_admits_nothing_is_a_mistake_that_lists_its_calls() {
     check("allow: [\"@system-service\", \"@keyring\", keyctl]").succeeded();
     check("allow: [\"@keyring\"], deny: [\"@keyring\"]").succeeded();
 }
+
+#[test]
+fn single_files_that_are_replaced_are_warned_of() {
+    let host = Host::new();
+    let warnings = |body: &str| {
+        host.profile("p", body);
+        let folder = host.path("profiles.d");
+        let folder = folder.to_str().unwrap();
+        let found = json(&host, ["--profile-dir", folder, "profile", "check", "p"]);
+        let warnings = found["profiles"][0]["warnings"].as_array().unwrap().clone();
+        let of = |warning: &serde_json::Value| {
+            let text = warning.as_str().unwrap();
+            text.contains("is replaced by").then(|| text.to_string())
+        };
+        warnings.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let found = warnings("filesystem: { read: [-/etc/resolv.conf, /etc/passwd, -/etc/mine.conf] }");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("'/etc/resolv.conf' is replaced by DHCP clients"));
+    assert!(found[1].contains("'/etc/passwd' is replaced by useradd(8)"));
+    // What a base grants is not this profile's to change.
+    assert_eq!(warnings("extends: network-client"), [""; 0]);
+    // In a folder that is granted a new one is seen.
+    let with = "filesystem: { read: [-/run/systemd/resolve, -/run/systemd/resolve/resolv.conf] }";
+    assert_eq!(warnings(with), [""; 0]);
+}

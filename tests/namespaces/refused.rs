@@ -96,6 +96,40 @@ fn where_user_namespaces_are_forbidden_permissive_runs_and_records_what_is_missi
     assert_ne!(sandbox["seccomp"], serde_json::Value::Null);
 }
 
+#[test]
+fn auto_is_refused_where_the_profile_needs_them_and_does_without_where_it_can() {
+    let host = install(User::Ordinary, program::c(WAITS), "");
+    let runtime = host.folder("run");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&runtime, mode).unwrap();
+    let needs = "network: { unix: { connect: [-/none] }, tcp: { connect: [443] } }";
+    let likes = "filesystem: { private_tmp: true }";
+    let launch = |grants: &str| {
+        host.profile("process", &format!("isolation: auto\n{grants}"));
+        let launch = host.launch("process");
+        launch.env("XDG_RUNTIME_DIR", &runtime)
+    };
+    without_user_namespaces(&host, launch(needs))
+        .refused(126)
+        .says("this system lacks")
+        .says("user.max_user_namespaces");
+    let outcome = without_user_namespaces(&host, launch(likes));
+    assert_eq!(outcome.status, 7, "{outcome:?}");
+    let sandbox = host.record("sandbox_applied")["sandbox"].clone();
+    assert_eq!(sandbox["isolation"], "process");
+    let because = sandbox["isolation_because"].as_str().unwrap();
+    assert!(because.contains("user.max_user_namespaces"), "{because}");
+    let temporary = sandbox["temporary"].as_str().unwrap();
+    assert!(
+        std::path::Path::new(temporary).starts_with(&runtime),
+        "{temporary}"
+    );
+    // Where they can be made, they are.
+    launch(likes).run();
+    let sandbox = host.record("sandbox_applied")["sandbox"].clone();
+    assert_eq!(sandbox["isolation"], "namespaces");
+}
+
 /// Changes into a root folder that is no mount of its own, with all folders
 /// of the old one in it.
 const CHROOT: &str = r#"

@@ -150,6 +150,13 @@ fn process_id_and_host_name_are_the_plugins_own() {
             .run()
             .succeeded()
             .prints("2 1 plugin");
+        // In the host's network the name is the host's, too.
+        host.profile(
+            "namespaces",
+            "isolation: namespaces\nnetwork: { udp: true }",
+        );
+        let outcome = host.launch("namespaces").run().succeeded();
+        outcome.prints(&format!("2 1{}", nix_host_name()));
     }
 }
 
@@ -241,5 +248,57 @@ fn all_of_the_file_system_can_be_granted() {
             .run()
             .succeeded()
             .prints("0 0 2 ");
+    }
+}
+
+/// The program reads its arguments, and a child of its own does so too.
+/// Prints for each of both 0 or the error's number.
+const CHILD_READS: &str = r#"#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/wait.h>
+int main(int n, char **a) {
+    for (int child = 0; child < 2; child++) {
+        if (child && fork()) { wait(0); break; }
+        char byte;
+        for (int i = 1; i < n; i++) {
+            int file = open(a[i], O_RDONLY);
+            printf("%d ", file < 0 || read(file, &byte, 1) < 0 ? errno : 0);
+        }
+        fflush(stdout);
+    }
+    return 0;
+}"#;
+
+#[test]
+fn a_child_reads_its_own_process_as_its_parent_does_and_nobody_elses() {
+    for user in EVERYONE {
+        let host = install(user, program::static_c(CHILD_READS), "");
+        let paths = ["/proc/self/status", "/proc/2/status", "/proc/1/status"];
+        let grants = "processes: { fork: true }\nfilesystem: { read: [/proc/self] }";
+        for isolation in BOTH {
+            host.profile(isolation, &format!("isolation: {isolation}\n{grants}"));
+        }
+        let seen = BOTH.map(|plugin| host.launch(plugin).args(paths).run().succeeded().stdout);
+        // EACCES: Landlock's rule is for the folder of one process. ENOENT: the
+        // launcher's part in the namespaces is hidden.
+        assert_eq!(seen, ["0 13 13 13 13 13 ", "0 0 2 0 0 2 "]);
+        // Where the system's part of /proc is granted too, a rule for all of it
+        // would be for that as well.
+        let grants = "processes: { fork: true }\nfilesystem: { read: [/proc/self, /proc/meminfo] }";
+        host.profile("namespaces", &format!("isolation: namespaces\n{grants}"));
+        let launch = host.launch("namespaces");
+        let launch = launch.args(["/proc/self/status", "/proc/meminfo", "/proc/stat"]);
+        launch.run().succeeded().prints("0 0 13 13 0 13 ");
+        host.profile(
+            "process",
+            &format!(
+                "isolation: auto\n{}",
+                "processes: { fork: true }\nfilesystem: { read: [/proc/self] }"
+            ),
+        );
+        let launch = host.launch("process").arg("/proc/self/status");
+        launch.run().succeeded().prints("0 0 ");
     }
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use super::enforcement::share;
 use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
-    SandboxPlan, SeccompPlan, Step, namespaces,
+    SandboxPlan, SeccompPlan, Settled, Step, namespaces, settle,
 };
 use crate::escape::Escaped;
 use crate::filter::{Sockets, StandIn};
 use crate::policy::Policy;
-use crate::profile::{PathGrant, Ports, Profile, Signals, has_dotdot};
+use crate::profile::{Isolation, PathGrant, Ports, Profile, Signals, TEMPORARY, has_dotdot};
 
 /// What lowering needs beside the profile.
 pub struct Inputs<'a> {
@@ -27,6 +27,9 @@ pub struct Inputs<'a> {
     /// The entry pins the files that the plugin loads, so folders of code are
     /// listed and not read.
     pub libraries_pinned: bool,
+    /// A folder that a launch makes for itself, where the profile asks for
+    /// temporary files of its own and there are no namespaces.
+    pub temporary: &'a str,
 }
 
 /// Lowers a profile.
@@ -42,23 +45,38 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
             steps,
             enforcement: Enforcement::None,
             taken_over: Vec::new(),
+            settled: Settled {
+                isolation: Isolation::None,
+                because: None,
+            },
+            temporary: None,
         });
     }
     steps.push(Step::Inherited);
-    let landlock = if profile.isolation.confines() {
-        Some(landlock(profile, inputs)?)
+    let settled = settle(profile, inputs.kernel);
+    let isolation = settled.isolation;
+    let means = inputs.kernel.namespaces.ok();
+    let means = means.filter(|_| isolation.has_namespaces());
+    let mut landlock = if isolation.confines() {
+        Some(landlock(profile, inputs, means.is_some())?)
     } else {
         None
     };
     let mut spaces = None;
-    if let (true, Some(landlock), Ok(means)) = (
-        profile.isolation.has_namespaces(),
-        &landlock,
-        inputs.kernel.namespaces,
-    ) {
+    if let (Some(landlock), Some(means)) = (&landlock, means) {
         let plan = namespaces::lower(profile, means, &landlock.grants)?;
         steps.push(Step::Namespaces(plan.clone()));
         spaces = Some(plan);
+    }
+    let temporary = match (&mut landlock, profile.filesystem.private_tmp) {
+        (Some(landlock), true) => Some(temporary(landlock, spaces.is_some(), inputs)),
+        _ => None,
+    };
+    if let (Some(_), Some(Step::Environment(names))) = (&temporary, steps.first_mut())
+        && !names.iter().any(|name| name == super::TMPDIR)
+    {
+        names.push(super::TMPDIR.into());
+        names.sort();
     }
     if let Some(path) = &profile.working_directory {
         steps.push(Step::WorkingDirectory((inputs.expand)(path)?));
@@ -79,6 +97,8 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
             steps,
             enforcement: Enforcement::None,
             taken_over: Vec::new(),
+            settled,
+            temporary: None,
         });
     };
     let shares = share(profile, inputs.kernel);
@@ -104,10 +124,39 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
         steps,
         enforcement: shares.enforcement,
         taken_over: shares.taken_over,
+        settled,
+        temporary,
     })
 }
 
-fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, String> {
+/// Grants what is the plugin's own, and says where programs find it.
+fn temporary(landlock: &mut LandlockPlan, has_namespaces: bool, inputs: &Inputs<'_>) -> String {
+    let [first, _] = TEMPORARY;
+    let folders = match has_namespaces {
+        true => TEMPORARY.map(String::from).to_vec(),
+        false => vec![inputs.temporary.to_string()],
+    };
+    let found = if has_namespaces {
+        first
+    } else {
+        inputs.temporary
+    };
+    landlock
+        .grants
+        .extend(folders.into_iter().map(|path| Grant {
+            path,
+            // The launch makes it, or ends.
+            optional: !has_namespaces,
+            kind: GrantKind::Write,
+        }));
+    found.to_string()
+}
+
+fn landlock(
+    profile: &Profile,
+    inputs: &Inputs<'_>,
+    has_namespaces: bool,
+) -> Result<LandlockPlan, String> {
     let files = &profile.filesystem;
     let mut grants = Vec::new();
     let mut add = |wanted: &[PathGrant], kind: GrantKind| -> Result<(), String> {
@@ -147,9 +196,9 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
     add(&files.code, GrantKind::Read)?;
     add(&files.read, GrantKind::Read)?;
     // Without namespaces, which are missing then, it is read like the rest.
-    let apart = match inputs.kernel.namespaces {
-        Ok(_) => GrantKind::Apart,
-        Err(_) => GrantKind::Read,
+    let apart = match has_namespaces {
+        true => GrantKind::Apart,
+        false => GrantKind::Read,
     };
     add(&files.apart, apart)?;
     add(&files.write, GrantKind::Write)?;

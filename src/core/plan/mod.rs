@@ -3,19 +3,25 @@
 
 mod enforcement;
 mod environment;
+mod isolation;
 mod lower;
 pub mod namespaces;
+mod rights;
 
 pub use enforcement::{
     Coverage, Enforcement, KernelFacts, Missing, TakenOver, Withheld, requirements,
 };
 pub use environment::Environment;
+pub use isolation::{Settled, settle, wants_namespaces};
 pub use lower::{Inputs, lower};
 
 use namespaces::NamespacePlan;
 
 use crate::filter::{Sockets, StandIn};
 use crate::profile::OnViolation;
+
+/// The variable that says where programs make temporary files.
+pub const TMPDIR: &str = "TMPDIR";
 
 /// What will be done to the process before the plugin's first instruction,
 /// in this order. Never empty; a seccomp step is always the last.
@@ -24,9 +30,23 @@ pub struct SandboxPlan {
     steps: Vec<Step>,
     enforcement: Enforcement,
     taken_over: Vec<TakenOver>,
+    settled: Settled,
+    temporary: Option<String>,
 }
 
 impl SandboxPlan {
+    /// The isolation, and why it was taken where the profile leaves it open.
+    #[must_use]
+    pub fn settled(&self) -> &Settled {
+        &self.settled
+    }
+
+    /// The folder for temporary files that is the plugin's own, if it has one.
+    #[must_use]
+    pub fn temporary(&self) -> Option<&str> {
+        self.temporary.as_deref()
+    }
+
     /// The steps in the order in which they are carried out.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
@@ -39,7 +59,7 @@ impl SandboxPlan {
         &self.enforcement
     }
 
-    /// What the filter does because this kernel's Landlock can't.
+    /// What others do because this kernel's Landlock can't.
     #[must_use]
     pub fn taken_over(&self) -> &[TakenOver] {
         &self.taken_over

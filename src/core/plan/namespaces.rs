@@ -1,11 +1,12 @@
 //! `isolation: namespaces`, lowered: which namespaces a plugin gets and what
 //! its root folder is made of.
 
-mod mounts;
+pub(super) mod mounts;
 
 use super::enforcement::Missing;
 use super::{Grant, GrantKind};
-use crate::profile::Profile;
+use crate::escape::Escaped;
+use crate::profile::{Profile, TEMPORARY};
 use mounts::{check_apart, is_above, mounts, parts};
 
 /// The plugin's process id in its namespace; the first is its reaper's.
@@ -108,6 +109,8 @@ pub struct NamespacePlan {
     pub proc: Proc,
     /// Its own `/dev/shm`, unless the profile grants something of the host's.
     pub shared_memory: Option<SharedMemory>,
+    /// Its own `/tmp` and `/var/tmp`, where the profile asks for them.
+    pub temporary: Option<SharedMemory>,
     /// Some folder is shown through an overlay.
     pub overlays: bool,
     /// What its root folder is made of: parents stand before their children.
@@ -126,7 +129,8 @@ pub struct Proc {
 /// Where programs make memory that processes share (shm_open(3)).
 pub const SHARED_MEMORY: &str = "/dev/shm";
 
-/// A `/dev/shm` that nobody else sees, in memory.
+/// A file system in memory that nobody else sees: at `/dev/shm`, and of its own
+/// at each of [`TEMPORARY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedMemory {
     /// The most that it holds, in bytes; `None`: what the kernel gives, half
@@ -180,7 +184,22 @@ impl NamespacePlan {
     /// own, and nothing of the host's.
     #[must_use]
     pub fn has_own(&self, path: &str) -> bool {
-        is_in_proc(path) || (self.shared_memory.is_some() && path == SHARED_MEMORY)
+        is_in_proc(path)
+            || (self.shared_memory.is_some() && path == SHARED_MEMORY)
+            || (self.temporary.is_some() && TEMPORARY.contains(&path))
+    }
+
+    /// The path whose rule lets the plugin do what one in `/proc` grants. A rule
+    /// for `/proc/self` is for the process that asks; where there are none but
+    /// the plugin's own, it is for all of them, as children have a `/proc/self` of
+    /// their own.
+    #[must_use]
+    pub fn ruled_path<'a>(&self, path: &'a str) -> &'a str {
+        let place: Vec<&str> = parts(path).collect();
+        match place.as_slice() {
+            ["proc", "self" | "thread-self"] if self.proc.only_processes => "/proc",
+            _ => path,
+        }
     }
 
     /// Whose network the plugin has: `own` or `host`.
@@ -267,6 +286,12 @@ pub fn is_in_proc(path: &str) -> bool {
     parts(path).next() == Some("proc")
 }
 
+/// Whether what a path in `/proc` leads to belongs to a single process.
+pub(super) fn of_process(path: &str) -> bool {
+    let of = parts(path).nth(1).unwrap_or_default();
+    of == "self" || of == "thread-self" || of.parse::<u32>().is_ok()
+}
+
 /// Lowers what a profile grants.
 ///
 /// # Errors
@@ -276,17 +301,14 @@ pub(super) fn lower(
     means: Means,
     grants: &[Grant],
 ) -> Result<NamespacePlan, String> {
-    if means == Means::UserNamespace {
-        let asked = [
-            (!profile.capabilities.is_empty()).then_some("capabilities.keep"),
-            profile.user.is_some().then_some("user"),
-        ];
-        if let Some(key) = asked.into_iter().flatten().next() {
-            return Err(format!(
-                "'{key}' with 'isolation: namespaces' needs a launcher with CAP_SYS_ADMIN: \
-                 a user namespace has no capabilities over the system and no other user"
-            ));
-        }
+    if let Some(key) = withheld(profile, means) {
+        return Err(format!(
+            "'{key}' with 'isolation: namespaces' needs a launcher with CAP_SYS_ADMIN: \
+             a user namespace has no capabilities over the system and no other user"
+        ));
+    }
+    if profile.filesystem.private_tmp {
+        check_temporary(grants)?;
     }
     check_apart(grants)?;
     let mounts = mounts(grants);
@@ -301,20 +323,58 @@ pub(super) fn lower(
         shared_memory: (!grants.iter().any(is_shared)).then_some(SharedMemory {
             size: profile.limits.memory,
         }),
+        temporary: profile.filesystem.private_tmp.then_some(SharedMemory {
+            size: profile.limits.memory,
+        }),
         overlays: mounts.iter().any(|mount| mount.apart),
         mounts,
     })
 }
 
-fn proc(grants: &[Grant]) -> Proc {
-    let is_of_process = |path: &str| {
-        let of = parts(path).nth(1).unwrap_or_default();
-        of == "self" || of == "thread-self" || of.parse::<u32>().is_ok()
+/// The key that asks for what namespaces of this kind can't give.
+pub(super) fn withheld(profile: &Profile, means: Means) -> Option<&'static str> {
+    let asked = [
+        (!profile.capabilities.is_empty()).then_some("capabilities.keep"),
+        profile.user.is_some().then_some("user"),
+    ];
+    let mut asked = asked.into_iter().flatten();
+    asked.next().filter(|_| means == Means::UserNamespace)
+}
+
+/// Landlock's rule for the plugin's own `/tmp` holds for what is mounted in it,
+/// too. Mounts take writing away from what is only read, and nothing else.
+fn check_temporary(grants: &[Grant]) -> Result<(), String> {
+    let is_less = |grant: &&Grant| match grant.kind {
+        GrantKind::List | GrantKind::BindSocket | GrantKind::OwnSocket => true,
+        GrantKind::Read
+        | GrantKind::Apart
+        | GrantKind::Write
+        | GrantKind::Execute
+        | GrantKind::Device
+        | GrantKind::ConnectSocket => false,
     };
+    for grant in grants.iter().filter(is_less) {
+        let place: Vec<&str> = parts(&grant.path).collect();
+        let is_within = TEMPORARY.iter().any(|folder| is_above(folder, &place));
+        let is_written = grants
+            .iter()
+            .any(|other| other.kind == GrantKind::Write && is_above(&other.path, &place));
+        if is_within && !is_written {
+            return Err(format!(
+                "'{}' lies in a folder of 'filesystem.private_tmp', in which it can't be granted as '{}' alone: choose another folder, or grant it for writing",
+                Escaped(&grant.path),
+                grant.kind.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn proc(grants: &[Grant]) -> Proc {
     let touches = |grant: &&Grant| is_in_proc(&grant.path) || parts(&grant.path).next().is_none();
     let mut touching = grants.iter().filter(touches);
     Proc {
-        only_processes: touching.clone().all(|grant| is_of_process(&grant.path)),
+        only_processes: touching.clone().all(|grant| of_process(&grant.path)),
         writable: touching.any(|grant| grant.kind == GrantKind::Write),
     }
 }

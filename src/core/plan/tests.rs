@@ -31,6 +31,7 @@ fn plan(profile: &str, landlock_abi: u8, seccomp: bool) -> SandboxPlan {
         superuser: false,
         expand: &|text| Ok(text.replace("{runtime_dir}", "/run/p")),
         libraries_pinned: false,
+        temporary: "/own",
     };
     lower(&profile, &inputs).unwrap()
 }

@@ -191,6 +191,7 @@ fn add_up(to: &mut Profile, more: Profile, judge: &mut Judge) -> Result<(), Stri
         execute,
         metadata,
         devices,
+        private_tmp,
     } = filesystem;
     let files = &mut to.filesystem;
     list(&mut files.code, code);
@@ -199,6 +200,7 @@ fn add_up(to: &mut Profile, more: Profile, judge: &mut Judge) -> Result<(), Stri
     list(&mut files.write, write);
     list(&mut files.execute, execute);
     files.metadata |= metadata;
+    files.private_tmp |= private_tmp;
     list(&mut files.devices, devices);
     let Network {
         tcp_connect,

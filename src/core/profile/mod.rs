@@ -50,9 +50,31 @@ pub struct Profile {
     pub working_directory: Option<String>,
     /// File mode creation mask.
     pub umask: u32,
-    /// Kind of confinement.
-    pub isolation: Isolation,
+    /// Kind of confinement, as it is asked for.
+    pub isolation: IsolationChoice,
 }
+
+impl Profile {
+    /// All paths that it grants, as they are written.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let (files, network) = (&self.filesystem, &self.network);
+        let lists = [
+            &files.code,
+            &files.read,
+            &files.apart,
+            &files.write,
+            &files.execute,
+            &network.unix_connect,
+            &network.unix_bind,
+        ];
+        let grants = lists.into_iter().flatten();
+        grants.map(|grant| grant.path.as_str())
+    }
+}
+
+/// Where programs make temporary files unless they are told otherwise (man 7
+/// hier).
+pub const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Files of a profile.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +94,8 @@ pub struct Filesystem {
     pub metadata: bool,
     /// Nodes of `/dev`.
     pub devices: Vec<String>,
+    /// `/tmp` and `/var/tmp` are the plugin's own.
+    pub private_tmp: bool,
 }
 
 /// A path of a profile, variables not yet expanded.
@@ -228,11 +252,57 @@ pub struct Environment {
     pub secrets: BTreeMap<String, String>,
 }
 
+/// The confinement that a profile asks for. Which one it gets a plan says
+/// ([`crate::plan::settle`]): whether there are namespaces is no question that a
+/// profile alone could answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IsolationChoice {
+    /// [`Isolation::Process`].
+    Process,
+    /// [`Isolation::Namespaces`].
+    Namespaces,
+    /// [`Isolation::None`].
+    None,
+    /// Namespaces where the profile needs them, else none.
+    Auto,
+}
+
+impl IsolationChoice {
+    /// Whether there is a sandbox at all, whatever is chosen.
+    #[must_use]
+    pub const fn confines(self) -> bool {
+        match self {
+            Self::Process | Self::Namespaces | Self::Auto => true,
+            Self::None => false,
+        }
+    }
+
+    /// Whether namespaces may be chosen.
+    #[must_use]
+    pub const fn admits_namespaces(self) -> bool {
+        match self {
+            Self::Namespaces | Self::Auto => true,
+            Self::Process | Self::None => false,
+        }
+    }
+
+    /// The name in profiles.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => Isolation::Process.name(),
+            Self::Namespaces => Isolation::Namespaces.name(),
+            Self::None => Isolation::None.name(),
+            Self::Auto => "auto",
+        }
+    }
+}
+
 /// Kind of confinement. What a kind means is asked by name
 /// ([`Isolation::confines`], [`Isolation::has_namespaces`]), not by comparing,
 /// so that no question forgets one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
     /// Landlock and seccomp.
     Process,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Isolation, OnViolation, Ports, Signals};
+use super::{IsolationChoice, OnViolation, Ports, Signals};
 use crate::located::{LocatedError, parse_yaml};
 use crate::size::Bytes;
 use crate::version::VersionOne;
@@ -31,7 +31,7 @@ pub struct RawProfile {
     #[serde(deserialize_with = "given")]
     pub(super) working_directory: Option<Option<String>>,
     pub(super) umask: Option<Umask>,
-    pub(super) isolation: Option<Isolation>,
+    pub(super) isolation: Option<IsolationChoice>,
 }
 
 impl RawProfile {
@@ -41,6 +41,14 @@ impl RawProfile {
     /// The first mistake, with its place.
     pub fn parse(bytes: &[u8], file: &str) -> Result<Self, LocatedError> {
         parse_yaml(bytes, file)
+    }
+
+    /// The paths that the profile itself lets a plugin read, as they are written
+    /// but for the mark of what may be missing.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        let files = &self.filesystem;
+        let paths = files.code.iter().chain(&files.read).chain(&files.write);
+        paths.map(|path| path.strip_prefix('-').unwrap_or(path))
     }
 
     /// The profile's own name, where it has one.
@@ -60,6 +68,7 @@ pub(super) struct RawFilesystem {
     pub(super) execute: Vec<String>,
     pub(super) metadata: Option<bool>,
     pub(super) devices: Vec<String>,
+    pub(super) private_tmp: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -6,7 +6,7 @@ use std::fmt;
 use super::adding::{Composed, ports};
 use super::raw::RawProfile;
 use super::{
-    Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant, Processes,
+    Environment, Filesystem, IsolationChoice, Limits, Network, OnViolation, PathGrant, Processes,
     Profile, Signals, SyscallLayer, Syscalls, variables,
 };
 use crate::escape::Escaped;
@@ -61,10 +61,7 @@ pub fn resolve(
         found: BTreeMap::new(),
     };
     let profile = composition.compose(name, raw, &mut Vec::new())?.profile;
-    if !profile.filesystem.apart.is_empty() && !profile.isolation.has_namespaces() {
-        let why = "'filesystem.apart' needs 'isolation: namespaces': elsewhere files have no other inodes";
-        return Err(ProfileError::Invalid(name.to_string(), why.into()));
-    }
+    coherent(&profile).map_err(|why| ProfileError::Invalid(name.to_string(), why))?;
     Ok(profile)
 }
 
@@ -136,6 +133,39 @@ fn bases_of<'a>(name: &str, raw: &'a RawProfile) -> Result<Vec<&'a str>, String>
     Ok(bases)
 }
 
+/// What no part of a chain can tell alone: whether its grants go together.
+fn coherent(profile: &Profile) -> Result<(), String> {
+    let files = &profile.filesystem;
+    if !files.apart.is_empty() && !profile.isolation.admits_namespaces() {
+        return Err(
+            "'filesystem.apart' needs 'isolation: namespaces': elsewhere files have no other inodes"
+                .into(),
+        );
+    }
+    if files.private_tmp && !profile.isolation.confines() {
+        return Err(
+            "'filesystem.private_tmp' needs a sandbox, and the profile says 'isolation: none'"
+                .into(),
+        );
+    }
+    if files.private_tmp
+        && let Some(path) = profile.paths().find(|path| is_tmp(path))
+    {
+        let path = Escaped(path);
+        return Err(format!(
+            "'{path}' is granted, and 'filesystem.private_tmp' gives the plugin another one: take one of them out"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a path is one of [`super::TEMPORARY`], as it is written.
+fn is_tmp(path: &str) -> bool {
+    let parts = |path| str::split(path, '/').filter(|part| !part.is_empty() && *part != ".");
+    let mut places = super::TEMPORARY.iter();
+    places.any(|place| parts(place).eq(parts(path)))
+}
+
 /// The profile that grants nothing.
 fn nothing(name: &str) -> Profile {
     Profile {
@@ -161,7 +191,7 @@ fn nothing(name: &str) -> Profile {
         user: None,
         working_directory: None,
         umask: 0o077,
-        isolation: Isolation::Process,
+        isolation: IsolationChoice::Process,
     }
 }
 
@@ -228,6 +258,7 @@ fn filesystem(to: &mut Filesystem, raw: &RawProfile) -> Result<(), String> {
     paths(&mut to.write, &raw.filesystem.write)?;
     paths(&mut to.execute, &raw.filesystem.execute)?;
     set(&mut to.metadata, raw.filesystem.metadata);
+    set(&mut to.private_tmp, raw.filesystem.private_tmp);
     for name in &raw.filesystem.devices {
         let plain = !name.is_empty()
             && name

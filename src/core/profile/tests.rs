@@ -476,3 +476,19 @@ fn many_diamonds_are_not_many_profiles() {
     assert_eq!(profile.chain.iter().filter(|name| *name == "n0").count(), 1);
     assert_eq!(profile.chain.len(), profile.syscalls.layers.len());
 }
+
+#[test]
+fn a_tmp_of_its_own_and_the_hosts_do_not_go_together() {
+    let own = "filesystem: { private_tmp: true }";
+    assert!(resolved(own).unwrap().filesystem.private_tmp);
+    for granted in ["/tmp", "/tmp/", "-/var/tmp", "//tmp/."] {
+        let yaml = format!("filesystem: {{ private_tmp: true, read: [\"{granted}\"] }}");
+        let refused = resolved(&yaml).unwrap_err().to_string();
+        assert!(refused.contains("private_tmp"), "{granted}: {refused}");
+    }
+    for granted in ["/tmp/in", "/var", "/"] {
+        let yaml = format!("filesystem: {{ private_tmp: true, read: [\"{granted}\"] }}");
+        assert!(resolved(&yaml).is_ok(), "{granted}");
+    }
+    assert!(resolved(&format!("{own}\nisolation: none")).is_err());
+}

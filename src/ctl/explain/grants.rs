@@ -6,9 +6,9 @@ use secure_exec_core::arch::Arch;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::{Action, Filter, named};
 use secure_exec_core::plan::namespaces::SHARED_MEMORY;
-use secure_exec_core::plan::{GrantKind, Resource, SandboxPlan, Step};
+use secure_exec_core::plan::{GrantKind, Resource, SandboxPlan, Step, TMPDIR};
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{OnViolation, Ports, Signals};
+use secure_exec_core::profile::{OnViolation, Ports, Signals, TEMPORARY};
 use secure_exec_core::syscall;
 use serde_json::json;
 
@@ -34,6 +34,7 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                 let grants = landlock.grants.iter().filter(|grant| grant.kind == kind);
                 grants
                     .filter(|grant| grant.path != SHARED_MEMORY || memory.is_none())
+                    .filter(|grant| !is_temporary(plan, &grant.path))
                     .filter(|grant| !grant.optional || std::fs::metadata(&grant.path).is_ok())
                     .map(|grant| grant.path.clone())
                     .collect()
@@ -81,6 +82,20 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             if !pinned.is_empty() {
                 facts.extend(locked);
             }
+            if let Some(folder) = plan.temporary() {
+                let (folders, text) = match plan.namespaces() {
+                    Some(_) => (
+                        TEMPORARY.to_vec(),
+                        format!("in {} of its own", TEMPORARY.join(" and ")),
+                    ),
+                    None => (
+                        vec![folder],
+                        format!("in a folder of the launch's own (${TMPDIR})"),
+                    ),
+                };
+                let key = "temporary";
+                facts.push(Fact::new(key, "temporary", json!(folders), text));
+            }
             let apart = of(GrantKind::Apart);
             if !apart.is_empty() {
                 facts.push(Fact::list("apart", "read apart", &apart, "nothing"));
@@ -106,6 +121,17 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
         key: "files",
         title: "Files",
         facts,
+    }
+}
+
+/// Whether a path is for temporary files, and the plugin's own.
+fn is_temporary(plan: &SandboxPlan, path: &str) -> bool {
+    let Some(folder) = plan.temporary() else {
+        return false;
+    };
+    match plan.namespaces() {
+        Some(_) => TEMPORARY.contains(&path),
+        None => path == folder,
     }
 }
 

@@ -147,7 +147,7 @@ fn protections(inspection: &Inspection, plan: &SandboxPlan) -> Section {
         {
             match coverage {
                 Coverage::Kernel => enforced.push(protection.protection.to_string()),
-                Coverage::Filter(taken_over) => enforced.push(taken_over.to_string()),
+                Coverage::Instead(taken_over) => enforced.push(taken_over.to_string()),
                 Coverage::Nobody => missing.push(format!(
                     "{protection}: use a kernel that has it, or a profile that does without it"
                 )),

@@ -10,7 +10,7 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{ProfileError, RawProfile};
 use serde_json::{Value, json};
 
-use super::{Source, profiles, unknown, void};
+use super::{Source, profiles, replaced, unknown, void};
 use crate::plan;
 use crate::screen::{self, Screen, Tone};
 use crate::yaml::outline::{self, Kind, Node};
@@ -136,6 +136,9 @@ fn check(settings: &Settings, name: &str, source: &Source, text: &str) -> Found 
             let path = grant.path.trim_start_matches('/');
             format!("the path '{path}' has a variable that is not set here")
         }));
+    }
+    if let Source::File(_) = source {
+        warnings.extend(replaced::warnings(&raw, &profile));
     }
     for missing in plan.enforcement().missing() {
         warnings.push(format!(

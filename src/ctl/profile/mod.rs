@@ -2,6 +2,7 @@
 //! used.
 
 mod check;
+mod replaced;
 mod resolved;
 mod void;
 

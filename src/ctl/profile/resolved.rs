@@ -28,6 +28,7 @@ pub(crate) fn json(profile: &Profile) -> Value {
             "execute": paths(&files.execute),
             "metadata": files.metadata,
             "devices": files.devices,
+            "private_tmp": files.private_tmp,
         },
         "network": {
             "tcp": { "connect": ports(&network.tcp_connect), "bind": ports(&network.tcp_bind) },

@@ -142,9 +142,12 @@ fn enforced(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) ->
         "missing": missing,
         "taken_over": taken_over,
         "absent_paths": prepared.absent,
+        "isolation": plan.settled().isolation.name(),
+        "isolation_because": plan.settled().because,
         "namespaces": plan.namespaces().map(NamespacePlan::kinds),
         "mounts": prepared.entered.as_ref().map(|entered| &entered.mounts),
         "network": plan.namespaces().map(NamespacePlan::network_name),
+        "temporary": plan.temporary(),
         "landlock": landlock,
         "seccomp": seccomp,
         "inherited_set_back": applied.set_back,
@@ -208,7 +211,11 @@ fn controls(prepared: &Prepared, applied: &Applied, proven: &[&str]) -> Value {
             confined && profile.processes.signals == Signals::Own,
             signals,
         ),
-        ("namespaces", profile.isolation.has_namespaces(), apart),
+        (
+            "namespaces",
+            plan.settled().isolation.has_namespaces(),
+            apart,
+        ),
         ("capabilities", true, reduced),
     ];
     let controls: serde_json::Map<String, Value> = states

@@ -14,7 +14,7 @@
 //! security module, a masked `/proc` and a chroot each have their own sentence.
 //! It costs about a millisecond, and only where a profile asks for it.
 //!
-//! **Order.** Namespaces, id maps, private mounts, host name; the granted paths
+//! **Order.** Namespaces, id maps, private mounts, host name (where the network is the plugin's own); the granted paths
 //! cloned, restricted and placed in an empty file system; `/proc`; the exchange of
 //! roots, after which the old one is detached; fork; then the plan's other steps
 //! in the order they always have: folder, session, umask, limits, user,
@@ -56,8 +56,21 @@
 //! opened outside can't be mounted inside, so paths are opened again and compared
 //! by device and inode with what was opened before. Landlock's rules are for inodes,
 //! so those made outside hold inside; rules for `/proc` are made when the plugin's own
-//! is there. What lies behind a symbolic link is mounted at the path as
-//! written, or, where the link itself is to be seen, at the path behind it.
+//! is there.
+//!
+//! **Links.** What lies behind symbolic links is mounted where it really is, and the
+//! links on the way are made, unless what is mounted shows them. So programs that
+//! read a link (`/etc/localtime` names the zone) or look beside their real path (an
+//! interpreter of a virtual environment) see what they see outside, and a new file
+//! in a granted folder is seen through its link. Two paths to one place are one
+//! mount, with what both grant. A file that is granted by its own path is a mount on
+//! an empty file of the root folder: whoever stays outside could put a new mount on
+//! it, but for Landlock, whose rule is for the first file's inode. A rule for the
+//! folder in the root folder instead would hold for both, and for all that lies there.
+//!
+//! **Temporary files.** A rule for a `/tmp` of the plugin's own is, for Landlock, also one
+//! for what is mounted in it. What is only read there is kept so by its mount. What
+//! may be listed alone, or have sockets made in it, is refused.
 //!
 //! **Files in memory.** Their mount can't be restricted: it is the kernel's own. The
 //! filter says that there are none, as for a kernel that lacks the call, unless the

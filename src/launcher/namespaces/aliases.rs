@@ -8,6 +8,7 @@ use secure_exec_core::plan::namespaces::{Attributes, Mount};
 use secure_exec_sys::mount;
 use secure_exec_sys::open::{self, Kind};
 
+use super::linked::Link;
 use super::places::Place;
 use crate::failure::Failure;
 
@@ -65,14 +66,14 @@ fn take(places: &mut Vec<Place>, shown: &Path) -> Result<(), Failure> {
             place.mount.covered = false;
         } else if let Ok(rest) = shown.strip_prefix(real) {
             let path = Path::new(place.path()).join(rest);
-            added.push((path, place.mount.attributes));
+            added.push((path, place.mount.attributes, place.links.clone()));
         }
     }
-    for (path, attributes) in added {
+    for (path, attributes, links) in added {
         let nearest = places.iter().filter(|place| path.starts_with(place.path()));
         let nearest = nearest.max_by_key(|place| place.path().len());
         if nearest.is_some_and(only_executes) {
-            add(places, &path, shown, attributes)?;
+            add(places, &path, shown, attributes, &links)?;
         }
     }
     Ok(())
@@ -89,6 +90,7 @@ fn add(
     path: &Path,
     shown: &Path,
     attributes: Attributes,
+    links: &[Link],
 ) -> Result<(), Failure> {
     let stat = match open::stat_path(shown, false) {
         Err(error) if error.is_not_found() => return Ok(()),
@@ -116,6 +118,8 @@ fn add(
             identity: (stat.dev, stat.ino),
             is_folder: stat.kind == Kind::Directory,
             mount,
+            links: links.to_vec(),
+            is_twin: false,
         },
     );
     Ok(())

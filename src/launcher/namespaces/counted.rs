@@ -11,9 +11,10 @@ use std::path::Path;
 use secure_exec_core::cgroups::{self, Owner, Version};
 use secure_exec_core::mounts;
 use secure_exec_sys::cgroup::{Entrance, Group};
-use secure_exec_sys::{Errno, Error, open, process};
+use secure_exec_sys::{Errno, Error, process};
 
 use super::table;
+use crate::makers;
 
 /// What the launcher removes when the plugin has ended.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ const TRIES: u32 = 8;
 /// # Errors
 /// A phrase: why there is none.
 pub(super) fn make(limit: u64) -> Result<(Remains, WayIn), String> {
-    let owner = owner()?;
+    let owner = makers::own()?;
     let mounts = mounts::parse(&table("/proc/self/mountinfo")?);
     let own = cgroups::with_pids(&table("/proc/self/cgroup")?, &mounts);
     let mut why = String::from("no pids controller is mounted");
@@ -94,14 +95,6 @@ impl WayIn {
 fn lists_pids(group: &Group, file: &CStr) -> bool {
     let list = group.read(file).unwrap_or_default();
     list.split_whitespace().any(|name| name == "pids")
-}
-
-/// This process, by the table of processes that the sweep looks into.
-fn owner() -> Result<Owner, String> {
-    let stat = table("/proc/self/stat")?;
-    let namespace = open::stat_path(Path::new("/proc/self/ns/pid"), true);
-    let inode = namespace.map_err(|error| error.to_string())?.ino;
-    Owner::of(inode, &stat).ok_or_else(|| String::from("/proc/self/stat can't be read"))
 }
 
 fn below(
@@ -181,7 +174,7 @@ fn settle(group: &Group, version: Version) -> Result<(), Error> {
 /// is not his any more.
 fn sweep(hall: &Group, own: &Owner) {
     for name in hall.names().unwrap_or_default() {
-        let is_left = Owner::parse(&name).is_some_and(|owner| is_dead(&owner, own));
+        let is_left = Owner::parse(&name).is_some_and(|owner| makers::is_dead(&owner, own));
         let Some(group) = is_left.then(|| hall.below(&name).ok()).flatten() else {
             continue;
         };
@@ -189,23 +182,6 @@ fn sweep(hall: &Group, own: &Owner) {
             hall.remove(&name);
         }
     }
-}
-
-/// Whether the process that made a group has ended. Nothing is known of those
-/// of other PID namespaces, nor where the table can't be read.
-fn is_dead(owner: &Owner, own: &Owner) -> bool {
-    if owner.namespace != own.namespace {
-        return false;
-    }
-    match table_of(owner.process) {
-        Ok(stat) => Owner::of(owner.namespace, &stat).is_some_and(|now| now != *owner),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
-}
-
-fn table_of(process: u32) -> std::io::Result<String> {
-    let bytes = std::fs::read(format!("/proc/{process}/stat"))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A new group, claimed, and still there then.

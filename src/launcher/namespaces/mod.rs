@@ -4,6 +4,7 @@
 
 mod aliases;
 mod counted;
+mod linked;
 mod places;
 mod proof;
 mod root;
@@ -214,7 +215,9 @@ fn admit_own(prepared: &mut Prepared) -> Result<(), Failure> {
     };
     let waiting: Vec<&Grant> = plan.grants.iter().filter(waiting).collect();
     for grant in waiting {
-        let opened = open::open_path(grant.path.as_ref());
+        let path = prepared.examined.plan.namespaces();
+        let path = path.map_or(&*grant.path, |plan| plan.ruled_path(&grant.path));
+        let opened = open::open_path(path.as_ref());
         match opened.and_then(|file| Rule::new(file, grant.kind)) {
             Ok(rule) => domain.admit(&rule).map_err(Failure::own)?,
             Err(_) if grant.optional => {}

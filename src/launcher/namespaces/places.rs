@@ -10,9 +10,11 @@ use secure_exec_sys::mount::{self, Tree};
 use secure_exec_sys::open::{self, Kind};
 use secure_exec_sys::overlay::Workbench;
 
+use super::linked::{self, Link};
 use super::{aliases, table};
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::sight::Sight;
 
 /// One mount, of something that was looked at before.
 #[derive(Debug)]
@@ -22,6 +24,10 @@ pub(super) struct Place {
     pub(super) identity: (u64, u64),
     pub(super) is_folder: bool,
     pub(super) mount: Mount,
+    /// The links by which its path leads there.
+    pub(super) links: Vec<Link>,
+    /// Another place's mount shows it, and only its links are to be made.
+    pub(super) is_twin: bool,
 }
 
 /// Programs and libraries are read and mapped.
@@ -44,12 +50,14 @@ pub(super) fn places(
             .iter()
             .all(|path| Path::new(path) != Path::new(&mount.path))
     };
+    let sight = Sight::default();
     for mount in plan.mounts.iter().filter(is_there) {
         if let Ok(file) = open::open_path(Path::new(&mount.path)) {
-            places.extend(Place::of(&file, mount)?);
+            places.extend(Place::of(&file, mount, &sight)?);
         }
     }
     aliases::take_execution_away(&mut places)?;
+    linked::add_up(&mut places)?;
     for (path, file) in own_files(examined) {
         let nearest = places.iter().filter(|place: &&Place| {
             path.strip_prefix(place.path())
@@ -64,7 +72,7 @@ pub(super) fn places(
             is_in_apart: nearest.is_some_and(|place| place.mount.apart),
             path,
         };
-        places.extend(Place::of(file, &mount)?);
+        places.extend(Place::of(file, &mount, &sight)?);
     }
     if plan.overlays {
         follow(&places)?;
@@ -140,7 +148,7 @@ fn own_files(examined: &Examined) -> Vec<(String, &OwnedFd)> {
 
 impl Place {
     /// `None` for what lies in `/proc`: the plugin has one of its own.
-    fn of(file: &OwnedFd, mount: &Mount) -> Result<Option<Self>, Failure> {
+    fn of(file: &OwnedFd, mount: &Mount, sight: &Sight) -> Result<Option<Self>, Failure> {
         let real = open::real_path(file.as_fd()).map_err(Failure::own)?;
         let real = real.to_string_lossy().into_owned();
         if is_in_proc(&real) {
@@ -155,6 +163,8 @@ impl Place {
             )));
         }
         Ok(Some(Self {
+            links: linked::links(sight, &mount.path, &real)?,
+            is_twin: false,
             real,
             identity: (stat.dev, stat.ino),
             is_folder,
@@ -164,6 +174,15 @@ impl Place {
 
     pub(super) fn path(&self) -> &str {
         &self.mount.path
+    }
+
+    /// Where it is mounted: where it really is, if its links are known.
+    pub(super) fn at(&self) -> &str {
+        if self.links.is_empty() {
+            self.path()
+        } else {
+            &self.real
+        }
     }
 
     /// A copy of it, restricted.

@@ -35,8 +35,9 @@ impl Outside {
     pub(super) fn look(plan: &NamespacePlan, places: &[Place]) -> Result<Self, Failure> {
         let is_apart = |path: &&&str| {
             places.iter().all(|place| {
-                let mounted = Path::new(place.path());
-                !mounted.starts_with(path) && !Path::new(path).starts_with(mounted)
+                let links = place.links.iter().map(|link| link.path.as_str());
+                let mut made = links.chain([place.path(), place.at()]).map(Path::new);
+                made.all(|made| !made.starts_with(path) && !Path::new(path).starts_with(made))
             })
         };
         let exists = |path: &&str| open::stat_path(Path::new(path), false).is_ok();

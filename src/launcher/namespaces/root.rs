@@ -3,15 +3,18 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 use secure_exec_core::plan::namespaces::{
     Attributes, Means, NamespacePlan, Obstacle, Proc, SHARED_MEMORY, SharedMemory,
 };
+use secure_exec_core::profile::TEMPORARY;
 use secure_exec_sys::mount::{self, Tree};
 use secure_exec_sys::namespaces::{self, Identity};
 use secure_exec_sys::overlay::Workbench;
 use secure_exec_sys::{Errno, Error};
 
+use super::linked::Link;
 use super::places::Place;
 use crate::failure::Failure;
 
@@ -37,24 +40,38 @@ pub(super) fn build(
     places: &[Place],
     identity: Identity,
 ) -> Result<Vec<String>, Halted> {
-    begin(plan.means, identity)?;
+    begin(plan, identity)?;
     let halted = |why: String| Halted {
         obstacle: Obstacle::Powerless,
         why,
     };
     let mut trees = Vec::with_capacity(places.len());
     for place in places {
-        trees.push((place, place.copy().map_err(halted)?));
+        let tree = (!place.is_twin).then(|| place.copy()).transpose();
+        trees.push((place, tree.map_err(halted)?));
     }
     let mut trees = trees.into_iter().peekable();
-    let (root, mut made) = match trees.next_if(|(place, _)| place.path() == "/") {
+    let (mut root, mut made) = match trees.next_if(|(place, _)| place.path() == "/") {
         // A profile that grants all of the file system has it as its root.
-        Some((place, tree)) => (Root { tree, own: None }, vec![shown(place)]),
-        None => (Root::empty().map_err(mounting)?, Vec::new()),
+        Some((place, Some(tree))) => {
+            let own = Vec::new();
+            (Root { tree, own }, vec![shown(place)])
+        }
+        _ => (Root::empty().map_err(mounting)?, Vec::new()),
     };
+    let is_empty = !root.own.is_empty();
     root.tree.attach_on_root().map_err(mounting)?;
+    let mut pending = Pending::of(plan);
     let mut workbench = plan.overlays.then(begin_overlays).transpose()?;
-    for (place, mut tree) in trees {
+    for (place, tree) in trees {
+        made.extend(pending.above(place, &mut root).map_err(mounting)?);
+        for link in &place.links {
+            root.link(link).map_err(mounting)?;
+        }
+        let Some(mut tree) = tree else {
+            find_twin(&root, place).map_err(halted)?;
+            continue;
+        };
         let mut identity = place.identity;
         if let Some(workbench) = workbench.as_mut().filter(|_| place.mount.apart) {
             tree = place.overlay(&tree, workbench).map_err(halted)?;
@@ -62,6 +79,7 @@ pub(super) fn build(
         }
         made.extend(put(&root, place, &tree, identity).map_err(halted)?);
     }
+    made.extend(pending.rest(&mut root).map_err(mounting)?);
     if let Some(workbench) = workbench {
         workbench.end().map_err(mounting)?;
     }
@@ -73,7 +91,7 @@ pub(super) fn build(
         obstacle: Obstacle::NoRoot,
         why: error.to_string(),
     })?;
-    if root.own.is_some() {
+    if is_empty {
         root.tree
             .restrict_top(Attributes::default())
             .map_err(mounting)?;
@@ -84,8 +102,8 @@ pub(super) fn build(
 /// The root folder that is being made.
 struct Root {
     tree: Tree,
-    /// The device of an empty file system of the plugin's own.
-    own: Option<u64>,
+    /// The devices of file systems of the plugin's own, which were empty.
+    own: Vec<u64>,
 }
 
 impl Root {
@@ -99,18 +117,35 @@ impl Root {
         let (device, _) = mount::identity(&tree)?;
         Ok(Self {
             tree,
-            own: Some(device),
+            own: vec![device],
         })
     }
 
-    /// Whether a file lies in the root folder itself, and so is not the
-    /// host's.
+    /// Makes a link where there is none. In what is mounted there is.
+    fn link(&self, link: &Link) -> Result<(), Error> {
+        let path = Path::new(&link.path);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let folder = match find_or_make(self, &folder.to_string_lossy(), true) {
+            // What a link in another folder leads to; that it does is seen to.
+            Err(error) if error.is_not_found() => return Ok(()),
+            folder => folder?,
+        };
+        if !self.owns(&folder)? {
+            return Ok(());
+        }
+        mount::make_link(folder.as_fd(), Path::new(name), Path::new(&link.target))
+    }
+
+    /// Whether a file lies in the root folder itself or in another folder of the
+    /// plugin's own, and so is not the host's.
     fn owns(&self, file: &OwnedFd) -> Result<bool, Error> {
-        Ok(self.own == Some(mount::identity(file)?.0))
+        Ok(self.own.contains(&mount::identity(file)?.0))
     }
 }
 
-fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
+fn begin(plan: &NamespacePlan, identity: Identity) -> Result<(), Halted> {
     let powerless = |error: Error| Halted {
         obstacle: Obstacle::Powerless,
         why: error.to_string(),
@@ -123,11 +158,15 @@ fn begin(means: Means, identity: Identity) -> Result<(), Halted> {
         },
         _ => mounting(error),
     };
-    if means == Means::UserNamespace {
+    if plan.means == Means::UserNamespace {
         namespaces::keep_identity(identity).map_err(powerless)?;
     }
     mount::make_private().map_err(private)?;
-    namespaces::hide_host_name().map_err(powerless)
+    // In the host's network the name is one that programs look up there.
+    if plan.own_network {
+        namespaces::hide_host_name().map_err(powerless)?;
+    }
+    Ok(())
 }
 
 fn put_proc(root: &Root, proc: Proc) -> Result<String, Halted> {
@@ -155,15 +194,69 @@ fn put_shared_memory(root: &Root, memory: SharedMemory) -> Result<Option<String>
     let Ok(place) = find_or_make(root, SHARED_MEMORY, true) else {
         return Ok(None);
     };
+    memory_tree(memory)?.attach(place.as_fd())?;
+    Ok(Some(format!("{SHARED_MEMORY} {}", memory.words())))
+}
+
+fn memory_tree(memory: SharedMemory) -> Result<Tree, Error> {
     // NUL-free: digits.
     let size = memory.size.map(|size| CString::new(size.to_string()));
     let size = size.transpose().unwrap_or_default();
     let files = CString::new(SharedMemory::FILES).unwrap_or_default();
     let mut options = vec![(c"mode", c"1777"), (c"nr_inodes", files.as_c_str())];
     options.extend(size.as_deref().map(|size| (c"size", size)));
-    let tree = Tree::new(c"tmpfs", &options, SharedMemory::ATTRIBUTES)?;
-    tree.attach(place.as_fd())?;
-    Ok(Some(format!("{SHARED_MEMORY} {}", memory.words())))
+    Tree::new(c"tmpfs", &options, SharedMemory::ATTRIBUTES)
+}
+
+/// Folders for temporary files that are still to be made: after what lies above
+/// them, and before what lies in them.
+struct Pending {
+    memory: Option<SharedMemory>,
+    folders: Vec<&'static str>,
+}
+
+impl Pending {
+    fn of(plan: &NamespacePlan) -> Self {
+        Self {
+            memory: plan.temporary,
+            folders: match plan.temporary {
+                Some(_) => TEMPORARY.to_vec(),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn above(&mut self, place: &Place, root: &mut Root) -> Result<Vec<String>, Error> {
+        let path = Path::new(place.at());
+        self.put(root, &|folder| path.starts_with(folder))
+    }
+
+    fn rest(&mut self, root: &mut Root) -> Result<Vec<String>, Error> {
+        self.put(root, &|_| true)
+    }
+
+    fn put(
+        &mut self,
+        root: &mut Root,
+        is_next: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<String>, Error> {
+        let Some(memory) = self.memory else {
+            return Ok(Vec::new());
+        };
+        let mut made = Vec::new();
+        let (next, later) = self.folders.iter().partition(|folder| is_next(folder));
+        self.folders = later;
+        let next: Vec<&str> = next;
+        for folder in next {
+            let tree = memory_tree(memory)?;
+            let (device, _) = mount::identity(&tree)?;
+            let place = find_or_make(root, folder, true)?;
+            tree.attach(place.as_fd())?;
+            root.own.push(device);
+            made.push(format!("{folder} {}", memory.words()));
+        }
+        Ok(made)
+    }
 }
 
 fn begin_overlays() -> Result<Workbench, Halted> {
@@ -196,7 +289,7 @@ fn put(root: &Root, place: &Place, tree: &Tree, top: (u64, u64)) -> Result<Optio
             tree.attach(found.as_fd()).map_err(failed)?;
         }
         Err(error) if error.is_not_found() => {
-            let target = find_or_make(root, place.path(), place.is_folder)
+            let target = find_or_make(root, place.at(), place.is_folder)
                 // A symbolic link in what is mounted leads to where there is
                 // nothing yet.
                 .or_else(|_| find_or_make(root, &place.real, place.is_folder))
@@ -210,6 +303,17 @@ fn put(root: &Root, place: &Place, tree: &Tree, top: (u64, u64)) -> Result<Optio
         Err(error) => return Err(failed(error)),
     }
     Ok(Some(shown(place)))
+}
+
+/// What another place's mount shows is at this one's path as well.
+fn find_twin(root: &Root, place: &Place) -> Result<(), String> {
+    let failed = |error: Error| place.failed(error);
+    let found = mount::open_in(&root.tree, place.path()).map_err(failed)?;
+    // An overlay's inodes say nothing.
+    if place.mount.is_in_apart || mount::identity(&found).map_err(failed)? == place.identity {
+        return Ok(());
+    }
+    Err(place.failed("the plugin would see another file there"))
 }
 
 /// Opens a path, and makes what is missing of it, but only in the root folder

@@ -1,8 +1,8 @@
 //! Whether namespaces can be made here: a process that is thrown away makes
 //! them, with a root folder in which nothing is mounted.
 
-use secure_exec_core::plan::KernelFacts;
 use secure_exec_core::plan::namespaces::{Means, NamespacePlan, Obstacle, Proc, has_own_network};
+use secure_exec_core::plan::{KernelFacts, wants_namespaces};
 use secure_exec_core::profile::Profile;
 use secure_exec_sys::namespaces::{self, Ending, Identity, Side};
 use secure_exec_sys::{capabilities, children, probe};
@@ -13,16 +13,17 @@ use super::root;
 /// them. The process that calls must have a single thread.
 #[must_use]
 pub fn kernel(profile: &Profile) -> KernelFacts {
+    let untried = probe::kernel();
+    if !wants_namespaces(profile, untried) {
+        return untried;
+    }
     KernelFacts {
         namespaces: trial(profile),
-        ..probe::kernel()
+        ..untried
     }
 }
 
 fn trial(profile: &Profile) -> Result<Means, Obstacle> {
-    if !profile.isolation.has_namespaces() {
-        return Err(Obstacle::Untried);
-    }
     let plan = NamespacePlan {
         means: means(),
         own_network: has_own_network(profile),
@@ -31,6 +32,7 @@ fn trial(profile: &Profile) -> Result<Means, Obstacle> {
             writable: false,
         },
         shared_memory: None,
+        temporary: None,
         overlays: !profile.filesystem.apart.is_empty(),
         mounts: Vec::new(),
     };

@@ -100,7 +100,7 @@ fn attributes<'a>(path: &str, grants: impl Iterator<Item = &'a Grant>) -> Attrib
     }
 }
 
-pub(super) fn parts(path: &str) -> impl Iterator<Item = &str> {
+pub(in crate::plan) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
         .filter(|part| !part.is_empty() && *part != ".")
 }

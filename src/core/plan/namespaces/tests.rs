@@ -1,9 +1,9 @@
 //! Lowering to namespaces.
 
 use super::*;
-use crate::plan::{Environment, Inputs, KernelFacts, SandboxPlan, Step};
+use crate::plan::{Environment, Inputs, KernelFacts, SandboxPlan, Settled, Step};
 use crate::policy::Policy;
-use crate::profile::{RawProfile, builtin, resolve};
+use crate::profile::{Isolation, RawProfile, builtin, resolve};
 
 fn grant(kind: GrantKind, path: &str) -> Grant {
     Grant {
@@ -150,6 +150,137 @@ fn without_namespaces_what_is_apart_is_read() {
     assert_eq!(kind(Err(Obstacle::NoOverlay)), GrantKind::Read);
 }
 
+/// With Landlock of the tests' kernel, which can't limit UNIX sockets by path.
+fn settled(yaml: &str, namespaces: Result<Means, Obstacle>) -> (Isolation, String) {
+    let plan = plan(yaml, namespaces).unwrap();
+    let Settled { isolation, because } = plan.settled().clone();
+    (isolation, because.unwrap_or_default())
+}
+
+const BOTH: &str = "network: { unix: { bind: [/run/p] }, tcp: { connect: [443] } }";
+
+#[test]
+fn auto_takes_namespaces_where_the_profile_needs_them() {
+    let made = Ok(Means::UserNamespace);
+    let auto = |yaml: &str, namespaces| settled(&format!("isolation: auto\n{yaml}"), namespaces);
+    let own_proc = "processes: { fork: true }\nfilesystem: { read: [/proc/self] }";
+    for (yaml, isolation, because) in [
+        ("name: p", Isolation::Process, "nothing that needs"),
+        (BOTH, Isolation::Namespaces, "UNIX sockets by path"),
+        (
+            "filesystem: { apart: [/srv] }",
+            Isolation::Namespaces,
+            "apart",
+        ),
+        (
+            "filesystem: { private_tmp: true }",
+            Isolation::Namespaces,
+            "'/tmp'",
+        ),
+        (own_proc, Isolation::Namespaces, "children"),
+        // Nor does it help there.
+        (
+            "network: { unix: { connect: [/run/x] } }\nfilesystem: { read: [/run] }",
+            Isolation::Process,
+            "nothing that needs",
+        ),
+    ] {
+        let (taken, why) = auto(yaml, made);
+        assert_eq!(taken, isolation, "{yaml}");
+        assert!(why.contains(because), "{yaml}: {why}");
+    }
+    // What process isolation has in a weaker form it gives where it must.
+    let (taken, why) = auto("filesystem: { private_tmp: true }", Err(Obstacle::NoRoom));
+    assert_eq!(taken, Isolation::Process);
+    assert!(why.contains("max_user_namespaces"), "{why}");
+    let changes_user = "user: nobody\nfilesystem: { private_tmp: true }";
+    assert_eq!(auto(changes_user, made).0, Isolation::Process);
+    // What it does not have is missing.
+    let plan = plan(&format!("isolation: auto\n{BOTH}"), Err(Obstacle::NoRoom)).unwrap();
+    assert_eq!(plan.settled().isolation, Isolation::Namespaces);
+    let missing: Vec<_> = plan.enforcement().missing().iter().collect();
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert!(missing.contains(&&Obstacle::NoRoom.missing()));
+    // Without a choice there is no reason.
+    assert_eq!(settled(BOTH, made), (Isolation::Process, String::new()));
+}
+
+#[test]
+fn a_root_of_granted_paths_stands_in_for_the_rule_that_landlock_lacks() {
+    let missing = |yaml: &str| {
+        let plan = plan(yaml, Ok(Means::Privilege)).unwrap();
+        let instead = plan.taken_over().iter().map(ToString::to_string).collect();
+        (plan.enforcement().missing().len(), instead)
+    };
+    let instead = "Landlock's right to connect to UNIX sockets by path: the plugin's own root folder \
+                   shows no sockets but those in granted paths";
+    let (lacks, by): (_, Vec<String>) = missing(&format!("isolation: namespaces\n{BOTH}"));
+    assert_eq!((lacks, by), (0, vec![instead.to_string()]));
+    let (lacks, by) = missing(BOTH);
+    assert_eq!((lacks, by), (1, Vec::new()));
+    for wide in [
+        "/",
+        "/run",
+        "/run/",
+        "/var",
+        "/tmp",
+        "/run/user/0",
+        "/var/run/user/1000",
+        "${HOME}",
+    ] {
+        let yaml = format!("isolation: namespaces\n{BOTH}\nfilesystem: {{ read: [\"{wide}\"] }}");
+        assert_eq!(missing(&yaml).0, 1, "{wide}");
+        // Its sockets lead nowhere.
+        let yaml = yaml.replace("read", "apart");
+        assert!(wide == "/" || missing(&yaml).0 == 0, "{wide}");
+    }
+    for narrow in ["/run/systemd/resolve", "/srv", "${HOME}/x", "{runtime_dir}"] {
+        let yaml = format!("isolation: namespaces\n{BOTH}\nfilesystem: {{ read: [\"{narrow}\"] }}");
+        assert_eq!(missing(&yaml).0, 0, "{narrow}");
+    }
+}
+
+#[test]
+fn temporary_files_of_its_own_are_in_memory_or_in_the_launchs_folder() {
+    let yaml = "filesystem: { private_tmp: true }";
+    let writes = |yaml: &str| {
+        let plan = plan(yaml, Ok(Means::Privilege)).unwrap();
+        let grants = plan.landlock().unwrap().grants.clone();
+        let writes = grants
+            .into_iter()
+            .filter(|grant| grant.kind == GrantKind::Write);
+        let memory = plan.namespaces().and_then(|plan| plan.temporary);
+        let Step::Environment(names) = &plan.steps()[0] else {
+            panic!("no environment");
+        };
+        assert!(names.contains(&"TMPDIR".into()), "{names:?}");
+        assert!(plan.seccomp().unwrap().writes);
+        let paths: Vec<String> = writes.map(|grant| grant.path).collect();
+        (paths.join(" "), plan.temporary().map(String::from), memory)
+    };
+    assert_eq!(writes(yaml), ("/own".into(), Some("/own".into()), None));
+    let all = Some(SharedMemory {
+        size: Some(4 << 30),
+    });
+    let (paths, folder, memory) = writes(&format!("isolation: namespaces\n{yaml}"));
+    assert_eq!(paths, "/tmp /var/tmp /dev/shm");
+    assert_eq!((folder.as_deref(), memory), (Some("/tmp"), all));
+}
+
+#[test]
+fn what_lies_in_a_tmp_of_its_own_is_not_granted_less_than_its_rule_admits() {
+    let refused = |grants: &str| {
+        let yaml = format!("isolation: namespaces\n{grants}");
+        plan(&yaml, Ok(Means::Privilege)).is_err()
+    };
+    let bind = "network: { unix: { bind: [/tmp/run] } }\nfilesystem: { private_tmp: true";
+    assert!(refused(&format!("{bind} }}")));
+    assert!(!refused(&format!("{bind}, write: [/tmp/run] }}")));
+    assert!(!refused(
+        "filesystem: { private_tmp: true, read: [/tmp/in] }"
+    ));
+}
+
 #[test]
 fn proc_shows_the_system_only_where_a_grant_asks() {
     let only = |grants: &[Grant]| proc(grants).only_processes;
@@ -179,8 +310,16 @@ fn plan(yaml: &str, namespaces: Result<Means, Obstacle>) -> Result<SandboxPlan, 
         policy: Policy::Permissive,
         environment: &Environment::default(),
         superuser: false,
-        expand: &|path| Ok(path.to_string()),
+        expand: &|path| {
+            let known = [
+                ("${HOME}", "/home/u"),
+                ("{runtime_dir}", "/run/secure-exec/p"),
+            ];
+            let replace = |path: String, (name, value)| path.replace(name, value);
+            Ok(known.into_iter().fold(path.to_string(), replace))
+        },
         libraries_pinned: false,
+        temporary: "/own",
     };
     crate::plan::lower(&profile, &inputs)
 }
