@@ -87,12 +87,22 @@ impl Examined {
     }
 
     /// The scripts that an interpreter opens by their paths.
-    pub(crate) fn read_in_place(&self) -> impl Iterator<Item = &Image> {
+    fn read_by_path(&self) -> impl Iterator<Item = &Image> {
         let own = self.interpreter.as_ref().map(|_| &self.image);
         let by_hand = self.script.as_ref().map(|script| &script.image);
         own.into_iter()
             .chain(by_hand)
             .filter(|image| image.place().is_some())
+    }
+
+    /// Those whose files lie there.
+    pub(crate) fn read_in_place(&self) -> impl Iterator<Item = &Image> {
+        self.read_by_path().filter(|image| image.has_path())
+    }
+
+    /// Those of which copies are put there.
+    pub(crate) fn copies_in_place(&self) -> impl Iterator<Item = &Image> {
+        self.read_by_path().filter(|image| !image.has_path())
     }
 
     fn images(&self) -> impl Iterator<Item = &Image> {
@@ -158,7 +168,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     }
     drop(again);
     listed.trail.program(&place);
-    let image = match fixed.map_err(&failed)? {
+    let mut image = match fixed.map_err(&failed)? {
         Fixing::Fixed(image) => image,
         Fixing::TooLarge => {
             let found = "the plugin grew while it was read".to_string();
@@ -197,7 +207,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     };
     of_bytes(&mut listed, &image, &digest);
 
-    let own_script = script::examine(&mut listed, limit, for_others, &sight);
+    let mut own_script = script::examine(&mut listed, limit, for_others, &sight);
     let mut violations = Vec::new();
     let interpreter = if is_script {
         let head = image.head().map_err(&failed)?;
@@ -253,6 +263,19 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let runtime_folder = runtime_folder(&listed.name);
     let mut environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
+    if let Some(spaces) = plan.namespaces() {
+        let put = |image: &mut Image, named: &Path, real: &Path| {
+            let place = namespaces::copied::place(spaces, image, named, real);
+            place.map(|place| image.put_copy_at(place)).map_err(&failed)
+        };
+        if interpreter.is_some() {
+            put(&mut image, &listed.place(), &path)?;
+        }
+        if let Some(script) = &mut own_script {
+            let named = PathBuf::from(&script.path);
+            put(&mut script.image, &named, &named)?;
+        }
+    }
     let own = program.interpreter.as_deref();
     let loaders = granted::loaders(&plan, own, &libraries, &listed.trail);
     let pinned = Pinned {

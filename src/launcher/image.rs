@@ -28,7 +28,7 @@ pub struct Image {
     bytes: Option<Mapping>,
     strength: Strength,
     is_leased: bool,
-    /// Where a guarded file is.
+    /// Where a guarded file is, or a copy will be.
     place: Option<PathBuf>,
     /// What a guarded file was when it was fixed.
     stat: Option<Stat>,
@@ -137,7 +137,20 @@ impl Image {
         (!self.why_no_better.is_empty()).then(|| self.why_no_better.join("; "))
     }
 
-    /// Where a guarded file is, for those who open it by its path.
+    /// How many bytes a copy has; 0 of a file.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes.as_deref().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    /// Says where a copy will be, if this is one.
+    pub(crate) fn put_copy_at(&mut self, place: Option<PathBuf>) {
+        if !self.has_path() {
+            self.place = place;
+        }
+    }
+
+    /// Where the file is, or a copy of it will be, for those who open it by its
+    /// path: nobody but root could lead that elsewhere.
     #[must_use]
     pub fn place(&self) -> Option<&Path> {
         self.place.as_deref()

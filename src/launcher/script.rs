@@ -97,6 +97,10 @@ fn open(
             stat.mode
         )));
     }
+    if stat.size > limit {
+        let found = format!("the script '{shown}' is larger");
+        return Err(Violation::FileSizeExceeded { limit, found });
+    }
     let candidate = Candidate {
         path: place,
         stat: &stat,

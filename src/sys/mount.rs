@@ -3,6 +3,7 @@
 //! mount_setattr, man 2 move_mount).
 
 use std::ffi::{CStr, CString};
+use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -305,6 +306,20 @@ pub fn make_link(folder: BorrowedFd<'_>, name: &Path, target: &Path) -> Result<(
         Err(Errno::EEXIST) => Ok(()),
         made => made.map_err(Error::at("make the link", name)),
     }
+}
+
+/// Makes a file that all may read and execute, and nobody write.
+///
+/// # Errors
+/// As open(2) and write(2).
+pub fn write_file(folder: BorrowedFd<'_>, name: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let mode = Mode::from_bits_truncate(0o555);
+    let file = nix::fcntl::openat(folder, name, flags, mode);
+    let file = file.map_err(Error::at("make the file", name))?;
+    nix::sys::stat::fchmod(&file, mode).map_err(Error::at("make the file", name))?;
+    let written = std::fs::File::from(file).write_all(bytes);
+    written.map_err(Error::io("write the file"))
 }
 
 /// Device and inode number of what a tree shows at its top.

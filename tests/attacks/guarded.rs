@@ -374,3 +374,52 @@ fn an_update_in_the_moment_of_the_launch_is_never_run_unverified() {
     drop(held);
     host.launch("p").run().refused(126).says("hash mismatch");
 }
+
+#[test]
+fn a_script_that_is_copied_has_its_path_in_a_root_folder_of_the_plugins_own() {
+    let user = User::Ordinary;
+    for by_hand in [false, true] {
+        let made = |grants: &str| {
+            let mut host = Host::of(user);
+            let (p, evil) = (host.path("plugins/p"), host.path("plugins/evil"));
+            host.install("evil", "#!/bin/sh\necho evil\n");
+            host.install("p", "#!/bin/sh\necho verified \"$0\"\n");
+            let profile = format!("profile: {{ isolation: namespaces, {grants} }}");
+            if by_hand {
+                let shell = Path::new("/bin/sh").canonicalize().unwrap();
+                let script = format!("script: {{ path: {p:?}, hash: {:?} }}", digest(&p));
+                let args = format!("args: [{p:?}]");
+                let path = shell.to_str().unwrap();
+                host.list_path("p", path, &digest(&shell), &[&profile, &args, &script]);
+            } else {
+                host.list("p", &[&profile]);
+            }
+            let (p, evil) = (p.display().to_string(), evil.display().to_string());
+            (host, p, evil)
+        };
+        let (host, p, _) = made("");
+        let told = format!("verified {p}\n");
+        host.launch("p").run().succeeded().prints(&told);
+        assert_eq!(image(&host).0, if by_hand { "guarded" } else { "sealed" });
+        for strike_with in [
+            "mv {evil} {p}",
+            "cat {evil} > {p}",
+            "rm {p}; ln -s {evil} {p}",
+        ] {
+            let (host, p, evil) = made("");
+            let command = strike_with.replace("{evil}", &evil).replace("{p}", &p);
+            let number = 2 + u32::from(by_hand);
+            let outcome = strike(&host, ("execveat", number), &command, &host.launch("p"));
+            outcome.succeeded().prints(&format!("verified {p}\n"));
+        }
+        // A granted folder is the host's: there another could take its place.
+        let (host, p, _) = made("filesystem: { read: [\"{plugin_dir}\", -/nowhere] }");
+        let told = if by_hand {
+            format!("verified {p}\n")
+        } else {
+            "verified /proc/self/fd/".into()
+        };
+        let outcome = host.launch("p").run().succeeded();
+        assert!(outcome.stdout.starts_with(&told), "{outcome:#?}");
+    }
+}

@@ -66,8 +66,9 @@ fn it_is_empty_and_the_plugins_own_and_holds_no_code_in_namespaces() {
         let left = tempfile::Builder::new().tempfile_in("/tmp").unwrap();
         let launch = host.launch("namespaces").args(["/tmp", "/var/tmp"]);
         let seen = launch.env("TMPDIR", host.path("")).run().succeeded().stdout;
+        // The plugin lies in it, and nothing else.
         // EPERM: a device node takes a capability, and the filter refuses it.
-        assert_eq!(seen, "/tmp\n0 0 1 1 0\n2 17 9 1 17\n0 0 1 1 0\n");
+        assert_eq!(seen, "/tmp\n1 0 1 1 0\n3 17 9 1 17\n0 0 1 1 0\n");
         assert!(left.path().exists());
         for folder in ["/tmp", "/var/tmp"] {
             assert!(!Path::new(folder).join("inner").exists());
@@ -236,8 +237,8 @@ fn what_is_granted_in_tmp_is_there_and_no_more_than_is_granted() {
         // EROFS.
         assert_eq!(lines[2], "0 30 9 1 30");
         assert_eq!(lines[3], "0 0 1 1 0");
-        // Their folder is the plugin's own, and holds nothing else.
-        assert!(lines[4].starts_with("2 0 "), "{lines:?}");
+        // Their folder is the plugin's own, and holds nothing else but the plugin.
+        assert!(lines[4].starts_with("3 0 "), "{lines:?}");
         assert!(write.join("inner").exists() && !host.path("inner").exists());
     }
 }

@@ -3,6 +3,7 @@
 //! one that becomes the plugin. [`crate::manual::namespaces`] says why.
 
 mod aliases;
+pub(crate) mod copied;
 mod counted;
 mod linked;
 mod places;
@@ -23,6 +24,7 @@ use secure_exec_sys::{open, process};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::image::Image;
 use crate::mutation::leaves_out;
 use crate::prepared::Prepared;
 use counted::{Remains, WayIn};
@@ -147,8 +149,9 @@ pub(crate) fn enter(mut prepared: Prepared) -> Result<Prepared, Failure> {
         // It has said why.
         children::end(125);
     }
-    let mounts =
-        root::build(&ready.plan, &ready.places, identity).map_err(|halted| halted.failure())?;
+    let copies: Vec<&Image> = prepared.examined.copies_in_place().collect();
+    let mounts = root::build(&ready.plan, &ready.places, &copies, identity)
+        .map_err(|halted| halted.failure())?;
     let gate = Line::new().map_err(Failure::own)?;
     if let Side::Parent(plugin) = namespaces::fork().map_err(Failure::own)? {
         let account = prepared.account.take();
@@ -209,6 +212,16 @@ fn admit_own(prepared: &mut Prepared) -> Result<(), Failure> {
     let (Some(plan), Some(domain)) = (prepared.examined.plan.landlock(), &prepared.domain) else {
         return Ok(());
     };
+    for copy in prepared.examined.copies_in_place() {
+        let opened = copy.place().map(open::open_path_plain).transpose();
+        let file = opened.map_err(Failure::own)?;
+        let rule = file
+            .map(|file| Rule::new(file, GrantKind::Read))
+            .transpose();
+        if let Some(rule) = rule.map_err(Failure::own)? {
+            domain.admit(&rule).map_err(Failure::own)?;
+        }
+    }
     let waiting = |grant: &&Grant| {
         let is_apart = grant.kind == GrantKind::Apart && !prepared.absent.contains(&grant.path);
         is_apart || waits(&prepared.examined, grant)

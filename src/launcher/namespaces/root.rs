@@ -14,9 +14,11 @@ use secure_exec_sys::namespaces::{self, Identity};
 use secure_exec_sys::overlay::Workbench;
 use secure_exec_sys::{Errno, Error};
 
+use super::copied;
 use super::linked::Link;
 use super::places::Place;
 use crate::failure::Failure;
+use crate::image::Image;
 
 /// Making the root folder ended here.
 pub(super) struct Halted {
@@ -38,6 +40,7 @@ impl Halted {
 pub(super) fn build(
     plan: &NamespacePlan,
     places: &[Place],
+    copies: &[&Image],
     identity: Identity,
 ) -> Result<Vec<String>, Halted> {
     begin(plan, identity)?;
@@ -86,6 +89,9 @@ pub(super) fn build(
     if let Some(memory) = plan.shared_memory {
         made.extend(put_shared_memory(&root, memory).map_err(mounting)?);
     }
+    for image in copies {
+        made.extend(copied::put(&root, image).map_err(halted)?);
+    }
     made.push(put_proc(&root, plan.proc)?);
     root.tree.become_root().map_err(|error| Halted {
         obstacle: Obstacle::NoRoot,
@@ -100,7 +106,7 @@ pub(super) fn build(
 }
 
 /// The root folder that is being made.
-struct Root {
+pub(super) struct Root {
     tree: Tree,
     /// The devices of file systems of the plugin's own, which were empty.
     own: Vec<u64>,
@@ -119,6 +125,18 @@ impl Root {
             tree,
             own: vec![device],
         })
+    }
+
+    /// A folder of it, made if it is missing.
+    pub(super) fn folder(&self, path: &str) -> Result<OwnedFd, Error> {
+        find_or_make(self, path, true)
+    }
+
+    /// Whether a folder lies in the root folder itself, which is read-only
+    /// once it is made.
+    pub(super) fn is_lasting(&self, folder: &OwnedFd) -> Result<bool, Error> {
+        let device = mount::identity(folder)?.0;
+        Ok(self.own.first() == Some(&device))
     }
 
     /// Makes a link where there is none. In what is mounted there is.

@@ -39,7 +39,7 @@ fn trial(profile: &Profile) -> Result<Means, Obstacle> {
     let identity = Identity::own();
     match namespaces::divide(plan.means, plan.own_network, Ending::Silent) {
         Err(errno) => Err(namespaces::obstacle(errno)),
-        Ok(Side::Child) => children::end(match root::build(&plan, &[], identity) {
+        Ok(Side::Child) => children::end(match root::build(&plan, &[], &[], identity) {
             Ok(_) => 0,
             Err(halted) => halted.obstacle as i32,
         }),
