@@ -49,16 +49,22 @@
 //! | runc, podman | start it | the launcher is the entry point | `containers` |
 //! | host-local, loopback (CNI) | Go | `cni`; a folder | `launch::cni` |
 
+mod apt;
 mod build;
 mod containers;
 mod data;
 mod documents;
 mod files;
+mod filters;
+mod helpers;
 mod interpreters;
+mod monitoring;
 mod network;
+mod notifiers;
 mod packages;
 mod servers;
 mod session;
+mod shims;
 
 use std::collections::BTreeMap;
 use std::fs;
