@@ -13,6 +13,7 @@ mod runtimes;
 mod scripts;
 mod settings;
 mod surroundings;
+mod wrapped;
 
 use crate::kit::{EVERYONE, Host, program};
 

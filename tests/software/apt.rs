@@ -26,9 +26,7 @@ fn repository(host: &Shims) -> PathBuf {
         (sum, path.metadata().unwrap().len())
     };
     let (sum, size) = facts(&file);
-    let index = format!(
-        "{control}Filename: ./plugin-x_1_all.deb\nSize: {size}\nSHA256: {sum}\n"
-    );
+    let index = format!("{control}Filename: ./plugin-x_1_all.deb\nSize: {size}\nSHA256: {sum}\n");
     let packages = folder.join("Packages");
     fs::write(&packages, index).unwrap();
     let mut pack = Command::new("xz");
@@ -87,7 +85,11 @@ fn fetched(user: User) {
     fs::set_permissions(host.host.path(""), open).unwrap();
     let repository = repository(&host);
     // Root's methods become _apt; other users' stay what they are.
-    let user = if user == User::Root { "" } else { ", user: null" };
+    let user = if user == User::Root {
+        ""
+    } else {
+        ", user: null"
+    };
     let profile = format!(
         "{{ extends: apt-method, filesystem: {{ read: [{repository:?}, -WORK/root], \
          write: [-WORK/root/var/lib/apt/lists/partial, \

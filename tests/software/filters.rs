@@ -95,7 +95,10 @@ fn nbdkit() {
                 without_folder,
             )
             .succeeded();
-        assert!(told.stdout.contains("export-size: 65536 (64K)"), "{told:#?}");
+        assert!(
+            told.stdout.contains("export-size: 65536 (64K)"),
+            "{told:#?}"
+        );
         assert!(told.stdout.ends_with("trim: 2\n"), "{told:#?}");
         let told = host.alike(
             "TMPDIR=HERE nbdkit -U - sh HERE/disk size=a --run true",
@@ -125,7 +128,10 @@ fn printed(host: &Shims, format: &str) -> [Outcome; 2] {
         let settings = host.host.write(format!("{folder}.conf"), &settings);
         let mut command = Command::new(package("cups").join("usr/sbin/cupsfilter"));
         command.arg("-c").arg(settings);
-        command.args(["-p", "/usr/share/ppd/cupsfilters/Generic-PDF_Printer-PDF.ppd"]);
+        command.args([
+            "-p",
+            "/usr/share/ppd/cupsfilters/Generic-PDF_Printer-PDF.ppd",
+        ]);
         command.args(["-i", "text/plain", "-m", format]);
         command.arg(host.host.path("served/text"));
         command.current_dir("/");
@@ -137,7 +143,9 @@ fn printed(host: &Shims, format: &str) -> [Outcome; 2] {
 fn lay(path: &str, over: &Path) {
     let mut mount = Command::new("mount");
     mount.args(["-t", "overlay", "none", "-o"]);
-    mount.arg(format!("lowerdir={}:{path}", over.display())).arg(path);
+    mount
+        .arg(format!("lowerdir={}:{path}", over.display()))
+        .arg(path);
     run(mount, b"").succeeded();
 }
 
@@ -147,8 +155,7 @@ fn cups() {
         let mut host = Shims::new(User::Root);
         let served = host.host.folder("served");
         host.host.write("served/text", "Hello\nworld\n");
-        let profile =
-            format!("{{ extends: cups-filter, filesystem: {{ read: [{served:?}] }} }}");
+        let profile = format!("{{ extends: cups-filter, filesystem: {{ read: [{served:?}] }} }}");
         for name in ["texttopdf", "pdftopdf", "gstoraster"] {
             let filter = Path::new("/usr/lib/cups/filter").join(name);
             // gstoraster and others are links to one program.
@@ -173,7 +180,12 @@ fn cups() {
         assert!(confined.raw == bare.raw, "other dots");
         // A PDF holds the time at which it was made.
         let [bare, confined] = printed(&host, "application/vnd.cups-pdf");
-        assert_eq!((bare.status, confined.status), (0, 0), "{}", confined.stderr);
+        assert_eq!(
+            (bare.status, confined.status),
+            (0, 0),
+            "{}",
+            confined.stderr
+        );
         assert!(bare.stdout.contains("%PDF-"));
         assert_eq!(confined.raw.len(), bare.raw.len());
         host.all_ran();

@@ -94,7 +94,8 @@ fn checks_of_services_under_their_links_names() {
 
 #[test]
 fn checks_of_the_machine() {
-    let processes = "{ extends: monitoring, filesystem: { read: [/proc], execute: [/usr/bin/ps] } }";
+    let processes =
+        "{ extends: monitoring, filesystem: { read: [/proc], execute: [/usr/bin/ps] } }";
     let others = format!("{{ extends: monitoring, filesystem: {{ execute: [{CHECKS}] }} }}");
     let lines = [
         ("check_load -w 900,900,900 -c 999,999,999", "monitoring", 0),

@@ -23,7 +23,8 @@ pub(super) fn configure(host: &Shims, folder: &str, notifications: &[(&str, &str
     chown(top.join("told"), Some(NOBODY), Some(NOBODY)).unwrap();
     let from = package("crowdsec").join("etc/crowdsec");
     let mut copy = Command::new("cp");
-    copy.arg("-r").args(["patterns", "simulation.yaml", "acquis.yaml"].map(|name| from.join(name)));
+    copy.arg("-r")
+        .args(["patterns", "simulation.yaml", "acquis.yaml"].map(|name| from.join(name)));
     copy.arg(top.join("conf"));
     run(copy, b"").succeeded();
     let index = package("crowdsec").join("usr/share/crowdsec/hub/.index.json");
@@ -98,7 +99,9 @@ pub(super) fn ban(host: &Shims, top: &str, told: impl FnOnce()) -> String {
 pub(super) fn plugins(names: &[&str], profile: &str) -> Shims {
     let mut host = Shims::for_nobody();
     for name in names {
-        let program = package("crowdsec").join("usr/lib/crowdsec/plugins").join(name);
+        let program = package("crowdsec")
+            .join("usr/lib/crowdsec/plugins")
+            .join(name);
         host = host.plugin(&format!("notification-{name}"), program, profile);
     }
     host

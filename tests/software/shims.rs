@@ -40,16 +40,15 @@ impl Shims {
     }
 
     /// A plugin by the name that the host knows.
-    pub(super) fn plugin(
-        mut self,
-        name: &str,
-        program: impl AsRef<Path>,
-        profile: &str,
-    ) -> Self {
+    pub(super) fn plugin(mut self, name: &str, program: impl AsRef<Path>, profile: &str) -> Self {
         let program = program.as_ref();
         let path = program.to_str().unwrap();
-        let profile = format!("profile: {}", profile.replace("WORK", &self.work("confined")));
-        self.host.list_path(name, path, &digest(program), &[&profile]);
+        let profile = format!(
+            "profile: {}",
+            profile.replace("WORK", &self.work("confined"))
+        );
+        self.host
+            .list_path(name, path, &digest(program), &[&profile]);
         symlink(program, self.host.path("bare").join(name)).unwrap();
         symlink("../bin/secure-exec", self.host.path("confined").join(name)).unwrap();
         self.names.push(name.into());
@@ -124,7 +123,9 @@ pub(super) fn exactly(text: &str) -> String {
 
 /// Numbers with a decimal point, which are times, as `N`.
 pub(super) fn but_for_times(text: &str) -> String {
-    but_for(text, |number| number.contains('.') && number.matches('.').count() == 1)
+    but_for(text, |number| {
+        number.contains('.') && number.matches('.').count() == 1
+    })
 }
 
 /// All numbers as `N`.
