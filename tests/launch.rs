@@ -17,6 +17,7 @@ mod scripts;
 mod settings;
 mod surroundings;
 mod volumes;
+mod wrapped;
 
 use crate::kit::{EVERYONE, Host, program};
 

@@ -48,17 +48,33 @@
 //! | protoc, grpc_cpp_plugin | plugin | `default`; folders | `launch::hosts` |
 //! | runc, podman | start it | the launcher is the entry point | `containers` |
 //! | host-local, loopback (CNI) | Go | `cni`; a folder | `launch::cni` |
+//! | check_* of monitoring-plugins | plugins | `monitoring`; some: `/proc`, `execute` | `monitoring` |
+//! | munin-run and 22 plugins | host | `munin` | `monitoring` |
+//! | apt-get: http, file, copy, store | host | `apt-method`; its folders, the repository | `apt` |
+//! | cupsfilter: texttopdf, pdftopdf, gstoraster | host | `cups-filter`; the job | `filters::cups` |
+//! | pandoc | host | `python`; its variables | `filters::pandoc` |
+//! | nbdkit sh | host | `default`; a folder, `fork`, `execute`, its variable | `filters::nbdkit` |
+//! | git: git-remote-http, git-lfs | host | `git-helper`; the repository, `HOME` | `helpers` |
+//! | crowdsec: notification-dummy | host | `go-plugin`; a folder | `notifiers` |
+//! | mcp's client with five servers | host | `mcp-stdio`; their packages, a folder | `clients` |
 
+mod apt;
 mod build;
+mod clients;
 mod containers;
 mod data;
 mod documents;
 mod files;
+mod filters;
+mod helpers;
 mod interpreters;
+mod monitoring;
 mod network;
+mod notifiers;
 mod packages;
 mod servers;
 mod session;
+mod shims;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -104,11 +104,16 @@ impl From<Failure> for Misuse {
     }
 }
 
-/// Reads the command line.
+/// Reads the command line. `executed` tells the name of the link through which
+/// this program was executed, if that is another one than `argv[0]` says: a
+/// host may write there what it likes, as CUPS does a printer's name.
 ///
 /// # Errors
 /// The first mistake.
-pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Misuse> {
+pub fn parse(
+    mut words: impl Iterator<Item = OsString>,
+    executed: impl FnOnce(&OsStr) -> Option<OsString>,
+) -> Result<Command, Misuse> {
     let whole = words.next().unwrap_or_default();
     let called = whole.as_bytes().rsplit(|byte| *byte == b'/').next();
     let called = OsStr::from_bytes(called.unwrap_or_default());
@@ -116,8 +121,9 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Misus
         return Err(Failure::usage("the program was started without a name").into());
     }
     if called != OWN_NAME {
+        let link = executed(called).filter(|link| link != OWN_NAME);
         return Ok(Command::Launch(Box::new(Arguments {
-            plugin: called.to_owned(),
+            plugin: link.unwrap_or_else(|| called.to_owned()),
             called_as: Some(whole.clone()),
             plugin_arguments: words.collect(),
             ..Arguments::default()
@@ -251,7 +257,7 @@ mod tests {
     use super::*;
 
     fn typed(words: &[&str]) -> Result<Command, Misuse> {
-        parse(words.iter().map(OsString::from))
+        parse(words.iter().map(OsString::from), |_| None)
     }
 
     fn launch(words: &[&str]) -> Box<Arguments> {
@@ -281,6 +287,28 @@ mod tests {
         let parsed = launch(&["/opt/cni/bin/host-local", "--policy", "nonsense"]);
         assert_eq!(parsed.plugin, "host-local");
         assert_eq!(parsed.plugin_arguments, ["--policy", "nonsense"]);
+    }
+
+    #[test]
+    fn the_link_that_was_executed_is_the_plugin_whatever_the_host_calls_it() {
+        for (link, plugin) in [
+            (Some("texttopdf"), "texttopdf"),
+            (Some("secure-exec"), "Printer"),
+            (None, "Printer"),
+        ] {
+            let words = ["Printer", "7"].map(OsString::from).into_iter();
+            let parsed = parse(words, |_| link.map(OsString::from)).unwrap();
+            let Command::Launch(parsed) = parsed else {
+                panic!("{parsed:?}")
+            };
+            assert_eq!(parsed.plugin, plugin);
+            assert_eq!(parsed.called_as.unwrap(), "Printer");
+        }
+        let own = ["secure-exec", "p"].map(OsString::from).into_iter();
+        let Command::Launch(parsed) = parse(own, |_| panic!("asked")).unwrap() else {
+            panic!("no launch")
+        };
+        assert_eq!(parsed.plugin, "p");
     }
 
     #[test]

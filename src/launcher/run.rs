@@ -1,7 +1,9 @@
 //! A launch from start to end. `launch` is its table of contents.
 
 use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use secure_exec_core::audit::{Event, Outcome, Record};
@@ -9,7 +11,7 @@ use secure_exec_core::decide::Judgement;
 use secure_exec_core::escape::{Lines, Whole};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
-use secure_exec_sys::{limits, process};
+use secure_exec_sys::{limits, open, process};
 
 use crate::audit::{AuditLog, timestamp};
 use crate::authorized::{self, Authorized};
@@ -56,7 +58,7 @@ const LEAST_STACK: u64 = 512 << 10;
 
 #[inline(never)]
 fn run() -> ExitCode {
-    let command = match cli::parse(std::env::args_os()) {
+    let command = match cli::parse(std::env::args_os(), executed_name) {
         Ok(command) => command,
         Err(misuse) => {
             if let Some(Ok(ready)) = misuse.ready_fd.map(Ready::adopt) {
@@ -94,6 +96,19 @@ fn run() -> ExitCode {
         ready.tell(&failure);
     }
     report(&failure)
+}
+
+/// The name of the file that was executed, if it is not `called` and is this
+/// program: a script that names the launcher's link as its interpreter is not.
+fn executed_name(called: &OsStr) -> Option<OsString> {
+    let path = process::executed_path()?;
+    let name = path.file_name().filter(|name| *name != called)?;
+    let file = |path: &Path| {
+        let stat = open::stat_path(path, true).ok()?;
+        Some((stat.dev, stat.ino))
+    };
+    let own = file(Path::new("/proc/self/exe"))?;
+    (file(&path)? == own).then(|| name.to_owned())
 }
 
 /// One launch. It only returns if the plugin does not run.

@@ -13,23 +13,38 @@ use crate::kit::run;
 /// Where packages lie for the tests: the build folder may be root's alone.
 pub(super) const FOLDER: &str = "/run/packages";
 
+/// The same for npm's beside those of PyPI.
+pub(super) const NPM_FOLDER: &str = "/run/npm";
+
 /// Calls `body` in private namespaces where the packages of PyPI lie in
 /// [`FOLDER`].
 pub(super) fn with_pypi(body: impl FnOnce() + Send) {
-    let folder = installed("pypi", PYPI, |target| {
+    within(&[(&pypi(), FOLDER)], body);
+}
+
+/// The same for the packages of npm.
+pub(super) fn with_npm(body: impl FnOnce() + Send) {
+    within(&[(&npm(), FOLDER)], body);
+}
+
+/// The same for both: those of npm lie in [`NPM_FOLDER`].
+pub(super) fn with_both(body: impl FnOnce() + Send) {
+    within(&[(&pypi(), FOLDER), (&npm(), NPM_FOLDER)], body);
+}
+
+fn pypi() -> PathBuf {
+    installed("pypi", PYPI, |target| {
         let mut pip = Command::new("/usr/bin/python3");
         // Nothing of theirs runs while it is installed; see npm's below.
         pip.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
         pip.args(["--only-binary=:all:", "--target"]);
         pip.arg(target).args(PYPI.lines());
         pip
-    });
-    within(&folder, body);
+    })
 }
 
-/// The same for the packages of npm.
-pub(super) fn with_npm(body: impl FnOnce() + Send) {
-    let folder = installed("npm", &NPM.join("\n"), |target| {
+fn npm() -> PathBuf {
+    installed("npm", &NPM.join("\n"), |target| {
         let mut npm = Command::new("npm");
         npm.args([
             "install",
@@ -42,8 +57,7 @@ pub(super) fn with_npm(body: impl FnOnce() + Send) {
         npm.args(["--before", "2026-11-20", "--prefix"]);
         npm.arg(target).args(NPM);
         npm
-    });
-    within(&folder, body);
+    })
 }
 
 /// mcp-server-time, python-lsp-server, and all that they depend on.
@@ -53,6 +67,7 @@ const NPM: &[&str] = &[
     "@modelcontextprotocol/server-everything@2026.8.31",
     "@modelcontextprotocol/server-filesystem@2026.8.31",
     "@modelcontextprotocol/server-memory@2026.8.31",
+    "@modelcontextprotocol/server-sequential-thinking@2026.8.31",
     "bash-language-server@5.6.0",
     "typescript@5.9.3",
 ];
@@ -75,12 +90,14 @@ fn installed(name: &str, wanted: &str, install: impl Fn(&Path) -> Command) -> Pa
     target
 }
 
-fn within(folder: &Path, body: impl FnOnce() + Send) {
+fn within(folders: &[(&Path, &str)], body: impl FnOnce() + Send) {
     private(|| {
-        fs::create_dir(FOLDER).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["--bind", "-o", "ro"]).arg(folder).arg(FOLDER);
-        run(mount, b"").succeeded();
+        for (folder, place) in folders {
+            fs::create_dir(place).unwrap();
+            let mut mount = Command::new("mount");
+            mount.args(["--bind", "-o", "ro"]).arg(folder).arg(place);
+            run(mount, b"").succeeded();
+        }
         body();
     });
 }

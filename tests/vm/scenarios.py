@@ -116,7 +116,18 @@ SHIPPED = {
     "cni": False,
     "network-client": True,
     "network-service": True,
+    "monitoring": True,
+    "munin": False,
+    "git-helper": True,
+    "apt-method": True,
+    "cups-filter": False,
 }
+
+# These fork, so their signals can't be held to themselves by the filter.
+FORKING = {"python", "monitoring", "munin", "git-helper", "cups-filter"}
+
+# These need root: the one keeps capabilities, the other becomes a user.
+OF_ROOT = {"cni", "apt-method"}
 
 
 def stands_in(abi, signals=SIGNALS):
@@ -128,14 +139,13 @@ def shipped(user, abi):
     """Strict launches with the shipped profiles."""
     for name, ports in SHIPPED.items():
         options = ["--profile", name]
-        if name == "cni" and user != "root":
+        if name in OF_ROOT and user != "root":
             continue
         if ports and abi < 4:
             says = ["sandbox_unavailable", missing(PORTS), "Use a system that has it"]
             yield launch(user, "hello", options=options, status=BLOCKED, prints="", says=says)
         else:
-            # The only one that forks.
-            signals = NO_SIGNALS if name == "python" else SIGNALS
+            signals = NO_SIGNALS if name in FORKING else SIGNALS
             record = applied(taken_over=stands_in(abi, signals))
             yield launch(user, "hello", "x", options=options, prints="hello\n", record=record)
 

@@ -20,11 +20,16 @@ macro_rules! builtin {
 }
 
 const BUILTIN: &[Builtin] = builtin![
+    "apt-method",
     "cni",
+    "cups-filter",
     "default",
+    "git-helper",
     "go-plugin",
     "jvm",
     "mcp-stdio",
+    "monitoring",
+    "munin",
     "network-client",
     "network-service",
     "node",
