@@ -28,6 +28,7 @@ pub mod listed;
 pub mod namespaces;
 pub mod opened;
 pub mod owner;
+mod passed;
 pub mod prepared;
 pub mod profiles;
 mod reach;

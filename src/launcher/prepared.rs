@@ -27,6 +27,7 @@ use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::owner::Finding;
+use crate::passed;
 use crate::rules;
 use crate::trust;
 
@@ -102,6 +103,7 @@ pub fn prepare(
     };
     let streams = &examined.streams;
     streams.check_rules(&rules, &examined.listed, warn)?;
+    passed::tell(&examined.listed, &streams.absent, words.arguments, warn)?;
     let filter = match examined.plan.seccomp() {
         None => None,
         Some(plan) => {
@@ -250,6 +252,7 @@ pub fn compile(
         writes: plan.writes,
         write_execute: plan.write_execute,
         shared_execute: plan.shared_execute || leaves_out("shared_execute"),
+        terminal: plan.terminal,
         stand_in: plan.stand_in,
         own_pid: plan.own_pid.unwrap_or_else(process::id),
         // Without Landlock nothing would narrow an open exec.
@@ -266,9 +269,19 @@ pub fn compile(
 fn script_descriptor(examined: &Examined) -> Result<Option<OwnedFd>, Failure> {
     match &examined.interpreter {
         None => Ok(None),
-        Some(_) => open::duplicate(examined.image.file())
-            .map(Some)
-            .map_err(Failure::own),
+        Some(_) => {
+            // A number that the profile passes and the host left closed stays
+            // closed.
+            let mut others = Vec::new();
+            loop {
+                let copy = open::duplicate(examined.image.file()).map_err(Failure::own)?;
+                let number = process::number(&copy).unsigned_abs();
+                if !examined.streams.absent.contains(&number) {
+                    return Ok(Some(copy));
+                }
+                others.push(copy);
+            }
+        }
     }
 }
 

@@ -133,6 +133,8 @@ pub struct Stat {
     pub size: u64,
     /// Hard links.
     pub nlink: u64,
+    /// The device that it is, where it is one.
+    pub rdev: u64,
     /// Type of file.
     pub kind: Kind,
 }
@@ -195,6 +197,7 @@ impl From<FileStat> for Stat {
             size: u64::try_from(raw.st_size).unwrap_or(u64::MAX),
             #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
             nlink: raw.st_nlink.into(),
+            rdev: raw.st_rdev,
             kind,
         }
     }

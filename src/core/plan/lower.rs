@@ -166,10 +166,19 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
             grant.kind = GrantKind::OwnSocket;
         }
     }
-    grants.extend(files.devices.iter().map(|name| Grant {
+    let caller = profile.terminal.then_some(CALLERS_TERMINAL);
+    let named = files.devices.iter().map(String::as_str);
+    let named = named.filter(|name| Some(*name) != caller);
+    grants.extend(named.chain(caller).map(|name| Grant {
         path: format!("/dev/{name}"),
         optional: true,
-        kind: GrantKind::Device,
+        // Opened without its settings a terminal shows every password that is
+        // typed.
+        kind: if name.starts_with(TERMINALS) {
+            GrantKind::Terminal
+        } else {
+            GrantKind::Device
+        },
     }));
     let ports = |ports: &Ports| match ports {
         Ports::Any => None,
@@ -185,6 +194,11 @@ fn landlock(profile: &Profile, inputs: &Inputs<'_>) -> Result<LandlockPlan, Stri
     })
 }
 
+/// The terminal of the session, for each process its own (man 4 tty).
+const CALLERS_TERMINAL: &str = "tty";
+/// What the names of terminals in /dev begin with: serial lines and consoles.
+const TERMINALS: &str = "tty";
+
 pub(super) fn sockets(profile: &Profile) -> Sockets {
     let network = &profile.network;
     let tcp_connect = !network.tcp_connect.is_empty();
@@ -196,11 +210,18 @@ pub(super) fn sockets(profile: &Profile) -> Sockets {
         tcp_connect,
         tcp_bind,
         udp: network.udp,
+        icmp: network.icmp,
+        icmp_raw: network.icmp && keeps(profile, "CAP_NET_RAW"),
         unix: unix_connect || unix_bind,
         unix_connect,
         unix_bind,
         netlink: network.netlink,
+        served: profile.descriptors.listen,
     }
+}
+
+fn keeps(profile: &Profile, capability: &str) -> bool {
+    profile.capabilities.iter().any(|kept| kept == capability)
 }
 
 fn seccomp(
@@ -239,6 +260,7 @@ fn seccomp(
         writes,
         write_execute: profile.write_execute,
         shared_execute: profile.shared_execute,
+        terminal: granted(GrantKind::Terminal),
         stand_in,
         execute,
         own_pid: None,

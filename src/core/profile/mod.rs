@@ -43,6 +43,10 @@ pub struct Profile {
     pub environment: Environment,
     /// Capabilities that are kept, by their full names.
     pub capabilities: Vec<String>,
+    /// Descriptors above 2.
+    pub descriptors: Descriptors,
+    /// The caller's terminal may be opened, and its settings changed.
+    pub terminal: bool,
     /// User to become.
     pub user: Option<String>,
     /// Working directory.
@@ -91,6 +95,8 @@ pub struct Network {
     pub tcp_bind: Ports,
     /// UDP.
     pub udp: bool,
+    /// Echoes of ICMP; with CAP_NET_RAW all of ICMP.
+    pub icmp: bool,
     /// UNIX sockets to connect to.
     pub unix_connect: Vec<PathGrant>,
     /// Folders for UNIX sockets of the plugin's own.
@@ -225,6 +231,15 @@ pub struct Environment {
     pub set: BTreeMap<String, String>,
     /// Names with the source of a secret: `env:NAME` or `file:/PATH`.
     pub secrets: BTreeMap<String, String>,
+}
+
+/// Descriptors above 2 that the plugin gets from its host.
+#[derive(Clone, Debug, Default)]
+pub struct Descriptors {
+    /// Their numbers.
+    pub pass: Vec<u32>,
+    /// Those that the host says are sockets to serve (man 3 sd_listen_fds).
+    pub listen: bool,
 }
 
 /// Kind of confinement. What a kind means is asked by name

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::raw::RawProfile;
 use super::{
-    Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant, Ports, Processes,
-    Profile, Signals, SyscallLayer, Syscalls, variables,
+    Descriptors, Environment, Filesystem, Isolation, Limits, Network, OnViolation, PathGrant,
+    Ports, Processes, Profile, Signals, SyscallLayer, Syscalls, variables,
 };
 use crate::escape::Escaped;
 use crate::located::LocatedError;
@@ -75,6 +75,10 @@ pub fn resolve(
         let why = "'filesystem.apart' needs 'isolation: namespaces': elsewhere files have no other inodes";
         return Err(ProfileError::Invalid(name.to_string(), why.into()));
     }
+    if profile.terminal && profile.processes.new_session {
+        let why = "'terminal: true' needs 'processes: { new_session: false }': a session of its own has no terminal";
+        return Err(ProfileError::Invalid(name.to_string(), why.into()));
+    }
     Ok(profile)
 }
 
@@ -108,6 +112,8 @@ fn nothing(name: &str) -> Profile {
         limits: Limits::default(),
         environment: Environment::default(),
         capabilities: Vec::new(),
+        descriptors: Descriptors::default(),
+        terminal: false,
         user: None,
         working_directory: None,
         umask: 0o077,
@@ -147,6 +153,8 @@ fn apply(to: &mut Profile, raw: &RawProfile) -> Result<(), String> {
     for name in &raw.capabilities.keep {
         add(&mut to.capabilities, capability(name)?);
     }
+    descriptors(&mut to.descriptors, raw)?;
+    set(&mut to.terminal, raw.terminal);
     set(&mut to.user, raw.user.clone());
     if let Some(path) = &raw.working_directory {
         if let Some(path) = path {
@@ -198,6 +206,7 @@ fn network(to: &mut Network, raw: &RawProfile) -> Result<(), String> {
     ports(&mut to.tcp_connect, &raw.network.tcp.connect.0);
     ports(&mut to.tcp_bind, &raw.network.tcp.bind.0);
     set(&mut to.udp, raw.network.udp);
+    set(&mut to.icmp, raw.network.icmp);
     paths(&mut to.unix_connect, &raw.network.unix.connect)?;
     paths(&mut to.unix_bind, &raw.network.unix.bind)?;
     set(&mut to.unix_abstract, raw.network.unix.abstract_);
@@ -273,6 +282,22 @@ fn environment(to: &mut Environment, raw: &RawProfile) -> Result<(), String> {
     }
     Ok(())
 }
+
+fn descriptors(to: &mut Descriptors, raw: &RawProfile) -> Result<(), String> {
+    for number in &raw.descriptors.pass {
+        if !(3..=LAST_DESCRIPTOR).contains(number) {
+            return Err(format!(
+                "the descriptor '{number}' must be from 3 to {LAST_DESCRIPTOR}; 0, 1 and 2 are the plugin's anyway"
+            ));
+        }
+        add(&mut to.pass, *number);
+    }
+    set(&mut to.listen, raw.descriptors.listen_fds);
+    Ok(())
+}
+
+/// The last number that can be had where no administrator raised `fs.nr_open`.
+const LAST_DESCRIPTOR: u32 = (1 << 20) - 1;
 
 fn paths(to: &mut Vec<PathGrant>, more: &[String]) -> Result<(), String> {
     for written in more {

@@ -177,6 +177,7 @@ fn placed(error: &ProfileError, own: &str, text: &str, file: &str) -> String {
         "syscalls",
         "environment",
         "capabilities",
+        "descriptors",
         "working_directory",
     ];
     let found = sections

@@ -32,6 +32,7 @@ pub(crate) fn json(profile: &Profile) -> Value {
         "network": {
             "tcp": { "connect": ports(&network.tcp_connect), "bind": ports(&network.tcp_bind) },
             "udp": network.udp,
+            "icmp": network.icmp,
             "unix": {
                 "connect": paths(&network.unix_connect),
                 "bind": paths(&network.unix_bind),
@@ -66,6 +67,11 @@ pub(crate) fn json(profile: &Profile) -> Value {
             "secrets": environment.secrets,
         },
         "capabilities": { "keep": profile.capabilities },
+        "descriptors": {
+            "pass": profile.descriptors.pass,
+            "listen_fds": profile.descriptors.listen,
+        },
+        "terminal": profile.terminal,
         "user": profile.user,
         "working_directory": profile.working_directory,
         "umask": format!("{:03o}", profile.umask),
@@ -86,7 +92,7 @@ pub(crate) fn yaml(profile: &Profile) -> String {
 }
 
 /// The order in which profiles are written.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "name",
     "description",
     "chain",
@@ -98,6 +104,8 @@ const KEYS: [&str; 15] = [
     "limits",
     "environment",
     "capabilities",
+    "descriptors",
+    "terminal",
     "user",
     "working_directory",
     "umask",
