@@ -284,6 +284,17 @@ pub fn make_place(folder: BorrowedFd<'_>, name: &str, is_folder: bool) -> Result
         .map_err(failed)
 }
 
+/// Makes a symbolic link, unless something has the name.
+///
+/// # Errors
+/// As symlinkat(2).
+pub fn make_link(folder: BorrowedFd<'_>, name: &Path, target: &Path) -> Result<(), Error> {
+    match nix::unistd::symlinkat(target, folder, name) {
+        Err(Errno::EEXIST) => Ok(()),
+        made => made.map_err(Error::at("make the link", name)),
+    }
+}
+
 /// Device and inode number of what a tree shows at its top.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ mod kernel;
 mod rules;
 mod sockets;
 mod table;
+mod void;
 mod waiting;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use assemble::Verdict;
 use checks::{Own, Values};
 pub use evaluate::{Action, Call};
 use table::Rank;
+pub use void::void;
 pub use waiting::{Admitted as WaitingCall, waiting};
 
 /// One instruction of classic BPF (`struct sock_filter`).

@@ -7,8 +7,9 @@ use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
     SandboxPlan, SeccompPlan, Step, namespaces,
 };
+use crate::arch::Arch;
 use crate::escape::Escaped;
-use crate::filter::{Sockets, StandIn};
+use crate::filter::{self, Sockets, StandIn};
 use crate::policy::Policy;
 use crate::profile::{PathGrant, Ports, Profile, Signals, has_dotdot};
 
@@ -83,6 +84,12 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     };
     let shares = share(profile, inputs.kernel);
     let mut seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
+    if let Some((group, calls)) = filter::void(Arch::NATIVE, &seccomp.layers) {
+        return Err(format!(
+            "the group '{group}' admits nothing: its calls take effect only by name; write [{}] instead, or fewer of them",
+            calls.join(", ")
+        ));
+    }
     if let Some(spaces) = spaces {
         seccomp.own_pid = Some(namespaces::PLUGIN_PID);
         if spaces.shared_memory.is_some() {

@@ -3,7 +3,6 @@
 
 mod check;
 mod resolved;
-mod void;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
