@@ -7,6 +7,7 @@ mod hosts;
 mod images;
 mod init;
 mod outer;
+mod passed;
 mod process;
 mod replaced;
 mod runtimes;

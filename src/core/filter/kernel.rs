@@ -92,6 +92,7 @@ pub(super) const SHM_ADMITTED: u32 = 0o70_000;
 // `linux/prctl.h`, `asm/prctl.h`, `linux/membarrier.h`.
 /// `PER_LINUX`, and the value that asks without setting.
 pub(super) const PERSONALITIES: Ranges = &[(0, 0), (u32::MAX, u32::MAX)];
+pub(super) const PR_SET_KEEPCAPS: u32 = 8;
 /// The harmless options: the caller's own name, timers, memory labels, and
 /// everything that only tightens. Not `SET_SECCOMP`: see seccomp(2).
 pub(super) const PRCTL: Ranges = &[

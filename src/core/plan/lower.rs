@@ -251,6 +251,11 @@ fn seccomp(
         // it can still do so.
         layers.insert(1, (vec!["@chown".into()], Vec::new()));
     }
+    if profile.network.icmp && !layers.is_empty() {
+        // Before it sends, ping(8) gives up what it has not got here.
+        let gives_up = ["capset", "setuid"].map(String::from);
+        layers.insert(1, (gives_up.to_vec(), Vec::new()));
+    }
     if execute {
         // Landlock has no rule for files without a path: with exec left open,
         // a memory file would run whatever was written to it.

@@ -173,7 +173,6 @@ pub(super) const NEVER: &[(&str, Law)] = &[
         "no option of a process that widens, or acts on others",
         |c| {
             let harm = [
-                8,
                 14,
                 20,
                 22,
@@ -193,7 +192,9 @@ pub(super) const NEVER: &[(&str, Law)] = &[
                 72,
                 0x5961_6d61,
             ];
-            c.is(&["prctl"]) && (harm.contains(&c.low[0]) || (77..0x4000_0000).contains(&c.low[0]))
+            let keeps = c.low[0] == 8 && !c.request.sockets.icmp;
+            c.is(&["prctl"])
+                && (keeps || harm.contains(&c.low[0]) || (77..0x4000_0000).contains(&c.low[0]))
         },
     ),
     ("no set-ID bit", |c| {
