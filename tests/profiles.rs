@@ -2,6 +2,7 @@
 //! works as without secure-exec, and what it does not need is refused.
 
 mod compute;
+mod granted;
 mod interpreters;
 mod jvm;
 mod mcp;
