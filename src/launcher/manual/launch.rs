@@ -13,8 +13,8 @@
 //! - [`Opened`](crate::opened::Opened): the plugin's descriptor. No path is opened
 //!   again after it.
 //! - [`Examined`](crate::examined::Examined): the bytes are fixed and hashed, the
-//!   interpreter verified, the sandbox planned, the standard streams looked at; all
-//!   violations are known.
+//!   interpreter verified, the sandbox planned, what the caller hands
+//!   over looked at; all violations are known.
 //! - [`Authorized`](crate::authorized::Authorized): the judgement. It holds the
 //!   proof needed for exec: the digest that matched, or the waivers of a policy
 //!   that overlooks something. Strict makes no waiver.
