@@ -206,7 +206,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let mut environment = environment(&listed, &path);
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
     if plan.namespaces().is_some() {
-        passed::announce(&mut environment, &listed.profile, PLUGIN_PID);
+        passed::announce(&mut environment, &listed.profile, || PLUGIN_PID);
     }
     let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
@@ -316,7 +316,7 @@ fn environment(listed: &Listed, path: &Path) -> Environment {
     };
     let path = path.as_os_str().as_bytes().to_vec();
     environment.insert(OWN_PATH.into(), path);
-    passed::announce(&mut environment, &listed.profile, process::id());
+    passed::announce(&mut environment, &listed.profile, process::id);
     environment
 }
 

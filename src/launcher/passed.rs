@@ -138,12 +138,12 @@ fn announced() -> Option<u32> {
 }
 
 /// Announces them to the plugin, which will have this process id.
-pub(crate) fn announce(environment: &mut Environment, profile: &Profile, id: u32) {
+pub(crate) fn announce(environment: &mut Environment, profile: &Profile, id: fn() -> u32) {
     let Some(count) = announced().filter(|_| profile.descriptors.listen) else {
         return;
     };
     environment.insert(COUNT.into(), count.to_string().into_bytes());
-    environment.insert(PROCESS.into(), id.to_string().into_bytes());
+    environment.insert(PROCESS.into(), id().to_string().into_bytes());
     if let Some(names) = std::env::var_os(NAMES) {
         environment.insert(NAMES.into(), names.into_vec());
     }
