@@ -21,6 +21,7 @@
 //! | leaked descriptors | CVE-2024-21626 (runc) | `descriptors::leaked_descriptors_*`, `descriptors::a_standard_stream_*` |
 //! | any UNIX socket by way of one's own | | `sockets::a_socket_of_its_own_*` |
 //! | an inherited datagram socket | | `descriptors::a_datagram_socket_*`, `streams::a_socket_*` |
+//! | what is passed on purpose: folders, devices, queues of calls, processes, sockets | CVE-2024-21626 (runc) | `passed` |
 //! | code in a file that is a standard stream | | `streams::a_file_*`, `streams::in_namespaces_*` |
 //! | inherited signals, scheduling, address layout | | `inherited` |
 //! | loader variables | CVE-2010-3856 (glibc) | `environment::the_dynamic_loader_*` |
@@ -55,6 +56,7 @@ mod inherited;
 mod interloper;
 mod kernel;
 mod legitimate;
+mod passed;
 mod paths;
 mod planted;
 mod privileges;

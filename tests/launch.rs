@@ -10,6 +10,7 @@ mod hosts;
 mod images;
 mod init;
 mod outer;
+mod passed;
 mod process;
 mod replaced;
 mod runtimes;

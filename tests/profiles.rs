@@ -3,6 +3,7 @@
 
 mod combined;
 mod compute;
+mod granted;
 mod hosts;
 mod interpreters;
 mod jvm;

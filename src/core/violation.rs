@@ -58,7 +58,8 @@ pub enum Violation {
     SandboxUnavailable(String),
     /// The bytes can't be fixed, or measured, as the whitelist demands.
     ImageUnavailable(String),
-    /// A standard stream would be a way around the sandbox.
+    /// A standard stream, or a descriptor that is passed on, would be a way
+    /// around the sandbox.
     StandardStream(String),
 }
 

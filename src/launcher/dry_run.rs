@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::listed::{self, Listed};
 use crate::namespaces;
 use crate::opened::{self, Opening};
+use crate::passed::{self, Given};
 use crate::prepared::{add_secrets, compile};
 use crate::rehearsal::Rehearsal;
 use crate::run::name;
@@ -52,7 +53,9 @@ pub fn run(arguments: &Arguments) -> Result<Shown, Failure> {
         let warned = RefCell::new(Vec::new());
         let warn = |warning: &str| warned.borrow_mut().push(warning.to_string());
         let added = add_secrets(&mut examined.environment.clone(), examined, &warn);
-        plan.failure = added.err();
+        let words = &arguments.plugin_arguments;
+        let told = passed::tell(&plan.listed, &examined.streams.absent, words, &warn);
+        plan.failure = added.and(told).err();
         plan.listed.warnings.extend(warned.into_inner());
     }
     if plan.listed.policy == Policy::Strict {
@@ -301,7 +304,11 @@ fn step_json(step: &Step, examined: &Examined) -> Value {
         }
         Step::User(name) => json!({ "step": step.name(), "name": name }),
         Step::Capabilities(keep) => json!({ "step": step.name(), "keep": keep }),
-        Step::Descriptors => json!({ "step": step.name(), "close_from": 3 }),
+        Step::Descriptors => json!({
+            "step": step.name(),
+            "close_from": 3,
+            "pass": examined.streams.passed.iter().map(Given::json).collect::<Vec<_>>(),
+        }),
         Step::NoNewPrivileges => json!({ "step": step.name() }),
         Step::Landlock(plan) => json!({
             "step": step.name(),
@@ -349,7 +356,13 @@ fn describe(step: &Step, examined: &Examined) -> String {
         Step::User(name) => format!("user: {}", Escaped(name)),
         Step::Capabilities(keep) if keep.is_empty() => "capabilities: none".into(),
         Step::Capabilities(keep) => format!("capabilities: {}", keep.join(" ")),
-        Step::Descriptors => "descriptors: closed from 3 on".into(),
+        Step::Descriptors if examined.streams.passed.is_empty() => {
+            "descriptors: closed from 3 on".into()
+        }
+        Step::Descriptors => {
+            let passed: Vec<_> = examined.streams.passed.iter().map(Given::shown).collect();
+            format!("descriptors: closed from 3 on, but {}", passed.join(", "))
+        }
         Step::NoNewPrivileges => "no_new_privs".into(),
         Step::Landlock(plan) => landlock(plan),
         Step::Seccomp(plan) => match compile(plan, examined.plan.landlock(), ExecTicket::NONE) {

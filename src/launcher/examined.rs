@@ -10,6 +10,7 @@ use secure_exec_core::arch::Arch;
 use secure_exec_core::digest::{Algorithm, Digest};
 use secure_exec_core::elf;
 use secure_exec_core::escape::Escaped;
+use secure_exec_core::plan::namespaces::PLUGIN_PID;
 use secure_exec_core::plan::{self, Environment, SandboxPlan};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{Profile, expand};
@@ -28,6 +29,7 @@ use crate::interpreter::{self, Interpreter};
 use crate::listed::Listed;
 use crate::namespaces;
 use crate::opened::Opened;
+use crate::passed;
 use crate::script::{self, Script};
 use crate::settings::runtime_folder;
 use crate::sight::Sight;
@@ -291,6 +293,9 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
             environment.insert(plan::TMPDIR.into(), folder.as_bytes().to_vec());
         }
     }
+    if plan.namespaces().is_some() {
+        passed::announce(&mut environment, &listed.profile, || PLUGIN_PID);
+    }
     let (streams, violations) = streams::examine(streams, &listed, &plan).map_err(&failed)?;
     listed.violations.extend(violations);
     Ok(Examining::Done(Box::new(Examined {
@@ -414,6 +419,7 @@ fn environment(listed: &Listed, path: &Path) -> Environment {
     };
     let path = path.as_os_str().as_bytes().to_vec();
     environment.insert(OWN_PATH.into(), path);
+    passed::announce(&mut environment, &listed.profile, process::id);
     environment
 }
 

@@ -220,7 +220,7 @@ pub const fn cure(violation: &Violation) -> &'static str {
             "Use a system that has it, or a profile that does without it."
         }
         Violation::StandardStream(_) => {
-            "Hand over a pipe, a connected stream socket, or a file that is open for reading or for writing alone."
+            "Hand over a pipe, a connected stream socket, or a file that is open for reading or for writing alone; of others the profile has to grant what they are."
         }
         Violation::ImageUnavailable(_) => {
             "Keep the file where that can be had, or ask for less: 'image' or 'hash' in its entry, 'image_minimum' in the settings."

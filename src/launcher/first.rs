@@ -5,6 +5,7 @@
 //! goes on in a child.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use secure_exec_core::filter::WaitingCall;
 use secure_exec_sys::children::{self, Held, Line, Speaking};
@@ -19,6 +20,18 @@ pub(crate) const INIT: u32 = 1;
 
 /// What the child hears once the first process can do no more than wait.
 const BEGIN: u8 = 0;
+
+/// This process is the child of the one that the host started.
+static STEPPED_ASIDE: AtomicBool = AtomicBool::new(false);
+
+/// The process id that the host knows the launch by.
+pub(crate) fn id_of_launch() -> u32 {
+    if STEPPED_ASIDE.load(Ordering::Relaxed) {
+        INIT
+    } else {
+        process::id()
+    }
+}
 
 /// Returns in the process that launches, which is never the first one.
 ///
@@ -38,6 +51,7 @@ pub(crate) fn step_aside() -> Result<(), Failure> {
                 // It has said why.
                 children::end(125);
             }
+            STEPPED_ASIDE.store(true, Ordering::Relaxed);
             held.release().map_err(Failure::own)
         }
     }

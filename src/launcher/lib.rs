@@ -34,6 +34,7 @@ mod makers;
 pub mod namespaces;
 pub mod opened;
 pub mod owner;
+mod passed;
 pub mod prepared;
 pub mod profiles;
 mod reach;

@@ -27,6 +27,7 @@ use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
 use crate::owner::Finding;
+use crate::passed;
 use crate::rules;
 use crate::script as given;
 use crate::temporary;
@@ -109,6 +110,7 @@ pub fn prepare(
     let streams = &examined.streams;
     let isolation = examined.plan.settled().isolation;
     streams.check_rules(&rules, isolation, &examined.listed, warn)?;
+    passed::tell(&examined.listed, &streams.absent, words.arguments, warn)?;
     let filter = match examined.plan.seccomp() {
         None => None,
         Some(plan) => {
@@ -270,6 +272,7 @@ pub fn compile(
         writes: plan.writes,
         write_execute: plan.write_execute,
         shared_execute: plan.shared_execute || leaves_out("shared_execute"),
+        terminal: plan.terminal,
         stand_in: plan.stand_in,
         own_pid: plan.own_pid.unwrap_or_else(process::id),
         // Without Landlock nothing would narrow an open exec.
@@ -285,9 +288,10 @@ pub fn compile(
 /// the image keeps the one that stays close-on-exec.
 fn script_descriptor(examined: &Examined) -> Result<Option<OwnedFd>, Failure> {
     match (&examined.interpreter, examined.image.place()) {
-        (Some(_), None) => open::duplicate(examined.image.file())
-            .map(Some)
-            .map_err(Failure::own),
+        (Some(_), None) => {
+            let copy = passed::duplicate(examined.image.file(), &examined.streams.absent);
+            copy.map(Some).map_err(Failure::own)
+        }
         _ => Ok(None),
     }
 }

@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::image::{Candidate, Fixing, Image};
 use crate::listed::Listed;
 use crate::opened;
+use crate::passed;
 use crate::sight::Sight;
 
 /// A script whose bytes are fixed and hashed.
@@ -164,12 +165,12 @@ struct HandedOver {
 
 /// Decides what the interpreter reads the verified bytes from. Here, and
 /// nowhere else.
-fn hand_over(script: &Script) -> Result<HandedOver, Failure> {
+fn hand_over(script: &Script, absent: &[u32]) -> Result<HandedOver, Failure> {
     if let Some(word) = script.image.place().and_then(Path::to_str) {
         let word = word.to_string();
         return Ok(HandedOver { word, file: None });
     }
-    let file = open::duplicate(script.image.file()).map_err(Failure::own)?;
+    let file = passed::duplicate(script.image.file(), absent).map_err(Failure::own)?;
     Ok(HandedOver {
         word: format!("/proc/self/fd/{}", process::number(&file)),
         file: Some(file),
@@ -200,7 +201,7 @@ pub(crate) fn arguments(examined: &Examined, called: &[OsString]) -> Result<Argu
         return Ok(Arguments { words, file: None });
     };
     let folder = working_directory(&examined.plan);
-    let handed = hand_over(script)?;
+    let handed = hand_over(script, &examined.streams.absent)?;
     let reading = invocation::read(&names(examined), args);
     let mut is_named = false;
     for (number, (word, args)) in words.iter_mut().zip(args).enumerate() {

@@ -1,11 +1,13 @@
-//! The standard streams, which a caller opened and the plugin keeps: they may
-//! be what they are, and no way around the sandbox. A launch whose streams are
-//! one is refused; what is asked of a stream here no filter and no rule sees.
+//! The standard streams, and the descriptors that a profile passes on, which a
+//! caller opened and the plugin keeps: they may be what they are, and no way
+//! around the sandbox. A launch with one that is is refused; what is asked of a
+//! stream here no filter and no rule sees.
 
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use secure_exec_core::escape::Escaped;
+use secure_exec_core::filter::Sockets;
 use secure_exec_core::plan::{Grant, GrantKind, SandboxPlan};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::Isolation;
@@ -13,11 +15,12 @@ use secure_exec_core::violation::Violation;
 use secure_exec_sys::Error;
 use secure_exec_sys::landlock::Rule;
 use secure_exec_sys::open::{self, Kind, Stat};
-use secure_exec_sys::standard::{self, Family, STREAMS, Socket, Stream};
+use secure_exec_sys::standard::{self, Family, Passed, STREAMS, Socket, Stream};
 
 use crate::failure::Failure;
 use crate::listed::Listed;
 use crate::mutation::leaves_out;
+use crate::passed::{self, Given};
 
 /// A regular file that the plugin can write through a stream, and could map
 /// executable if it could read it.
@@ -31,6 +34,10 @@ pub(crate) struct Written {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     written: Vec<Written>,
+    /// Those above 2 that are passed on.
+    pub(crate) passed: Vec<Given>,
+    /// The numbers of those that the host did not leave open.
+    pub(crate) absent: Vec<u32>,
 }
 
 /// Which streams the plugin is to have.
@@ -53,22 +60,49 @@ pub(crate) fn examine(
     plan: &SandboxPlan,
 ) -> Result<(Streams, Vec<Violation>), Error> {
     let confines = listed.policy != Policy::AuditOnly && listed.profile.isolation.confines();
-    if handed == Handed::Unknown || !confines || leaves_out("streams") {
+    if handed == Handed::Unknown {
         return Ok((Streams::default(), Vec::new()));
     }
-    let mut files = Vec::new();
-    let mut violations = Vec::new();
-    for stream in STREAMS {
-        let stat = stream.stat()?;
-        match stat.kind {
-            Kind::Regular => files.push((stream, stat, standard::access(stream, &stat)?)),
-            Kind::Socket => violations.extend(reaches_others(stream, plan)?),
-            _ => {}
+    let mut found = Streams::default();
+    for number in passed::wanted(&listed.profile) {
+        match Passed::find(number) {
+            Some(passed) => found.passed.push(Given::look(passed)?),
+            None => found.absent.push(number),
         }
     }
-    let mut written = Vec::new();
+    if !confines || leaves_out("streams") {
+        return Ok((found, Vec::new()));
+    }
+    let sockets = plan.seccomp().map(|plan| &plan.sockets);
+    let mut files = Vec::new();
+    let mut violations = Vec::new();
+    for given in &found.passed {
+        let stream = Stream::Passed(given.passed);
+        let flaw = given.flaw(&listed.profile, sockets.unwrap_or(&Sockets::default()))?;
+        violations.extend(flaw.map(|why| Violation::StandardStream(format!("{stream} {why}"))));
+    }
+    let mut streams = Vec::new();
+    for stream in STREAMS {
+        streams.push((stream, stream.stat()?));
+    }
+    let of_passed = |given: &Given| (Stream::Passed(given.passed), given.stat);
+    streams.extend(found.passed.iter().map(of_passed));
+    for (stream, stat) in streams {
+        let why = match stat.kind {
+            Kind::Regular => {
+                files.push((stream, stat, standard::access(stream, &stat)?));
+                None
+            }
+            Kind::Socket => reaches_others(stream, plan)?,
+            Kind::Unknown if !matches!(stream, Stream::Passed(_)) => {
+                passed::anonymous_flaw(stream)?
+            }
+            _ => None,
+        };
+        violations.extend(why.map(|why| Violation::StandardStream(format!("{stream} {why}"))));
+    }
     if !guards_code(listed, plan) {
-        return Ok((Streams { written }, violations));
+        return Ok((found, violations));
     }
     for (stream, stat, access) in &files {
         if !access.writes || standard::is_on_noexec(*stream)? {
@@ -80,18 +114,17 @@ pub(crate) fn examine(
             .iter()
             .find(|(_, other, access)| access.reads && same(other));
         match reader {
-            None => written.push(Written {
+            None => found.written.push(Written {
                 stream: *stream,
                 stat: *stat,
             }),
             Some((reader, ..)) => violations.push(Violation::StandardStream(format!(
-                "{} is a file that the plugin could write and, through {}, map as code that it changes while it runs",
-                stream.name(),
-                if reader == stream { "the same descriptor" } else { reader.name() },
+                "{stream} is a file that the plugin could write and, through {}, map as code that it changes while it runs",
+                if reader == stream { "the same descriptor".into() } else { reader.to_string() },
             ))),
         }
     }
-    Ok((Streams { written }, violations))
+    Ok((found, violations))
 }
 
 impl Streams {
@@ -118,7 +151,7 @@ impl Streams {
         }
         for written in &self.written {
             let found = written.mapped_through(rules).map_err(|error| {
-                let name = written.stream.name();
+                let name = written.stream;
                 Failure::own(format!(
                     "{name} is a file of which nobody knows whether the plugin may read it: {error}\n{CURE}"
                 ))
@@ -128,7 +161,7 @@ impl Streams {
             };
             let what = format!(
                 "{} is a file in '{}', which the plugin may read: it could map the file as code that it changes while it runs",
-                written.stream.name(),
+                written.stream,
                 Escaped(&path)
             );
             if listed.policy == Policy::Strict {
@@ -206,6 +239,7 @@ const fn lets_map(kind: GrantKind) -> bool {
         | GrantKind::Apart
         | GrantKind::Write
         | GrantKind::Device
+        | GrantKind::Terminal
         | GrantKind::BindSocket
         | GrantKind::OwnSocket
         | GrantKind::ConnectSocket => false,
@@ -225,9 +259,9 @@ fn guards_code(listed: &Listed, plan: &SandboxPlan) -> bool {
 
 /// With sockets of some kind the filter admits calls that name an address, and
 /// can't tell for which socket: one that was handed over would reach whom the
-/// profile's own can't.
-fn reaches_others(stream: Stream, plan: &SandboxPlan) -> Result<Option<Violation>, Error> {
-    let Some(seccomp) = plan.seccomp().filter(|plan| !plan.sockets.is_none()) else {
+/// profile's own can't. Some send to others without an address.
+fn reaches_others(stream: Stream, plan: &SandboxPlan) -> Result<Option<String>, Error> {
+    let Some(seccomp) = plan.seccomp() else {
         return Ok(None);
     };
     let sockets = &seccomp.sockets;
@@ -235,21 +269,23 @@ fn reaches_others(stream: Stream, plan: &SandboxPlan) -> Result<Option<Violation
         family,
         is_stream,
         is_connected,
+        listens,
     } = standard::socket(stream)?;
     let has_ports = plan.landlock().is_some_and(|plan| plan.abi >= TCP_PORTS);
+    let names_nobody = sockets.is_none();
+    let knows_its_peers = is_stream && (is_connected || listens);
     let is_harmless = match family {
-        Family::Unix => sockets.unix || (is_stream && is_connected),
+        Family::Unix if is_stream => names_nobody || knows_its_peers || sockets.unix,
+        Family::Unix => names_nobody || sockets.unix_connect,
         // Landlock's rules are for whatever it is connected to next.
-        Family::Tcp => sockets.tcp || has_ports,
-        Family::Udp => sockets.udp,
+        Family::Tcp => names_nobody || sockets.tcp || has_ports,
+        Family::Udp => names_nobody || sockets.udp,
+        // What is written there goes to the kernel.
         Family::Netlink => sockets.netlink,
-        Family::Other => false,
+        Family::Other => names_nobody && knows_its_peers,
     };
     Ok((!is_harmless).then(|| {
-        Violation::StandardStream(format!(
-            "{} is a socket that could send to others, of a kind that the profile does not grant",
-            stream.name()
-        ))
+        "is a socket that could send to others, of a kind that the profile does not grant".into()
     }))
 }
 

@@ -245,6 +245,7 @@ fn access(kind: GrantKind, abi: ABI) -> BitFlags<AccessFs> {
         }
         GrantKind::Execute => read | AccessFs::Execute,
         GrantKind::Device => AccessFs::ReadFile | AccessFs::WriteFile,
+        GrantKind::Terminal => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev,
         GrantKind::BindSocket => BitFlags::from_flag(AccessFs::MakeSock),
         GrantKind::OwnSocket => AccessFs::MakeSock | AccessFs::RemoveFile,
         GrantKind::ConnectSocket => BitFlags::from_flag(AccessFs::ResolveUnix),

@@ -135,6 +135,8 @@ pub struct Stat {
     pub nlink: u64,
     /// When the content was last changed: seconds and nanoseconds.
     pub modified: (i64, i64),
+    /// The device that it is, where it is one.
+    pub rdev: u64,
     /// Type of file.
     pub kind: Kind,
 }
@@ -198,6 +200,7 @@ impl From<FileStat> for Stat {
             #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
             nlink: raw.st_nlink.into(),
             modified: (raw.st_mtime, raw.st_mtime_nsec),
+            rdev: raw.st_rdev,
             kind,
         }
     }

@@ -77,9 +77,10 @@ fn the_root_folder_holds_what_is_granted_and_nothing_else() {
 }
 
 fn is_default_device(path: &str) -> bool {
-    ["null", "zero", "full", "random", "urandom"]
-        .iter()
-        .any(|name| path == format!("/dev/{name}"))
+    let devices = ["null", "zero", "full", "random", "urandom"];
+    let descriptors = ["fd", "stdin", "stdout", "stderr"];
+    let mut names = devices.iter().chain(&descriptors);
+    names.any(|name| path == format!("/dev/{name}"))
 }
 
 /// Everything below a folder, but for what lies in the system's own folders

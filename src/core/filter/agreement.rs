@@ -36,7 +36,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         OnViolation::Kill,
         OnViolation::Log,
     ]);
-    let sockets = any::<[bool; 8]>().prop_map(|[a, b, c, d, e, f, g, h]| Sockets {
+    let sockets = any::<[bool; 11]>().prop_map(|[a, b, c, d, e, f, g, h, i, j, k]| Sockets {
         tcp: a,
         tcp_connect: b,
         tcp_bind: c,
@@ -45,13 +45,16 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         unix_connect: f,
         unix_bind: g,
         netlink: h,
+        icmp: i,
+        icmp_raw: j,
+        served: k,
     });
     let arch = prop::sample::select(vec![Arch::X86_64, Arch::Aarch64]);
     let more = prop::collection::vec((names(), names()), 0..3);
     (
         violation,
         sockets,
-        any::<[bool; 9]>(),
+        any::<[bool; 10]>(),
         any::<bool>(),
         arch,
         more,
@@ -203,7 +206,7 @@ pub(super) fn shapes() -> Vec<Wanted> {
             layers: layers(&[]),
             on_violation: OnViolation::Errno,
             sockets: Sockets::default(),
-            switches: [false; 9],
+            switches: [false; 10],
             landlock_exec: false,
             arch,
         };
@@ -213,7 +216,7 @@ pub(super) fn shapes() -> Vec<Wanted> {
             ..plain.clone()
         });
         shapes.push(Wanted {
-            switches: [true; 9],
+            switches: [true; 10],
             landlock_exec: true,
             ..plain.clone()
         });
@@ -221,8 +224,8 @@ pub(super) fn shapes() -> Vec<Wanted> {
         if arch == Arch::Aarch64 {
             continue;
         }
-        for switch in 0..9 {
-            let mut switches = [false; 9];
+        for switch in 0..10 {
+            let mut switches = [false; 10];
             switches[switch] = true;
             shapes.push(Wanted {
                 switches,
@@ -249,6 +252,19 @@ pub(super) fn shapes() -> Vec<Wanted> {
                 unix: true,
                 unix_connect: true,
                 unix_bind: true,
+                ..Sockets::default()
+            },
+            Sockets {
+                icmp: true,
+                ..Sockets::default()
+            },
+            Sockets {
+                icmp: true,
+                icmp_raw: true,
+                ..Sockets::default()
+            },
+            Sockets {
+                served: true,
                 ..Sockets::default()
             },
             Sockets {

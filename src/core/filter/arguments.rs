@@ -243,8 +243,11 @@ fn barrier(_: &Request<'_>) -> Admits {
     all([int(0, Values::Range(0, MEMBARRIER_LAST))])
 }
 
-fn prctl(_: &Request<'_>) -> Admits {
-    all([int(0, Values::In(PRCTL))])
+/// ping(8) wants to keep capabilities as it becomes who it is already. It has
+/// none that it could lose, or secure bits say that it may not.
+fn prctl(request: &Request<'_>) -> Admits {
+    let keeps = request.sockets.icmp.then_some(equals(0, PR_SET_KEEPCAPS));
+    any_of([int(0, Values::In(PRCTL))].into_iter().chain(keeps))
 }
 
 fn arch_prctl(_: &Request<'_>) -> Admits {

@@ -74,6 +74,17 @@ const HARMLESS_TO_DEVICES: Ranges = &[
     (0x5460, 0x5460),
 ];
 
+/// What a terminal's settings take: TCSETS, TCSETSW, TCSETSF, TCSBRK, TCFLSH and
+/// TCGETS2 to TCSETSF2, which no other device has. Where some terminal is granted
+/// and Landlock has no right for requests.
+const SETTINGS: Ranges = &[
+    (0x5402, 0x5404),
+    (0x5409, 0x5409),
+    (0x540b, 0x540b),
+    (0x402c_542b, 0x402c_542d),
+    (0x802c_542a, 0x802c_542a),
+];
+
 /// Requests by their lower two bytes where the profile names the call: all that
 /// devices have. Of terminals (0x54: modem lines, breaks, RS485, pseudo
 /// terminals, counters, and TUN above them), file systems (0x58, 0x66, 0x76,
@@ -114,9 +125,10 @@ pub(super) fn named(request: &Request<'_>) -> Admits {
 
 fn lists(request: &Request<'_>) -> impl Iterator<Item = Ranges> {
     let sockets = &request.sockets;
-    let has_network = sockets.tcp || sockets.udp || sockets.netlink;
+    let has_network = sockets.has_network();
     let lists = if request.stand_in.device_ioctls {
-        [Some(HARMLESS_TO_DEVICES), None, None]
+        let settings = request.terminal.then_some(SETTINGS);
+        [Some(HARMLESS_TO_DEVICES), settings, None]
     } else {
         [
             Some(ADMITTED),

@@ -92,6 +92,7 @@ pub(super) const SHM_ADMITTED: u32 = 0o70_000;
 // `linux/prctl.h`, `asm/prctl.h`, `linux/membarrier.h`.
 /// `PER_LINUX`, and the value that asks without setting.
 pub(super) const PERSONALITIES: Ranges = &[(0, 0), (u32::MAX, u32::MAX)];
+pub(super) const PR_SET_KEEPCAPS: u32 = 8;
 /// The harmless options: the caller's own name, timers, memory labels, and
 /// everything that only tightens. Not `SET_SECCOMP`: see seccomp(2).
 pub(super) const PRCTL: Ranges = &[
@@ -141,6 +142,8 @@ pub(super) const RESTRICT_ADMITTED: u32 = 5;
 // socket(2), send(2), tcp(7), netlink(7): `linux/socket.h`, `linux/net.h`,
 // `linux/in.h`, `linux/tcp.h`, `linux/netlink.h`.
 pub(super) const AF_UNIX: u32 = 1;
+pub(super) const AF_INET: u32 = 2;
+pub(super) const AF_INET6: u32 = 10;
 /// `AF_INET`, `AF_INET6`.
 pub(super) const INTERNET: Ranges = &[(2, 2), (10, 10)];
 pub(super) const AF_NETLINK: u32 = 16;
@@ -148,6 +151,10 @@ pub(super) const SOCK_STREAM: u32 = 1;
 pub(super) const SOCK_DGRAM: u32 = 2;
 /// `SOCK_DGRAM`, `SOCK_RAW`.
 pub(super) const MESSAGES: Ranges = &[(2, 3)];
+/// `SOCK_DGRAM` alone.
+pub(super) const DATAGRAMS: Ranges = &[(SOCK_DGRAM, SOCK_DGRAM)];
+/// `SOCK_STREAM`, `SOCK_DGRAM`, `SOCK_SEQPACKET`.
+pub(super) const EVERY_UNIX: Ranges = &[(1, 2), (5, 5)];
 /// `SOCK_STREAM`, `SOCK_SEQPACKET`.
 pub(super) const CONNECTED: Ranges = &[(1, 1), (5, 5)];
 /// The bits above are `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
@@ -155,6 +162,8 @@ pub(super) const SOCK_TYPE_MASK: u32 = 0xf;
 /// 0 is the type's own protocol; named, MPTCP and SCTP would pass by Landlock's
 /// TCP rules, ICMP would make a ping socket.
 pub(super) const IPPROTO_TCP: Ranges = &[(0, 0), (6, 6)];
+pub(super) const IPPROTO_ICMP: u32 = 1;
+pub(super) const IPPROTO_ICMPV6: u32 = 58;
 pub(super) const IPPROTO_UDP: Ranges = &[(0, 0), (17, 17)];
 pub(super) const NETLINK_ROUTE: u32 = 0;
 /// `MSG_DONTROUTE`, `DONTWAIT`, `EOR`, `CONFIRM`, `NOSIGNAL`, `MORE`. Left out:

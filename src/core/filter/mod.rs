@@ -18,6 +18,7 @@ mod kernel;
 mod rules;
 mod sockets;
 mod table;
+mod void;
 mod waiting;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use assemble::Verdict;
 use checks::{Own, Values};
 pub use evaluate::{Action, Call};
 use table::Rank;
+pub use void::void;
 pub use waiting::{Admitted as WaitingCall, waiting};
 
 /// One instruction of classic BPF (`struct sock_filter`).
@@ -59,33 +61,51 @@ pub struct Sockets {
     pub tcp_bind: bool,
     /// UDP sockets.
     pub udp: bool,
+    /// Ping sockets.
+    pub icmp: bool,
+    /// Raw sockets of ICMP.
+    pub icmp_raw: bool,
     /// UNIX stream and sequenced-packet sockets.
     pub unix: bool,
-    /// Connect UNIX sockets.
+    /// Connect UNIX sockets, and send datagrams.
     pub unix_connect: bool,
     /// Bind UNIX sockets.
     pub unix_bind: bool,
     /// Netlink's route family.
     pub netlink: bool,
+    /// Serve sockets that were handed over: no socket by itself.
+    pub served: bool,
 }
 
 impl Sockets {
     /// Nothing is granted but pairs.
     #[must_use]
     pub const fn is_none(&self) -> bool {
-        !(self.tcp || self.udp || self.unix || self.netlink)
+        !(self.tcp || self.udp || self.icmp || self.unix || self.netlink)
     }
 
     /// connect(2) is admitted, to whatever address: the filter sees none.
     #[must_use]
     pub const fn may_connect(&self) -> bool {
-        self.tcp_connect || self.udp || self.unix_connect || self.netlink
+        self.tcp_connect || self.udp || self.icmp || self.unix_connect || self.netlink
     }
 
     /// bind(2) is admitted.
     #[must_use]
     pub const fn may_bind(&self) -> bool {
-        self.tcp_bind || self.udp || self.unix_bind || self.netlink
+        self.tcp_bind || self.udp || self.icmp || self.unix_bind || self.netlink
+    }
+
+    /// listen(2) and accept(2) are admitted.
+    #[must_use]
+    pub const fn may_serve(&self) -> bool {
+        self.tcp_bind || self.unix_bind || self.served
+    }
+
+    /// Sockets of the machine's network can be had.
+    #[must_use]
+    pub const fn has_network(&self) -> bool {
+        self.tcp || self.udp || self.icmp || self.netlink
     }
 }
 
@@ -206,6 +226,8 @@ pub struct Request<'a> {
     pub write_execute: bool,
     /// Shared mappings may be executable.
     pub shared_execute: bool,
+    /// Some terminal is granted, so its settings may be changed.
+    pub terminal: bool,
     /// What Landlock leaves to the filter.
     pub stand_in: StandIn,
     /// The plugin's process id.

@@ -28,7 +28,7 @@ pub struct Wanted {
     /// As [`Request::sockets`].
     pub sockets: Sockets,
     /// The grants and stand-ins, in the order of [`Wanted::request`].
-    pub switches: [bool; 9],
+    pub switches: [bool; 10],
     /// exec is Landlock's to decide.
     pub landlock_exec: bool,
     /// As [`Request::arch`].
@@ -57,6 +57,7 @@ impl Wanted {
             writes,
             write_execute,
             shared_execute,
+            terminal,
             truncate,
             device_ioctls,
             signals,
@@ -72,6 +73,7 @@ impl Wanted {
             writes,
             write_execute,
             shared_execute,
+            terminal,
             stand_in: StandIn {
                 truncate,
                 device_ioctls,
@@ -267,7 +269,7 @@ impl Case<'_> {
 
     fn has_network(&self) -> bool {
         let sockets = self.request.sockets;
-        sockets.tcp || sockets.udp || sockets.netlink
+        sockets.tcp || sockets.udp || sockets.icmp || sockets.netlink
     }
 }
 

@@ -14,7 +14,16 @@ const fn kind(values: Values) -> Test {
     masked(1, SOCK_TYPE_MASK, values)
 }
 
-const UNIX: [Test; 2] = [equals(0, AF_UNIX), kind(Values::In(CONNECTED))];
+/// Stream and sequenced-packet sockets know one peer; those of datagrams send to
+/// any address of their family.
+const fn unix(with_datagrams: bool) -> [Test; 2] {
+    let kinds = if with_datagrams {
+        EVERY_UNIX
+    } else {
+        CONNECTED
+    };
+    [equals(0, AF_UNIX), kind(Values::In(kinds))]
+}
 
 pub(super) fn socket(request: &Request<'_>) -> Admits {
     let sockets = &request.sockets;
@@ -30,8 +39,19 @@ pub(super) fn socket(request: &Request<'_>) -> Admits {
     if sockets.udp {
         rules.push(internet(SOCK_DGRAM, IPPROTO_UDP));
     }
+    if sockets.icmp {
+        let kinds = if sockets.icmp_raw {
+            MESSAGES
+        } else {
+            DATAGRAMS
+        };
+        for (family, protocol) in [(AF_INET, IPPROTO_ICMP), (AF_INET6, IPPROTO_ICMPV6)] {
+            let kind = kind(Values::In(kinds));
+            rules.push(vec![equals(0, family), kind, equals(2, protocol)]);
+        }
+    }
     if sockets.unix {
-        rules.push(UNIX.into());
+        rules.push(unix(sockets.unix_connect).into());
     }
     if sockets.netlink {
         rules.push(vec![
@@ -43,8 +63,10 @@ pub(super) fn socket(request: &Request<'_>) -> Admits {
     if rules.is_empty() { Never } else { When(rules) }
 }
 
-pub(super) fn pair(_: &Request<'_>) -> Admits {
-    all(UNIX)
+/// Where addresses are admitted nowhere, a pair of datagrams has none either.
+pub(super) fn pair(request: &Request<'_>) -> Admits {
+    let sockets = &request.sockets;
+    all(unix(sockets.is_none() || sockets.unix_connect))
 }
 
 pub(super) const fn connect(request: &Request<'_>) -> Admits {
@@ -57,7 +79,7 @@ pub(super) const fn bind(request: &Request<'_>) -> Admits {
 
 /// listen(2) on an unbound socket binds it to some port by itself.
 pub(super) const fn listen(request: &Request<'_>) -> Admits {
-    only_if(request.sockets.tcp_bind || request.sockets.unix_bind)
+    only_if(request.sockets.may_serve())
 }
 
 const fn flags(request: &Request<'_>, argument: u8) -> Test {
@@ -91,12 +113,16 @@ pub(super) fn send_messages(request: &Request<'_>) -> Admits {
 
 pub(super) fn set_option(request: &Request<'_>) -> Admits {
     let netlink = request.sockets.netlink.then_some(SET_NETLINK);
-    options(SET.iter().chain(&netlink))
+    options(SET.iter().chain(&netlink).chain(icmp(request)))
 }
 
 pub(super) fn get_option(request: &Request<'_>) -> Admits {
     let netlink = request.sockets.netlink.then_some(GET_NETLINK);
-    options(GET.iter().chain(&netlink))
+    options(GET.iter().chain(&netlink).chain(icmp(request)))
+}
+
+fn icmp(request: &Request<'_>) -> &'static [Options] {
+    if request.sockets.icmp { OF_ICMP } else { &[] }
 }
 
 type Options = (u32, Ranges);
@@ -176,6 +202,10 @@ const GET: &[Options] = &[
     (SOL_IPV6, &[(16, 62), (66, 67)]),
     (SOL_UDP, &[(103, 104)]),
 ];
+/// ICMP_FILTER (`linux/icmp.h`), ICMPV6_FILTER (`linux/icmpv6.h`): kinds of
+/// messages that the socket does without. Not IP_HDRINCL, with which a raw
+/// socket would send any protocol.
+const OF_ICMP: &[Options] = &[(SOL_RAW, &[(1, 1)]), (SOL_ICMPV6, &[(1, 1)])];
 const GET_NETLINK: Options = (SOL_NETLINK, &[(1, 12)]);
 
 const SOL_IP: u32 = 0;
@@ -183,4 +213,6 @@ const SOL_SOCKET: u32 = 1;
 const SOL_TCP: u32 = 6;
 const SOL_UDP: u32 = 17;
 const SOL_IPV6: u32 = 41;
+const SOL_ICMPV6: u32 = 58;
+const SOL_RAW: u32 = 255;
 const SOL_NETLINK: u32 = 270;

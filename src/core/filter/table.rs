@@ -311,7 +311,7 @@ pub(super) const ROWS: &[Row] = &[
 
     // Sockets.
     with(&["socket"], Rule::Socket, "the families that network grants"),
-    with(&["socketpair"], Rule::Pair, "a pair is connected to itself; one of datagrams could still send to any address"),
+    with(&["socketpair"], Rule::Pair, "a pair is connected to itself; one of datagrams sends to any address where some are admitted"),
     with(&["connect"], Rule::Connect, "network"),
     with(&["bind"], Rule::Bind, "network"),
     with(&["listen", "accept", "accept4"], Rule::Listen, "an unbound socket that listens gets some port"),

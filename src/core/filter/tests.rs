@@ -33,6 +33,7 @@ fn request(arch: Arch, layers: &[(Vec<String>, Vec<String>)]) -> Request<'_> {
         writes: false,
         write_execute: false,
         shared_execute: false,
+        terminal: false,
         stand_in: StandIn::default(),
         own_pid: 42,
         exec: ExecRule::Ticket(TICKET),
@@ -223,7 +224,8 @@ fn sockets_need_a_grant_and_their_own_protocol() {
             none.call("socketpair", &[1 | HIGH, 5 | HIGH, 0]),
             Action::Allow
         );
-        assert_eq!(none.call("socketpair", &[1, 2, 0]), EPERM);
+        assert_eq!(none.call("socketpair", &[1, 2, 0]), Action::Allow);
+        assert_eq!(none.call("socketpair", &[1, 3, 0]), EPERM);
         assert_eq!(none.call("sendto", &[3, 1, 1, 0, 0, 0]), Action::Allow);
         assert_eq!(none.call("sendto", &[3, 1, 1, 0, HIGH, 16]), EPERM);
         for name in ["connect", "sendmsg", "sendmmsg"] {
@@ -257,6 +259,7 @@ fn sockets_need_a_grant_and_their_own_protocol() {
         }
         assert_eq!(tcp.call("sendto", &[3, 1, 1, 0x2000_0000, 1, 16]), EPERM);
         assert_eq!(tcp.call("sendmsg", &[3, 1, 0x2000_0000 | HIGH]), EPERM);
+        assert_eq!(tcp.call("socketpair", &[1, 2, 0]), EPERM);
         assert_eq!(tcp.call("listen", &[]), EPERM);
         assert_eq!(tcp.call("bind", &[]), EPERM);
 
@@ -271,6 +274,93 @@ fn sockets_need_a_grant_and_their_own_protocol() {
         assert_eq!(udp.call("socket", &[2, 2, 17]), Action::Allow);
         assert_eq!(udp.call("socket", &[2, 2, 1]), EPERM, "ping socket");
         assert_eq!(udp.call("socket", &[2, 3, 17]), EPERM);
+    });
+}
+
+#[test]
+fn icmp_and_datagrams_of_unix_sockets_need_a_grant() {
+    const SOL_RAW: u64 = 255;
+    let of = |request: &Request<'_>, sockets: Sockets| {
+        Probe::new(&Request {
+            sockets,
+            ..*request
+        })
+    };
+    each(|_, request| {
+        let icmp = Sockets {
+            icmp: true,
+            ..Sockets::default()
+        };
+        let ping = of(request, icmp);
+        let raw = of(
+            request,
+            Sockets {
+                icmp_raw: true,
+                ..icmp
+            },
+        );
+        for (family, echo, other) in [(2, 1, 58), (10, 58, 1)] {
+            for probe in [&ping, &raw] {
+                assert_eq!(probe.call("socket", &[family, 2, echo]), Action::Allow);
+                for protocol in [0, 2, 6, 17, 255, other] {
+                    assert_eq!(probe.call("socket", &[family, 2, protocol]), EPERM);
+                    assert_eq!(probe.call("socket", &[family, 3, protocol]), EPERM);
+                }
+            }
+            assert_eq!(ping.call("socket", &[family, 3, echo]), EPERM);
+            assert_eq!(raw.call("socket", &[family, 3, echo]), Action::Allow);
+        }
+        assert_eq!(raw.call("setsockopt", &[3, SOL_RAW, 1]), Action::Allow);
+        // A header of its own would carry any protocol.
+        for (level, name) in [(0, 3), (41, 36), (SOL_RAW, 7)] {
+            assert_eq!(raw.call("setsockopt", &[3, level, name]), EPERM);
+        }
+
+        let connects = Sockets {
+            unix: true,
+            unix_connect: true,
+            ..Sockets::default()
+        };
+        let binds = Sockets {
+            unix: true,
+            unix_bind: true,
+            ..Sockets::default()
+        };
+        for call in ["socket", "socketpair"] {
+            assert_eq!(of(request, connects).call(call, &[1, 2, 0]), Action::Allow);
+            assert_eq!(of(request, binds).call(call, &[1, 2, 0]), EPERM);
+        }
+        let served = Sockets {
+            served: true,
+            ..Sockets::default()
+        };
+        let served = of(request, served);
+        for call in ["listen", "accept", "accept4"] {
+            assert_eq!(served.call(call, &[3]), Action::Allow);
+        }
+        assert_eq!(served.call("bind", &[3]), EPERM);
+        assert_eq!(served.call("socket", &[2, 1, 0]), EPERM);
+    });
+}
+
+#[test]
+fn a_terminal_without_landlocks_right_keeps_its_settings() {
+    each(|_, request| {
+        let stand_in = StandIn::DEVICE_IOCTLS;
+        for terminal in [false, true] {
+            let probe = Probe::new(&Request {
+                stand_in,
+                terminal,
+                ..*request
+            });
+            for setting in [0x5402, 0x5404, 0x402c_542b] {
+                let expected = if terminal { Action::Allow } else { EPERM };
+                assert_eq!(probe.call("ioctl", &[0, setting]), expected);
+            }
+            for harm in [0x5412, 0x540e, 0x541c, 0x5423, 0x541d, 0x5410] {
+                assert_eq!(probe.call("ioctl", &[0, harm]), EPERM);
+            }
+        }
     });
 }
 

@@ -7,8 +7,9 @@ use super::{
     Enforcement, Environment, Grant, GrantKind, KernelFacts, LandlockPlan, Limit, Resource,
     SandboxPlan, SeccompPlan, Settled, Step, namespaces, settle,
 };
+use crate::arch::Arch;
 use crate::escape::Escaped;
-use crate::filter::{Sockets, StandIn};
+use crate::filter::{self, Sockets, StandIn};
 use crate::policy::Policy;
 use crate::profile::{Isolation, PathGrant, Ports, Profile, Signals, TEMPORARY, has_dotdot};
 
@@ -103,6 +104,12 @@ pub fn lower(profile: &Profile, inputs: &Inputs<'_>) -> Result<SandboxPlan, Stri
     };
     let shares = share(profile, inputs.kernel);
     let mut seccomp = seccomp(profile, &landlock, shares.stand_in, inputs.superuser);
+    if let Some((group, calls)) = filter::void(Arch::NATIVE, &seccomp.layers) {
+        return Err(format!(
+            "the group '{group}' admits nothing: its calls take effect only by name; write [{}] instead, or fewer of them",
+            calls.join(", ")
+        ));
+    }
     if let Some(spaces) = spaces {
         seccomp.own_pid = Some(namespaces::PLUGIN_PID);
         if spaces.shared_memory.is_some() {
@@ -215,10 +222,19 @@ fn landlock(
             grant.kind = GrantKind::OwnSocket;
         }
     }
-    grants.extend(files.devices.iter().map(|name| Grant {
+    let caller = profile.terminal.then_some(CALLERS_TERMINAL);
+    let named = files.devices.iter().map(String::as_str);
+    let named = named.filter(|name| Some(*name) != caller);
+    grants.extend(named.chain(caller).map(|name| Grant {
         path: format!("/dev/{name}"),
         optional: true,
-        kind: GrantKind::Device,
+        // Opened without its settings a terminal shows every password that is
+        // typed.
+        kind: if name.starts_with(TERMINALS) {
+            GrantKind::Terminal
+        } else {
+            GrantKind::Device
+        },
     }));
     let ports = |ports: &Ports| match ports {
         Ports::Any => None,
@@ -234,6 +250,11 @@ fn landlock(
     })
 }
 
+/// The terminal of the session, for each process its own (man 4 tty).
+const CALLERS_TERMINAL: &str = "tty";
+/// What the names of terminals in /dev begin with: serial lines and consoles.
+const TERMINALS: &str = "tty";
+
 pub(super) fn sockets(profile: &Profile) -> Sockets {
     let network = &profile.network;
     let tcp_connect = !network.tcp_connect.is_empty();
@@ -245,11 +266,18 @@ pub(super) fn sockets(profile: &Profile) -> Sockets {
         tcp_connect,
         tcp_bind,
         udp: network.udp,
+        icmp: network.icmp,
+        icmp_raw: network.icmp && keeps(profile, "CAP_NET_RAW"),
         unix: unix_connect || unix_bind,
         unix_connect,
         unix_bind,
         netlink: network.netlink,
+        served: profile.descriptors.listen,
     }
+}
+
+fn keeps(profile: &Profile, capability: &str) -> bool {
+    profile.capabilities.iter().any(|kept| kept == capability)
 }
 
 fn seccomp(
@@ -272,6 +300,11 @@ fn seccomp(
         // it can still do so.
         layers.insert(1, (vec!["@chown".into()], Vec::new()));
     }
+    if profile.network.icmp && !layers.is_empty() {
+        // Before it sends, ping(8) gives up what it has not got here.
+        let gives_up = ["capset", "setuid"].map(String::from);
+        layers.insert(1, (gives_up.to_vec(), Vec::new()));
+    }
     if execute {
         // Landlock has no rule for files without a path: with exec left open,
         // a memory file would run whatever was written to it.
@@ -288,6 +321,7 @@ fn seccomp(
         writes,
         write_execute: profile.write_execute,
         shared_execute: profile.shared_execute,
+        terminal: granted(GrantKind::Terminal),
         stand_in,
         execute,
         own_pid: None,

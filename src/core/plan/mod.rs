@@ -243,6 +243,9 @@ pub enum GrantKind {
     Execute,
     /// Read and write a device node, without its ioctls.
     Device,
+    /// Read and write a terminal, with the ioctls that the filter admits: those
+    /// of its settings.
+    Terminal,
     /// Create UNIX sockets.
     BindSocket,
     /// Create UNIX sockets, and remove files, as an old socket of the same name:
@@ -275,6 +278,7 @@ impl GrantKind {
             Self::Write => "write",
             Self::Execute => "execute",
             Self::Device => "device",
+            Self::Terminal => "terminal",
             Self::BindSocket => "bind-socket",
             Self::OwnSocket => "own-socket",
             Self::ConnectSocket => "connect-socket",
@@ -304,6 +308,8 @@ pub struct SeccompPlan {
     pub write_execute: bool,
     /// Shared mappings may be executable.
     pub shared_execute: bool,
+    /// Some terminal is granted.
+    pub terminal: bool,
     /// What Landlock leaves to the filter.
     pub stand_in: StandIn,
     /// exec is left to Landlock's execute right, since the profile grants it.

@@ -270,13 +270,13 @@ impl Proc {
 }
 
 /// Whether a profile does without the host's network: no TCP, no UDP, no
-/// netlink, no abstract sockets, which belong to a network namespace too.
+/// ICMP, no netlink, no abstract sockets, which belong to a network namespace too.
 #[must_use]
 pub fn has_own_network(profile: &Profile) -> bool {
     let network = &profile.network;
     network.tcp_connect.is_empty()
         && network.tcp_bind.is_empty()
-        && !(network.udp || network.netlink || network.unix_abstract)
+        && !(network.udp || network.icmp || network.netlink || network.unix_abstract)
 }
 
 /// Whether a path lies in `/proc`, which is the plugin's own: it is no mount
@@ -351,6 +351,7 @@ fn check_temporary(grants: &[Grant]) -> Result<(), String> {
         | GrantKind::Write
         | GrantKind::Execute
         | GrantKind::Device
+        | GrantKind::Terminal
         | GrantKind::ConnectSocket => false,
     };
     for grant in grants.iter().filter(is_less) {

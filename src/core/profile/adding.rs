@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::raw::RawProfile;
 use super::{
-    Environment, Filesystem, Limits, Network, Ports, Processes, Profile, SyscallLayer, Syscalls,
+    Descriptors, Environment, Filesystem, Limits, Network, Ports, Processes, Profile, SyscallLayer,
+    Syscalls,
 };
 use crate::escape::Escaped;
 use crate::syscall;
@@ -181,6 +182,8 @@ fn add_up(to: &mut Profile, more: Profile, judge: &mut Judge) -> Result<(), Stri
         working_directory,
         umask,
         isolation,
+        descriptors,
+        terminal,
     } = more;
     to.description = format!("{}; {description}", to.description);
     let Filesystem {
@@ -210,11 +213,17 @@ fn add_up(to: &mut Profile, more: Profile, judge: &mut Judge) -> Result<(), Stri
         unix_bind,
         unix_abstract,
         netlink,
+        icmp,
     } = network;
+    let Descriptors { pass, listen } = descriptors;
+    list(&mut to.descriptors.pass, pass);
+    to.descriptors.listen |= listen;
+    to.terminal |= terminal;
     let net = &mut to.network;
     ports(&mut net.tcp_connect, tcp_connect);
     ports(&mut net.tcp_bind, tcp_bind);
     net.udp |= udp;
+    net.icmp |= icmp;
     list(&mut net.unix_connect, unix_connect);
     list(&mut net.unix_bind, unix_bind);
     net.unix_abstract |= unix_abstract;

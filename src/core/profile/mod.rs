@@ -44,6 +44,10 @@ pub struct Profile {
     pub environment: Environment,
     /// Capabilities that are kept, by their full names.
     pub capabilities: Vec<String>,
+    /// Descriptors above 2.
+    pub descriptors: Descriptors,
+    /// The caller's terminal may be opened, and its settings changed.
+    pub terminal: bool,
     /// User to become.
     pub user: Option<String>,
     /// Working directory.
@@ -116,6 +120,8 @@ pub struct Network {
     pub tcp_bind: Ports,
     /// UDP.
     pub udp: bool,
+    /// Echoes of ICMP; with CAP_NET_RAW all of ICMP.
+    pub icmp: bool,
     /// UNIX sockets to connect to.
     pub unix_connect: Vec<PathGrant>,
     /// Folders for UNIX sockets of the plugin's own.
@@ -297,6 +303,15 @@ impl IsolationChoice {
             Self::Auto => "auto",
         }
     }
+}
+
+/// Descriptors above 2 that the plugin gets from its host.
+#[derive(Clone, Debug, Default)]
+pub struct Descriptors {
+    /// Their numbers.
+    pub pass: Vec<u32>,
+    /// Those that the host says are sockets to serve (man 3 sd_listen_fds).
+    pub listen: bool,
 }
 
 /// Kind of confinement. What a kind means is asked by name

@@ -26,6 +26,8 @@ pub struct RawProfile {
     pub(super) limits: RawLimits,
     pub(super) environment: RawEnvironment,
     pub(super) capabilities: RawCapabilities,
+    pub(super) descriptors: RawDescriptors,
+    pub(super) terminal: Option<bool>,
     #[serde(deserialize_with = "given")]
     pub(super) user: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
@@ -76,6 +78,7 @@ pub(super) struct RawFilesystem {
 pub(super) struct RawNetwork {
     pub(super) tcp: RawTcp,
     pub(super) udp: Option<bool>,
+    pub(super) icmp: Option<bool>,
     pub(super) unix: RawUnix,
     pub(super) netlink: Option<bool>,
 }
@@ -149,6 +152,13 @@ pub(super) struct RawEnvironment {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCapabilities {
     pub(super) keep: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDescriptors {
+    pub(super) pass: Vec<u32>,
+    pub(super) listen_fds: Option<bool>,
 }
 
 /// Tells a key that is `null` from one that is missing.

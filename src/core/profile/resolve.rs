@@ -6,8 +6,8 @@ use std::fmt;
 use super::adding::{Composed, ports};
 use super::raw::RawProfile;
 use super::{
-    Environment, Filesystem, IsolationChoice, Limits, Network, OnViolation, PathGrant, Processes,
-    Profile, Signals, SyscallLayer, Syscalls, variables,
+    Descriptors, Environment, Filesystem, IsolationChoice, Limits, Network, OnViolation, PathGrant,
+    Processes, Profile, Signals, SyscallLayer, Syscalls, variables,
 };
 use crate::escape::Escaped;
 use crate::located::LocatedError;
@@ -142,6 +142,12 @@ fn coherent(profile: &Profile) -> Result<(), String> {
                 .into(),
         );
     }
+    if profile.terminal && profile.processes.new_session {
+        return Err(
+            "'terminal: true' needs 'processes: { new_session: false }': a session of its own has no terminal"
+                .into(),
+        );
+    }
     if files.private_tmp && !profile.isolation.confines() {
         return Err(
             "'filesystem.private_tmp' needs a sandbox, and the profile says 'isolation: none'"
@@ -188,6 +194,8 @@ fn nothing(name: &str) -> Profile {
         limits: Limits::default(),
         environment: Environment::default(),
         capabilities: Vec::new(),
+        descriptors: Descriptors::default(),
+        terminal: false,
         user: None,
         working_directory: None,
         umask: 0o077,
@@ -227,6 +235,8 @@ fn apply(to: &mut Profile, raw: &RawProfile) -> Result<(), String> {
     for name in &raw.capabilities.keep {
         add(&mut to.capabilities, capability(name)?);
     }
+    descriptors(&mut to.descriptors, raw)?;
+    set(&mut to.terminal, raw.terminal);
     set(&mut to.user, raw.user.clone());
     if let Some(path) = &raw.working_directory {
         if let Some(path) = path {
@@ -279,6 +289,7 @@ fn network(to: &mut Network, raw: &RawProfile) -> Result<(), String> {
     ports(&mut to.tcp_connect, raw.network.tcp.connect.0.clone());
     ports(&mut to.tcp_bind, raw.network.tcp.bind.0.clone());
     set(&mut to.udp, raw.network.udp);
+    set(&mut to.icmp, raw.network.icmp);
     paths(&mut to.unix_connect, &raw.network.unix.connect)?;
     paths(&mut to.unix_bind, &raw.network.unix.bind)?;
     set(&mut to.unix_abstract, raw.network.unix.abstract_);
@@ -342,6 +353,22 @@ fn environment(to: &mut Environment, raw: &RawProfile) -> Result<(), String> {
     }
     Ok(())
 }
+
+fn descriptors(to: &mut Descriptors, raw: &RawProfile) -> Result<(), String> {
+    for number in &raw.descriptors.pass {
+        if !(3..=LAST_DESCRIPTOR).contains(number) {
+            return Err(format!(
+                "the descriptor '{number}' must be from 3 to {LAST_DESCRIPTOR}; 0, 1 and 2 are the plugin's anyway"
+            ));
+        }
+        add(&mut to.pass, *number);
+    }
+    set(&mut to.listen, raw.descriptors.listen_fds);
+    Ok(())
+}
+
+/// The last number that can be had where no administrator raised `fs.nr_open`.
+const LAST_DESCRIPTOR: u32 = (1 << 20) - 1;
 
 fn paths(to: &mut Vec<PathGrant>, more: &[String]) -> Result<(), String> {
     for written in more {

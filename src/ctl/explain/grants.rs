@@ -73,6 +73,7 @@ pub(super) fn files(inspection: &Inspection, plan: &SandboxPlan) -> Section {
                     "nothing: no exec after the launch",
                 ),
                 Fact::list("devices", "devices", &of(GrantKind::Device), "none"),
+                Fact::list("terminals", "terminals", &of(GrantKind::Terminal), "none"),
                 Fact::flag(
                     "metadata",
                     "modes, owners",
@@ -186,6 +187,7 @@ pub(super) fn network(inspection: &Inspection, plan: &SandboxPlan) -> Section {
             ports("tcp_connect", "TCP to", &network.tcp_connect),
             ports("tcp_bind", "TCP on", &network.tcp_bind),
             Fact::flag("udp", "UDP", network.udp),
+            Fact::flag("icmp", "ICMP", network.icmp),
             Fact::list(
                 "unix_connect",
                 "UNIX to",
@@ -245,6 +247,19 @@ pub(super) fn processes(inspection: &Inspection, plan: &SandboxPlan) -> Section 
             UNCONFINED,
         ));
     }
+    let descriptors = &profile.descriptors;
+    let mut passed: Vec<String> = descriptors.pass.iter().map(ToString::to_string).collect();
+    passed.extend(
+        descriptors
+            .listen
+            .then(|| "those of LISTEN_FDS".to_string()),
+    );
+    facts.push(Fact::list(
+        "descriptors",
+        "descriptors",
+        &passed,
+        "0, 1 and 2 alone",
+    ));
     if inspection.listed().policy != Policy::AuditOnly {
         facts.push(Fact::list(
             "capabilities",

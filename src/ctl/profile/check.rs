@@ -10,7 +10,7 @@ use secure_exec_core::policy::Policy;
 use secure_exec_core::profile::{ProfileError, RawProfile};
 use serde_json::{Value, json};
 
-use super::{Source, profiles, replaced, unknown, void};
+use super::{Source, profiles, replaced, unknown};
 use crate::plan;
 use crate::screen::{self, Screen, Tone};
 use crate::yaml::outline::{self, Kind, Node};
@@ -114,16 +114,7 @@ fn check(settings: &Settings, name: &str, source: &Source, text: &str) -> Found 
     match plan::filter(&plan) {
         None => {}
         Some(Err(why)) => return Found::wrong(format!("{}: {why}", Escaped(&file))),
-        Some(Ok(filter)) => {
-            if let Some((group, calls)) = void::group(&profile, &filter) {
-                let why = format!(
-                    "the group '{group}' admits nothing: its calls take effect only by name; write [{}] instead, or fewer of them",
-                    calls.join(", ")
-                );
-                let error = ProfileError::Invalid(own.to_string(), why);
-                return Found::wrong(placed(&error, own, text, &file));
-            }
-        }
+        Some(Ok(_)) => {}
     }
     if let Some(landlock) = plan.landlock() {
         let absent = plan::absent(landlock, None);
@@ -180,6 +171,7 @@ fn placed(error: &ProfileError, own: &str, text: &str, file: &str) -> String {
         "syscalls",
         "environment",
         "capabilities",
+        "descriptors",
         "working_directory",
     ];
     let found = sections

@@ -4,7 +4,6 @@
 mod check;
 mod replaced;
 mod resolved;
-mod void;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

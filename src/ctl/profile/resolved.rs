@@ -33,6 +33,7 @@ pub(crate) fn json(profile: &Profile) -> Value {
         "network": {
             "tcp": { "connect": ports(&network.tcp_connect), "bind": ports(&network.tcp_bind) },
             "udp": network.udp,
+            "icmp": network.icmp,
             "unix": {
                 "connect": paths(&network.unix_connect),
                 "bind": paths(&network.unix_bind),
@@ -67,6 +68,11 @@ pub(crate) fn json(profile: &Profile) -> Value {
             "secrets": environment.secrets,
         },
         "capabilities": { "keep": profile.capabilities },
+        "descriptors": {
+            "pass": profile.descriptors.pass,
+            "listen_fds": profile.descriptors.listen,
+        },
+        "terminal": profile.terminal,
         "user": profile.user,
         "working_directory": profile.working_directory,
         "umask": format!("{:03o}", profile.umask),
@@ -87,7 +93,7 @@ pub(crate) fn yaml(profile: &Profile) -> String {
 }
 
 /// The order in which profiles are written.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "name",
     "description",
     "chain",
@@ -99,6 +105,8 @@ const KEYS: [&str; 15] = [
     "limits",
     "environment",
     "capabilities",
+    "descriptors",
+    "terminal",
     "user",
     "working_directory",
     "umask",

@@ -11,6 +11,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::filter::Action;
 use secure_exec_core::plan::{Limit, Resource, Step};
 use secure_exec_core::policy::Policy;
+use secure_exec_sys::standard::Stream;
 use secure_exec_sys::{capabilities, inherited, limits, process, startup};
 
 use crate::audit::{AuditLog, AuditReceipt};
@@ -222,6 +223,9 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         }
         Step::Descriptors => {
             process::close_on_exec_from(3).map_err(failed)?;
+            for given in &prepared.examined.streams.passed {
+                process::keep_across_exec(&Stream::Passed(given.passed).file()).map_err(failed)?;
+            }
             // What the caller closed, its plugin finds closed.
             for stream in startup::closed_streams() {
                 process::mark_close_on_exec(stream).map_err(failed)?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Applied, applies_sandbox};
 use crate::audit::{AuditLog, Ready};
 use crate::authorized::of_examined;
+use crate::passed::Given;
 use crate::prepared::Prepared;
 
 /// Lines for the audit log; one of the first two is written, and the third
@@ -76,10 +77,18 @@ pub(crate) fn sentences(list: &[impl ToString]) -> Vec<String> {
 /// What was really applied, and what of the log's own proof it leaves.
 fn sandbox(prepared: &Prepared, applied: &Applied, signals_are_proven: bool) -> Value {
     let mut facts = enforced(prepared, applied, signals_are_proven);
-    if let Some(facts) = facts.as_object_mut()
-        && prepared.exposes_key
-    {
-        facts.insert("signing_key_readable".into(), true.into());
+    if let Some(facts) = facts.as_object_mut() {
+        if prepared.exposes_key {
+            facts.insert("signing_key_readable".into(), true.into());
+        }
+        let streams = &prepared.examined.streams;
+        if !streams.passed.is_empty() {
+            let passed = streams.passed.iter().map(Given::json);
+            facts.insert("descriptors_passed".into(), passed.collect());
+        }
+        if !streams.absent.is_empty() {
+            facts.insert("descriptors_absent".into(), json!(streams.absent));
+        }
     }
     facts
 }

@@ -14,8 +14,8 @@
 //!   again after it.
 //! - [`Examined`](crate::examined::Examined): the bytes are fixed and hashed, the
 //!   interpreter, script and libraries verified, the sandbox planned, the entry's
-//!   arguments searched for code that nothing pins, the standard streams looked at;
-//!   all violations are known.
+//!   arguments searched for code that nothing pins, what the caller hands
+//!   over looked at; all violations are known.
 //! - [`Authorized`](crate::authorized::Authorized): the judgement. It holds the
 //!   proof needed for exec: the digest that matched, or the waivers of a policy
 //!   that overlooks something. Strict makes no waiver.

@@ -100,7 +100,7 @@
 //! not mind.
 //!
 //! **Network.** A network namespace is made exactly where the profile grants neither TCP,
-//! UDP nor netlink, nor abstract sockets, which belong to one too. Otherwise the
+//! UDP, ICMP nor netlink, nor abstract sockets, which belong to one too. Otherwise the
 //! network is the host's, within what Landlock and the filter admit.
 //!
 //! **Proof.** Before Landlock: the plugin's process id and its parent's, each namespace

@@ -93,6 +93,7 @@ pub(super) fn build(
         made.extend(copied::put(&root, image).map_err(halted)?);
     }
     made.push(put_proc(&root, plan.proc)?);
+    name_descriptors(&root).map_err(mounting)?;
     root.tree.become_root().map_err(|error| Halted {
         obstacle: Obstacle::NoRoot,
         why: error.to_string(),
@@ -204,6 +205,24 @@ fn put_proc(root: &Root, proc: Proc) -> Result<String, Halted> {
     let place = find_or_make(root, "/proc", true).map_err(mounting)?;
     tree.attach(place.as_fd()).map_err(mounting)?;
     Ok(format!("/proc {}", proc.words()))
+}
+
+/// The names by which programs open the descriptors that they have. Where the
+/// plugin sees the host's `/dev` they are there.
+fn name_descriptors(root: &Root) -> Result<(), Error> {
+    let folder = find_or_make(root, "/dev", true)?;
+    if !root.owns(&folder)? {
+        return Ok(());
+    }
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
+        mount::make_link(folder.as_fd(), Path::new(name), Path::new(target))?;
+    }
+    Ok(())
 }
 
 /// Where there is none of the host's either it is left out: `/dev` is the

@@ -47,7 +47,10 @@ fn wanted(input: &mut Unstructured<'_>) -> Result<Wanted> {
         unix_connect,
         unix_bind,
         netlink,
-    ] = <[bool; 8]>::arbitrary(input)?;
+        icmp,
+        icmp_raw,
+        served,
+    ] = <[bool; 11]>::arbitrary(input)?;
     Ok(Wanted {
         layers,
         on_violation: *input.choose(&violations)?,
@@ -60,6 +63,9 @@ fn wanted(input: &mut Unstructured<'_>) -> Result<Wanted> {
             unix_connect,
             unix_bind,
             netlink,
+            icmp,
+            icmp_raw,
+            served,
         },
         switches: Arbitrary::arbitrary(input)?,
         landlock_exec: Arbitrary::arbitrary(input)?,

@@ -173,7 +173,6 @@ pub(super) const NEVER: &[(&str, Law)] = &[
         "no option of a process that widens, or acts on others",
         |c| {
             let harm = [
-                8,
                 14,
                 20,
                 22,
@@ -193,7 +192,9 @@ pub(super) const NEVER: &[(&str, Law)] = &[
                 72,
                 0x5961_6d61,
             ];
-            c.is(&["prctl"]) && (harm.contains(&c.low[0]) || (77..0x4000_0000).contains(&c.low[0]))
+            let keeps = c.low[0] == 8 && !c.request.sockets.icmp;
+            c.is(&["prctl"])
+                && (keeps || harm.contains(&c.low[0]) || (77..0x4000_0000).contains(&c.low[0]))
         },
     ),
     ("no set-ID bit", |c| {
@@ -319,32 +320,45 @@ pub(super) const NEVER: &[(&str, Law)] = &[
         |c| {
             let (s, kind, protocol) = (c.request.sockets, c.low[1] & 0xf, c.low[2]);
             let is_granted = match c.low[0] {
-                1 => s.unix && [1, 5].contains(&kind),
+                1 => s.unix && ([1, 5].contains(&kind) || (s.unix_connect && kind == 2)),
                 2 | 10 => {
-                    (s.tcp && kind == 1 && [0, 6].contains(&protocol))
+                    let echo = if c.low[0] == 2 { 1 } else { 58 };
+                    let is_icmp = protocol == echo && (kind == 2 || (s.icmp_raw && kind == 3));
+                    (s.icmp && is_icmp)
+                        || (s.tcp && kind == 1 && [0, 6].contains(&protocol))
                         || (s.udp && kind == 2 && [0, 17].contains(&protocol))
                 }
                 16 => s.netlink && [2, 3].contains(&kind) && protocol == 0,
                 _ => false,
             };
             (c.is(&["socket"]) && !is_granted)
-                || (c.is(&["socketpair"]) && (c.low[0] != 1 || ![1, 5].contains(&kind)))
+                || (c.is(&["socketpair"]) && (c.low[0] != 1 || ![1, 2, 5].contains(&kind)))
+        },
+    ),
+    (
+        "no pair of datagrams where one could send to an address",
+        |c| {
+            let s = c.request.sockets;
+            let has_none = !(s.tcp || s.udp || s.icmp || s.unix || s.netlink);
+            c.is(&["socketpair"]) && c.low[1] & 0xf == 2 && !has_none && !s.unix_connect
         },
     ),
     (
         "nothing is connected, bound or served without a grant",
         |c| {
             let s = c.request.sockets;
-            (c.is(&["connect"]) && !(s.tcp_connect || s.udp || s.unix_connect || s.netlink))
-                || (c.is(&["bind"]) && !(s.tcp_bind || s.udp || s.unix_bind || s.netlink))
-                || (c.is(&["listen", "accept", "accept4"]) && !(s.tcp_bind || s.unix_bind))
+            (c.is(&["connect"])
+                && !(s.tcp_connect || s.udp || s.icmp || s.unix_connect || s.netlink))
+                || (c.is(&["bind"]) && !(s.tcp_bind || s.udp || s.icmp || s.unix_bind || s.netlink))
+                || (c.is(&["listen", "accept", "accept4"])
+                    && !(s.tcp_bind || s.unix_bind || s.served))
         },
     ),
     (
         "nothing is sent to an address without a socket that was granted",
         |c| {
             let s = c.request.sockets;
-            let has_none = !(s.tcp || s.udp || s.unix || s.netlink);
+            let has_none = !(s.tcp || s.udp || s.icmp || s.unix || s.netlink);
             has_none && ((c.is(&["sendto"]) && c.args[4] != 0) || c.is(&["sendmsg", "sendmmsg"]))
         },
     ),
@@ -360,14 +374,15 @@ pub(super) const NEVER: &[(&str, Law)] = &[
         "no code on a socket's way, no state by hand, no device, no mark, no table of the packet filter",
         |c| {
             let is_harmful = match c.low[1] {
-                0 => c.low[2] >= 64 || [19, 20].contains(&c.low[2]),
+                0 => c.low[2] >= 64 || [3, 19, 20].contains(&c.low[2]),
                 1 => {
                     [1, 11, 25, 26, 27, 32, 33, 36, 44, 50, 51, 52, 61, 68, 77].contains(&c.low[2])
                         || c.low[2] > 77
                 }
                 6 => [13, 14, 19, 23, 30, 31, 33].contains(&c.low[2]) || c.low[2] > 30,
                 17 => [100, 102].contains(&c.low[2]),
-                41 => [1, 64, 65, 68, 69].contains(&c.low[2]) || c.low[2] > 70,
+                41 => [1, 36, 64, 65, 68, 69].contains(&c.low[2]) || c.low[2] > 70,
+                58 | 255 => !c.request.sockets.icmp || c.low[2] != 1,
                 270 => !c.request.sockets.netlink,
                 _ => true,
             };
@@ -381,6 +396,7 @@ pub(super) const NEVER: &[(&str, Law)] = &[
             6 => c.low[2] == 35,
             41 => [64, 65, 68, 69].contains(&c.low[2]),
             17 => false,
+            58 | 255 => !c.request.sockets.icmp || c.low[2] != 1,
             270 => !c.request.sockets.netlink,
             _ => true,
         };
@@ -442,10 +458,22 @@ pub(super) const NEVER_EVEN_LOGGED: &[(&str, Law)] = &[
             let harmless = [
                 2, 0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460,
             ];
+            let settings = [
+                0x5402,
+                0x5403,
+                0x5404,
+                0x5409,
+                0x540b,
+                0x802c_542a,
+                0x402c_542b,
+                0x402c_542c,
+                0x402c_542d,
+            ];
             c.request.stand_in.device_ioctls
                 && c.is_admitted
                 && c.is(&["ioctl"])
                 && !harmless.contains(&c.low[1])
+                && !(c.request.terminal && settings.contains(&c.low[1]))
         },
     ),
 ];

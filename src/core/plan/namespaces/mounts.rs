@@ -96,7 +96,7 @@ fn attributes<'a>(path: &str, grants: impl Iterator<Item = &'a Grant>) -> Attrib
     Attributes {
         writable,
         executable: has(GrantKind::Execute) || (reads && !writable && !is_data),
-        devices: has(GrantKind::Device),
+        devices: has(GrantKind::Device) || has(GrantKind::Terminal),
     }
 }
 

@@ -373,6 +373,7 @@ fn a_network_is_shared_exactly_where_something_of_it_is_granted() {
         ("{ tcp: { bind: \"*\" } }", false),
         ("{ udp: true }", false),
         ("{ netlink: true }", false),
+        ("{ icmp: true }", false),
         ("{ unix: { abstract: true } }", false),
     ] {
         let yaml = format!("isolation: namespaces\nnetwork: {grant}");
