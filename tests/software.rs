@@ -75,6 +75,7 @@ mod packages;
 mod servers;
 mod session;
 mod shims;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! What a plugin may execute after the launch, and what it is told of the rest.
 
-use crate::kit::{EVERYONE, Host, program};
+use crate::kit::{EVERYONE, Host, open_to_all, program};
 
 const ISOLATIONS: [&str; 2] = ["process", "namespaces"];
 
@@ -67,6 +67,7 @@ fn a_static_plugin_executes_a_dynamic_program_that_it_was_granted() {
 fn a_loader_of_somebody_elses_does_not_come_with_a_grant() {
     let mut host = Host::new();
     let loader = host.install_copy("ld.so", "/lib64/ld-linux-x86-64.so.2");
+    open_to_all(loader.parent().unwrap());
     let words = format!("-Wl,--dynamic-linker={}", loader.display());
     let source = host.write(
         "target.c",
