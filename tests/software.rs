@@ -67,6 +67,7 @@ mod documents;
 mod files;
 mod filters;
 mod helpers;
+mod hosts;
 mod interpreters;
 mod monitoring;
 mod network;
@@ -75,7 +76,6 @@ mod packages;
 mod servers;
 mod session;
 mod shims;
-mod waiting;
 
 use std::collections::BTreeMap;
 use std::fs;

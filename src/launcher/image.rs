@@ -12,7 +12,7 @@ use secure_exec_core::shebang;
 use secure_exec_core::whitelist::{ImageChoice, Strength};
 use secure_exec_sys::memfd::{self, Mapping, Use};
 use secure_exec_sys::open::{self, Bounded, Stat};
-use secure_exec_sys::{Error, lease, probe, verity};
+use secure_exec_sys::{Error, capabilities, lease, probe, verity};
 
 use crate::guarded::{self, Guard};
 use crate::sight::Sight;
@@ -282,6 +282,10 @@ impl Image {
     /// file and a leased one stay where they are, a copy always works, but for
     /// programs that look for their files beside themselves.
     fn first_sound(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
+        if capabilities::has_own(file.as_fd())? {
+            let copied = Self::fix_copy(&file, candidate)?;
+            return Ok(copied.explained(vec![HAS_CAPABILITIES.into()]));
+        }
         if verity::measure(file.as_fd())?.is_some() {
             return Self::verity(file, candidate);
         }
@@ -348,6 +352,9 @@ impl Candidate<'_> {
 }
 
 const NO_VERITY: &str = "the kernel measures no fs-verity digest of it";
+/// A copy has none of them, nor does the plugin get any in any case.
+const HAS_CAPABILITIES: &str =
+    "the file has capabilities, without which the kernel does not execute it";
 const DEMANDED: &str = "the whitelist demands more";
 
 fn look(file: &OwnedFd, candidate: &Candidate<'_>) -> Result<Result<Guard, String>, Error> {

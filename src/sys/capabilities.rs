@@ -1,6 +1,8 @@
 //! Capabilities: every set of the process reduced to what is kept
 //! (man 7 capabilities).
 
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
 use caps::{CapSet, Capability, CapsHashSet};
 
 use nix::errno::Errno;
@@ -22,9 +24,34 @@ pub struct Reduced {
 }
 
 /// `SECBIT_NOROOT`, `SECBIT_NO_SETUID_FIXUP`, `SECBIT_NO_CAP_AMBIENT_RAISE`,
-/// each with its lock, and the lock of `SECBIT_KEEP_CAPS`
-/// (`linux/securebits.h`).
-const SECURE_BITS: libc::c_ulong = 0b1110_1111;
+/// each with its lock (`linux/securebits.h`).
+const SECURE_BITS: libc::c_ulong = 0b1100_1111;
+/// The lock of `SECBIT_KEEP_CAPS`. That bit changes nothing where
+/// `SECBIT_NO_SETUID_FIXUP` is set.
+const KEEP_CAPS_LOCKED: libc::c_ulong = 0b0010_0000;
+
+/// Whether a file has capabilities of its own (`security.capability` in man 7
+/// xattr). The kernel does not execute it where it can't give them all, as
+/// without them in the bounding set (`EPERM` in man 2 execve).
+///
+/// # Errors
+/// As fgetxattr(2).
+pub fn has_own(file: BorrowedFd<'_>) -> Result<bool, Error> {
+    // SAFETY: the name is NUL-terminated, and of no buffer nothing is written.
+    let answer = unsafe {
+        libc::fgetxattr(
+            file.as_raw_fd(),
+            c"security.capability".as_ptr(),
+            std::ptr::null_mut(),
+            0,
+        )
+    };
+    match Errno::result(answer) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(false),
+        Err(errno) => Err(Error::call("look for capabilities of the file")(errno)),
+    }
+}
 
 /// Capabilities by name, checked and ready to be kept.
 ///
@@ -67,11 +94,13 @@ pub fn could_administer() -> Result<bool, Error> {
 }
 
 /// Reduces the bounding, inheritable, permitted, effective and ambient sets to
-/// `keep`; what is kept survives exec. Secure bits are set and locked.
+/// `keep`; what is kept survives exec. Secure bits are set and locked, but for
+/// `PR_SET_KEEPCAPS` where the plugin `may_ask_to_keep` what a change of its
+/// user takes away (which is nothing): some programs end where they may not.
 ///
 /// # Errors
 /// A capability to be kept is not held, or a call failed.
-pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
+pub fn reduce_to(keep: &CapsHashSet, may_ask_to_keep: bool) -> Result<Reduced, Error> {
     let held = Sets::read()?;
     held.check(keep)?;
     let may_set = held.effective & Capability::CAP_SETPCAP.bitmask() != 0;
@@ -93,7 +122,11 @@ pub fn reduce_to(keep: &CapsHashSet) -> Result<Reduced, Error> {
         caps::raise(None, CapSet::Ambient, *capability).map_err(failed)?;
     }
     if may_set {
-        set_secure_bits()?;
+        set_secure_bits(if may_ask_to_keep {
+            SECURE_BITS
+        } else {
+            SECURE_BITS | KEEP_CAPS_LOCKED
+        })?;
     }
     // Who holds nothing may be one whom a filter refuses to set anything.
     if held != wanted {
@@ -260,9 +293,9 @@ fn drop_bounding(keep: &CapsHashSet) -> Result<(), Error> {
     Ok(())
 }
 
-fn set_secure_bits() -> Result<(), Error> {
+fn set_secure_bits(bits: libc::c_ulong) -> Result<(), Error> {
     // SAFETY: the option takes a plain integer and touches no memory.
-    let answer = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, SECURE_BITS) };
+    let answer = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits) };
     Errno::result(answer)
         .map(drop)
         .map_err(Error::call("lock the secure bits"))

@@ -133,6 +133,28 @@ fn a_program_that_looks_beside_itself_stays_where_it_is() {
     }
 }
 
+/// In its place the kernel would not execute it (`EPERM`), where it can't give
+/// the capabilities.
+#[test]
+fn a_program_whose_file_has_capabilities_runs_as_a_copy() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let plugin = host.install_copy("p", program::c(SMALL));
+        let mut set = Command::new("setcap");
+        set.arg("cap_net_raw=ep").arg(&plugin);
+        run(set, b"").succeeded();
+        host.list("p", &[]);
+        assert_eq!(strength(&host, "p"), "sealed");
+        let reason = host.record("sandbox_applied")["image_reason"].clone();
+        assert!(
+            reason
+                .as_str()
+                .unwrap()
+                .contains("the file has capabilities")
+        );
+    }
+}
+
 /// Waits until a process asks for a lock that the test holds on this file.
 fn await_append(child: &mut std::process::Child, log: &Path) {
     let link =

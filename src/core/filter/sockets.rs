@@ -203,9 +203,13 @@ const GET: &[Options] = &[
     (SOL_UDP, &[(103, 104)]),
 ];
 /// ICMP_FILTER (`linux/icmp.h`), ICMPV6_FILTER (`linux/icmpv6.h`): kinds of
-/// messages that the socket does without. Not IP_HDRINCL, with which a raw
-/// socket would send any protocol.
-const OF_ICMP: &[Options] = &[(SOL_RAW, &[(1, 1)]), (SOL_ICMPV6, &[(1, 1)])];
+/// messages that the socket does without. IP_RECVRETOPTS: the way that an echo
+/// went. Not IP_HDRINCL, with which a raw socket would send any protocol.
+const OF_ICMP: &[Options] = &[
+    (SOL_RAW, &[(1, 1)]),
+    (SOL_ICMPV6, &[(1, 1)]),
+    (SOL_IP, &[(7, 7)]),
+];
 const GET_NETLINK: Options = (SOL_NETLINK, &[(1, 12)]);
 
 const SOL_IP: u32 = 0;

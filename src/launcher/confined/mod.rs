@@ -233,7 +233,9 @@ fn apply(step: &Step, prepared: &Prepared, applied: &mut Applied) -> Result<(), 
         }
         Step::Capabilities(_) => {
             let keep = prepared.keep.as_ref().ok_or_else(unprepared)?;
-            let reduced = capabilities::reduce_to(keep).map_err(prepared::not_kept)?;
+            // ping(8) asks for it.
+            let pings = prepared.examined.listed.profile.network.icmp;
+            let reduced = capabilities::reduce_to(keep, pings).map_err(prepared::not_kept)?;
             applied.capabilities = Some(reduced);
         }
         Step::NoNewPrivileges => process::set_no_new_privileges().map_err(failed)?,

@@ -122,7 +122,7 @@ pub(super) fn inside(
 /// Without calls there is no filter: the kernel has none, which the plan says.
 pub(crate) fn give_up(calls: Option<&[WaitingCall]>, kept: &[String]) -> Result<(), Failure> {
     let kept = capabilities::parse(kept).map_err(Failure::own)?;
-    capabilities::reduce_to(&kept).map_err(Failure::own)?;
+    capabilities::reduce_to(&kept, false).map_err(Failure::own)?;
     process::set_no_new_privileges().map_err(Failure::own)?;
     let Some(calls) = calls else {
         return Ok(());
