@@ -81,7 +81,7 @@ pub fn first_table() -> Result<String, Error> {
 
 fn table_at(path: &str) -> Result<String, Error> {
     const WHAT: &str = "read the table of mounts";
-    let table = std::fs::read(path).map_err(Error::io(WHAT))?;
+    let table = open::read_proc(path).map_err(Error::io(WHAT))?;
     String::from_utf8(table).map_err(|_| Error::unexpected(WHAT, "a name in it is not UTF-8"))
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io::Read as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -309,6 +310,29 @@ pub fn settled<T>(mut look: impl FnMut() -> Result<T, Error>) -> Result<T, Error
         }
     }
     look()
+}
+
+/// Reads a file of `/proc` in large pieces: it has no size, and the kernel makes
+/// its text anew for each piece.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub(crate) fn read_proc(path: &str) -> std::io::Result<Vec<u8>> {
+    let mut file = std::fs::File::open(path)?;
+    let mut text = vec![0; 8 << 10];
+    let mut end = 0;
+    loop {
+        let room = text.get_mut(end..).unwrap_or_default();
+        match file.read(room)? {
+            0 => break,
+            count => end = end.saturating_add(count),
+        }
+        if end == text.len() {
+            text.resize(end.saturating_mul(2), 0);
+        }
+    }
+    text.truncate(end);
+    Ok(text)
 }
 
 /// Whoever replaces a file needs longer than one look.

@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, User};
 
-use crate::Error;
+use crate::{Error, open};
 
 /// Real user id.
 #[must_use]
@@ -87,9 +87,12 @@ pub fn overflow_user() -> Result<u32, Error> {
 /// # Errors
 /// The kernel does not tell.
 pub fn has_every_id() -> Result<bool, Error> {
-    let map = std::fs::read_to_string("/proc/self/uid_map")
-        .map_err(Error::io("read the map of user ids"))?;
-    Ok(map.split_whitespace().eq(["0", "0", "4294967295"]))
+    let map =
+        open::read_proc("/proc/self/uid_map").map_err(Error::io("read the map of user ids"))?;
+    let words = map
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    Ok(words.eq([&b"0"[..], b"0", b"4294967295"]))
 }
 
 /// Effective group id.

@@ -29,6 +29,9 @@ pub(super) struct Composed {
     pub(super) profile: Profile,
     /// By key; the one nearest to the profile.
     sayers: BTreeMap<String, String>,
+    /// Those whose words are not in it yet, the nearest last. Most profiles
+    /// extend one at a time, and nobody asks.
+    heard: Vec<(String, RawProfile)>,
 }
 
 /// The single values that a profile itself says, by key.
@@ -40,14 +43,21 @@ impl Composed {
         Self {
             profile,
             sayers: BTreeMap::new(),
+            heard: Vec::new(),
         }
     }
 
     /// Notes what a profile said that was put on top.
     pub(super) fn note(&mut self, name: &str, raw: &RawProfile) {
-        for key in said(raw) {
-            self.sayers.insert(key, name.to_string());
+        self.heard.push((name.to_string(), raw.clone()));
+    }
+
+    fn into_sayers(mut self) -> (Profile, BTreeMap<String, String>) {
+        for (name, raw) in self.heard {
+            let words = said(&raw).into_iter().map(|key| (key, name.clone()));
+            self.sayers.extend(words);
         }
+        (self.profile, self.sayers)
     }
 
     /// Takes in another base of a profile.
@@ -55,17 +65,22 @@ impl Composed {
     /// # Errors
     /// A sentence: the two say different things of a key of which `own`, the
     /// profile that extends both, says nothing.
-    pub(super) fn add(&mut self, more: Self, own: &RawProfile) -> Result<(), String> {
+    pub(super) fn add(self, more: Self, own: &RawProfile) -> Result<Self, String> {
+        let (mut profile, sayers) = self.into_sayers();
+        let (other, others_sayers) = more.into_sayers();
         let mut judge = Judge {
-            chain: self.profile.chain.clone(),
-            sayers: std::mem::take(&mut self.sayers),
-            others: more.profile.chain.clone(),
-            others_sayers: more.sayers,
+            chain: profile.chain.clone(),
+            sayers,
+            others: other.chain.clone(),
+            others_sayers,
             own: said(own),
         };
-        add_up(&mut self.profile, more.profile, &mut judge)?;
-        self.sayers = judge.sayers;
-        Ok(())
+        add_up(&mut profile, other, &mut judge)?;
+        Ok(Self {
+            profile,
+            sayers: judge.sayers,
+            heard: Vec::new(),
+        })
     }
 }
 

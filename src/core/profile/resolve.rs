@@ -84,10 +84,10 @@ impl Composition<'_> {
         let mut composed: Option<Composed> = None;
         for base in bases_of(name, raw).map_err(invalid)? {
             let more = self.base(base, above)?;
-            match &mut composed {
-                None => composed = Some(more),
+            composed = Some(match composed {
+                None => more,
                 Some(composed) => composed.add(more, raw).map_err(invalid)?,
-            }
+            });
         }
         above.pop();
         let mut composed = composed.unwrap_or_else(|| Composed::new(nothing(name)));
