@@ -38,11 +38,26 @@
 //! a folder above one, is refused under strict.
 //!
 //! A script that is not guarded is copied, since its interpreter reads it after
-//! exec, when a lease is gone; the copy is never executable.
+//! exec, when a lease is gone; the copy is never executable. Its interpreter
+//! reads it through a descriptor, and `$0` is `/proc/self/fd/N`. In `isolation:
+//! namespaces` the copy lies at the script's path, in the root folder that is the
+//! plugin's own, unless a granted folder is mounted there: who may exchange names
+//! in that one could put another script in its place. Without namespaces nothing
+//! is mounted, for root neither: what such a plugin mounts is to be the system's.
+//!
+//! A process is named after the file that is executed: after the program itself,
+//! `memfd:NAME` for a copy (Linux 6.14; a number before), and after its
+//! interpreter for a script.
 //!
 //! A **lease** is taken on local file systems, by the owner of the file or with
 //! `CAP_LEASE`, if nobody has it open for writing and this kernel keeps running
 //! programs from being written.
+//!
+//! A copy is memory of the launch's control group: under a limit that is smaller
+//! than the plugin the kernel ends the launcher.
+//!
+//! A program whose file has capabilities is copied: in its place the kernel would
+//! not execute it without them.
 //!
 //! Where the kernel forbids executable memory files (`vm.memfd_noexec=2`) a
 //! program that would have been copied is refused.
