@@ -238,7 +238,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     limits::make_room_for_files(pins.len().saturating_mul(2)).map_err(&failed)?;
     let mut libraries = Vec::with_capacity(pins.len());
     for pin in &pins {
-        listed.trail.program(&pin.path);
+        listed.trail.library(&pin.path);
         match interpreter::library(pin) {
             Ok(found) => {
                 libraries.push((pin.path.clone(), found.file));
@@ -275,7 +275,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         }
         if let Some(script) = &mut own_script {
             let named = PathBuf::from(&script.path);
-            put(&mut script.image, &named, &named)?;
+            put(&mut script.image, &named, &script.real)?;
         }
     }
     let own = program.interpreter.as_deref();

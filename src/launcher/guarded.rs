@@ -72,7 +72,10 @@ fn flaw(path: &Path, real: &Path, stat: &Stat, sight: &Sight) -> Result<Option<S
     if (end.dev, end.ino) != (stat.dev, stat.ino) {
         return Ok(Some("its path leads to another file by now".into()));
     }
-    let mounts = sight.mounts()?;
+    let mounts = match sight.mounts() {
+        Ok(mounts) => mounts,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
     let links = way.links().map(|(link, _)| link.as_path());
     let flaws = links.chain([real]);
     Ok(flaws.filter_map(|path| mounted_badly(mounts, path)).next())

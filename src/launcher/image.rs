@@ -15,6 +15,7 @@ use secure_exec_sys::open::{self, Bounded, Stat};
 use secure_exec_sys::{Error, capabilities, lease, probe, verity};
 
 use crate::guarded::{self, Guard};
+use crate::owner::Owners;
 use crate::sight::Sight;
 
 /// Bytes read at once: as many as stay in a cache near the processor.
@@ -254,7 +255,7 @@ impl Image {
     }
 
     fn leased(file: OwnedFd, candidate: &Candidate<'_>) -> Result<Fixing, Error> {
-        if let Some(why) = why_no_lease(&file)? {
+        if let Some(why) = why_no_lease(&file, candidate.stat)? {
             return Ok(Fixing::Unavailable(why));
         }
         let image = Self::of(file, Strength::Leased, candidate.limit);
@@ -300,7 +301,7 @@ impl Image {
         let no_lease = match () {
             () if candidate.demands_more_than(Strength::Leased) => Some(DEMANDED.to_string()),
             () if !elf::is_elf(&head_of(file.as_fd(), 4)?) => Some("it is no program".into()),
-            () => why_no_lease(&file)?,
+            () => why_no_lease(&file, candidate.stat)?,
         };
         let Some(why) = no_lease else {
             let image = Self::of(file, Strength::Leased, candidate.limit);
@@ -379,7 +380,15 @@ fn name_of(path: &Path) -> CString {
 }
 
 /// Takes a lease, or says why there is none to be had.
-fn why_no_lease(file: &OwnedFd) -> Result<Option<String>, Error> {
+///
+/// A lease keeps openers away, and whoever could have opened it before may have
+/// its pages still, by ways that the kernel does not count: buffers of io_uring,
+/// direct reads that wait. So it is for files that root and the launcher's user
+/// alone can write.
+fn why_no_lease(file: &OwnedFd, stat: &Stat) -> Result<Option<String>, Error> {
+    if let Some(finding) = Owners::RootAndCaller.check(Path::new(""), stat)? {
+        return Ok(Some(format!("it {}", finding.phrase())));
+    }
     if !lease::is_trustworthy_here(file.as_fd())? {
         return Ok(Some("leases can't be trusted on this file system".into()));
     }

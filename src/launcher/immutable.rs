@@ -30,14 +30,18 @@ const SELF_CONTAINED: [&str; 9] = [
 /// can't be told could be changed.
 ///
 /// # Errors
-/// The table of mounts, the path or the process's capabilities can't be read.
+/// The path or the process's capabilities can't be read.
 pub(crate) fn is_unchangeable_here(sight: &Sight, path: &Path) -> Result<bool, Error> {
     if capabilities::could_administer()? {
         return Ok(false);
     }
     let stat = sight.stat(path)?;
     let is_linked = stat.kind != Kind::Directory && stat.nlink > 1;
-    let Some(place) = ReadOnly::find(sight.mounts()?, path) else {
+    // What can't be told could be changed.
+    let Ok(mounts) = sight.mounts() else {
+        return Ok(false);
+    };
+    let Some(place) = ReadOnly::find(mounts, path) else {
         return Ok(false);
     };
     if place.is_everywhere || leaves_out("mounts") {
@@ -46,7 +50,7 @@ pub(crate) fn is_unchangeable_here(sight: &Sight, path: &Path) -> Result<bool, E
     let Ok(first) = mount::first_table() else {
         return Ok(false);
     };
-    let tables = [sight.mounts()?, &mounts::parse(&first)];
+    let tables = [mounts, &mounts::parse(&first)];
     Ok(!tables
         .iter()
         .any(|mounts| place.is_written_by(mounts, is_linked)))

@@ -29,7 +29,7 @@ pub(crate) fn kept(examined: &Examined) -> Result<Vec<Kept>, Failure> {
     let mut kept = examined.listed.trail.kept();
     kept.extend(default_places().kept());
     kept.extend(secrets(examined).map(|path| Kept::File(path.into())));
-    kept.extend(programs.into_iter().map(Kept::Program));
+    kept.extend(programs);
     // Its own path is absent where it was started from memory.
     kept.extend(std::env::current_exe().ok().map(Kept::File));
     // The link by which it was called is in the plugin's place.
@@ -60,14 +60,14 @@ pub(crate) fn keep_off(
     }
     for kept in kept {
         let held = match kept {
-            // What others than root could change is not executed where it lies,
-            // so nobody but the plugin itself has a loss.
+            // What others than root could change is not executed where it
+            // lies; only that it is refused can they bring about.
             Kept::Program(_) if whom.user != 0 && !whom.privileged => continue,
             Kept::Folder(folder) if !PROGRAMS.iter().any(|place| folder == Path::new(place)) => {
                 reach.holds_folder(folder, whom)
             }
             // Of the many files there a launch trusts those that are root's.
-            Kept::Folder(_) | Kept::File(_) | Kept::Program(_) => reach.holds(kept, whom),
+            Kept::Folder(_) | Kept::File(_) | Kept::Program(_) | Kept::Library(_) => reach.holds(kept, whom),
         };
         let path = kept.path().to_string_lossy();
         let path = Escaped(&path);

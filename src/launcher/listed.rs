@@ -21,9 +21,9 @@ use crate::certificates;
 use crate::failure::Failure;
 use crate::owner::Finding;
 use crate::profiles::{Folders, Profiles, names_in};
-use crate::settings::Settings;
+use crate::settings::{DEFAULT_WHITELIST, Settings};
 use crate::state;
-use crate::trail::Trail;
+use crate::trail::{Kept, Trail};
 use crate::trust;
 pub use folder::{FOLDER_SETTINGS, Floor, floor_of_file, load_floor};
 pub use lock::{Locked, path as lock_path, read as read_lock};
@@ -60,7 +60,7 @@ pub struct Listed {
     pub inline: Arc<[(String, RawProfile)]>,
     /// What the entries of the whitelist's file pin, if the profile lets the
     /// plugin write anything.
-    programs: Vec<PathBuf>,
+    programs: Vec<Kept>,
     /// What signs the audit log: nobody else may read it.
     pub signing_key: Option<PathBuf>,
     /// When records are brought to the disk.
@@ -250,19 +250,20 @@ fn lock(
 
 /// The files that entries pin, in lock files as well: plugins, interpreters,
 /// scripts, libraries.
-fn programs(loaded: &Loaded, plugin_root: &Path) -> Vec<PathBuf> {
+fn programs(loaded: &Loaded, plugin_root: &Path) -> Vec<Kept> {
     let mut found = Vec::new();
     for entry in &loaded.whitelist.entries {
         let pins = entry.interpreter.iter().chain(&entry.script);
-        let pins = pins.chain(&entry.libraries).map(|pin| &pin.path);
-        found.extend(pins.chain([&entry.path]).map(|path| plugin_root.join(path)));
-        // One that is not the pinned one lets nothing run.
+        let programs = pins.map(|pin| &pin.path).chain([&entry.path]);
+        found.extend(programs.map(|path| Kept::Program(plugin_root.join(path))));
+        // A lock file that is not the pinned one lets nothing run.
         let locked = entry.lock.as_ref().map(|expected| {
             let name = entry.name.as_str();
             read_lock(&loaded.beside, name, expected, &Trail::default())
         });
         let pins = locked.and_then(Result::ok).map(|locked| locked.pins);
-        found.extend(pins.into_iter().flatten().map(|pin| pin.path.into()));
+        let pins = pins.iter().flatten().chain(&entry.libraries);
+        found.extend(pins.map(|pin| Kept::Library(plugin_root.join(&pin.path))));
     }
     found
 }
@@ -303,18 +304,27 @@ impl Listed {
     ///
     /// # Errors
     /// The whitelist's folder can't be listed.
-    pub(crate) fn all_programs(&self) -> Result<Vec<PathBuf>, Failure> {
+    pub(crate) fn all_programs(&self) -> Result<Vec<Kept>, Failure> {
         let mut found = self.programs.clone();
-        if let Some(folder) = &self.whitelist_folder {
-            for name in names_in(folder)? {
-                // What can't be read lets nothing run.
-                let Ok(other) = load(folder, &name) else {
-                    continue;
-                };
-                let root = other.whitelist.settings.plugin_root.as_ref();
-                let root = root.map_or_else(|| self.plugin_root.clone(), |root| folder.join(root));
-                found.extend(programs(&other, &root));
-            }
+        let mut others = Vec::new();
+        let whitelist = &self.whitelist_path;
+        // A file of a whitelist's folder may be named by itself.
+        let is_one_of_folder = whitelist.extension().is_some_and(|end| end == "yaml");
+        let folder = is_one_of_folder.then(|| folder_of(whitelist));
+        if let Some(folder) = self.whitelist_folder.as_deref().or(folder) {
+            let names = names_in(folder)?.into_iter();
+            others.extend(names.map(|name| (folder.to_path_buf(), name)));
+        }
+        others.push((DEFAULT_WHITELIST.into(), String::new()));
+        for (path, name) in others {
+            // What can't be read lets nothing run.
+            let Ok(other) = load(&path, &name) else {
+                continue;
+            };
+            let root = other.whitelist.settings.plugin_root.as_ref();
+            let root = root.map_or_else(|| other.folder.clone(), |root| other.folder.join(root));
+            found.extend(programs(&other, &root));
+            found.extend(programs(&other, &self.plugin_root));
         }
         Ok(found)
     }

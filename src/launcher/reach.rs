@@ -215,7 +215,7 @@ impl<'a> Reach<'a> {
     fn holds_beside(&self, kept: &Kept, way: &Way) -> bool {
         let folder = match kept {
             Kept::Folder(_) => Some(way.end.as_path()),
-            Kept::File(_) | Kept::Program(_) => way.end.parent(),
+            Kept::File(_) | Kept::Program(_) | Kept::Library(_) => way.end.parent(),
         };
         let Some(Ok(folder)) = folder.map(|folder| self.sight.stat(folder)) else {
             return false;

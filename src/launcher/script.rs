@@ -30,6 +30,8 @@ use crate::sight::Sight;
 pub struct Script {
     /// Its path, as the entry has it.
     pub path: String,
+    /// Where it really is.
+    pub(crate) real: PathBuf,
     /// Its bytes.
     pub image: Image,
     /// Their digest.
@@ -130,6 +132,7 @@ fn open(
     }
     let script = Script {
         path: pin.path.clone(),
+        real,
         image,
         digest,
         identity: identity(&stat),

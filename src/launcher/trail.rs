@@ -15,6 +15,9 @@ pub enum Kept {
     /// A file that launches execute, or read what to execute from. Files
     /// beside it are other programs, or its data.
     Program(PathBuf),
+    /// A file that launches load code from where it lies, whoever could write
+    /// it.
+    Library(PathBuf),
     /// A folder of which every file counts.
     Folder(PathBuf),
 }
@@ -24,7 +27,9 @@ impl Kept {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Program(path) | Self::Folder(path) => path,
+            Self::File(path) | Self::Program(path) | Self::Library(path) | Self::Folder(path) => {
+                path
+            }
         }
     }
 
@@ -34,7 +39,7 @@ impl Kept {
     pub fn names(&self, name: &str) -> bool {
         match self {
             Self::Folder(_) => true,
-            Self::Program(path) => path.file_name().is_some_and(|own| own == name),
+            Self::Program(path) | Self::Library(path) => path.file_name().is_some_and(|own| own == name),
             Self::File(path) => path.file_name().is_some_and(|own| {
                 let own = own.to_string_lossy();
                 let name = name.strip_prefix('.').unwrap_or(name);
@@ -60,6 +65,11 @@ impl Trail {
     /// Adds a program.
     pub fn program(&self, path: impl Into<PathBuf>) {
         self.add(Kept::Program(path.into()));
+    }
+
+    /// Adds a library.
+    pub fn library(&self, path: impl Into<PathBuf>) {
+        self.add(Kept::Library(path.into()));
     }
 
     /// Adds a folder.

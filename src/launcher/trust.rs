@@ -153,25 +153,32 @@ pub(crate) fn examine(
         // It was opened, so it led somewhere a moment ago.
         return Err(unseen);
     }
-    let links = way.links().map(|(link, stat)| (link.as_path(), stat));
-    // The folders above the file, and those above every link that leads to it.
-    for (path, entry) in [(real, stat)].into_iter().chain(links) {
+    // Every folder in which a name is looked up: on the way, those that `..`
+    // leaves again among them, and above the file.
+    let steps = way.steps.iter().map(|(path, stat)| (path.as_path(), *stat));
+    let mut entries: Vec<(&Path, Stat)> = vec![(real, *stat)];
+    for above in real.ancestors().skip(1) {
+        entries.push((above, sight.stat(above)?));
+    }
+    for (path, entry) in entries.into_iter().chain(steps) {
         if owners == Owners::Root
-            && let Some(found) = owners.check_owner(path, entry)?
+            && let Some(found) = owners.check_owner(path, &entry)?
         {
             return Ok(Some(found));
         }
-        for (level, folder) in path.ancestors().skip(1).enumerate() {
-            let mut stat = sight.stat(folder)?;
-            // The name looked up here is that of a folder, or of a file or link
-            // of root's that has no other.
-            let stays = level > 0 || (owners == Owners::Root && entry.nlink == 1);
-            if stays && stat.mode & 0o1000 != 0 {
-                stat.mode &= !0o022;
-            }
-            if let Some(found) = found(sight, owners, folder, &stat)? {
-                return Ok(Some(found));
-            }
+        let Some(folder) = path.parent() else {
+            continue;
+        };
+        let mut stat = sight.stat(folder)?;
+        // Others can't rename a folder there, nor a file or link of root's, but
+        // for another name of it.
+        let stays = entry.kind == Kind::Directory
+            || (owners == Owners::Root && entry.nlink == 1);
+        if stays && stat.mode & 0o1000 != 0 {
+            stat.mode &= !0o022;
+        }
+        if let Some(found) = found(sight, owners, folder, &stat)? {
+            return Ok(Some(found));
         }
     }
     Ok(None)
