@@ -106,7 +106,8 @@ impl From<Failure> for Misuse {
 
 /// Reads the command line. `executed` tells the name of the link through which
 /// this program was executed, if that is another one than `argv[0]` says: a
-/// host may write there what it likes, as CUPS does a printer's name.
+/// host may write there what it likes, as CUPS does a printer's name. Executed
+/// by its own name, it goes by `argv[0]`.
 ///
 /// # Errors
 /// The first mistake.
@@ -117,11 +118,11 @@ pub fn parse(
     let whole = words.next().unwrap_or_default();
     let called = whole.as_bytes().rsplit(|byte| *byte == b'/').next();
     let called = OsStr::from_bytes(called.unwrap_or_default());
-    if called.is_empty() {
+    let link = executed(called).filter(|link| link != OWN_NAME);
+    if called.is_empty() && link.is_none() {
         return Err(Failure::usage("the program was started without a name").into());
     }
-    if called != OWN_NAME {
-        let link = executed(called).filter(|link| link != OWN_NAME);
+    if called != OWN_NAME || link.is_some() {
         return Ok(Command::Launch(Box::new(Arguments {
             plugin: link.unwrap_or_else(|| called.to_owned()),
             called_as: Some(whole.clone()),
@@ -305,10 +306,23 @@ mod tests {
             assert_eq!(parsed.called_as.unwrap(), "Printer");
         }
         let own = ["secure-exec", "p"].map(OsString::from).into_iter();
-        let Command::Launch(parsed) = parse(own, |_| panic!("asked")).unwrap() else {
+        let Command::Launch(parsed) = parse(own, |_| None).unwrap() else {
             panic!("no launch")
         };
         assert_eq!(parsed.plugin, "p");
+        // Whatever the host calls it, its words are the plugin's.
+        for called in ["secure-exec", "", "/"] {
+            let words = [called, "--version"].map(OsString::from).into_iter();
+            let parsed = parse(words, |_| Some("cat".into())).unwrap();
+            let Command::Launch(parsed) = parsed else {
+                panic!("{parsed:?}")
+            };
+            assert_eq!(
+                (&*parsed.plugin, &*parsed.plugin_arguments),
+                ("cat".as_ref(), &["--version".into()][..])
+            );
+        }
+        assert!(parse(["".into()].into_iter(), |_| None).is_err());
     }
 
     #[test]

@@ -67,7 +67,9 @@ pub(crate) fn keep_off(
                 reach.holds_folder(folder, whom)
             }
             // Of the many files there a launch trusts those that are root's.
-            Kept::Folder(_) | Kept::File(_) | Kept::Program(_) | Kept::Library(_) => reach.holds(kept, whom),
+            Kept::Folder(_) | Kept::File(_) | Kept::Program(_) | Kept::Library(_) => {
+                reach.holds(kept, whom)
+            }
         };
         let path = kept.path().to_string_lossy();
         let path = Escaped(&path);

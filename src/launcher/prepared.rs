@@ -308,6 +308,9 @@ fn call(
     let file = match &examined.interpreter {
         Some(interpreter) => {
             words.push(interpreter.path.as_os_str().as_bytes().to_vec());
+            if script.is_some() {
+                words.extend(for_copies(interpreter.path.file_name()));
+            }
             let arguments = interpreter.arguments.iter();
             words.extend(arguments.map(|word| word.clone().into_bytes()));
             words.push(script_name(examined, script)?);
@@ -319,6 +322,12 @@ fn call(
         }
     };
     let arguments = given::arguments(examined, called.arguments)?;
+    if arguments.file.is_some() {
+        let names = given::names(examined).into_iter();
+        let mut names = names.filter_map(|name| Path::new(name).file_name());
+        let known = names.find(|name| for_copies(Some(name)).next().is_some());
+        words.extend(for_copies(known));
+    }
     words.extend(arguments.words);
     let mut environment = examined.environment.clone();
     add_secrets(&mut environment, examined, warn)?;
@@ -330,6 +339,16 @@ fn call(
     let call = exec::Call::prepare(file, strings(words.into_iter())?, strings(variables)?)
         .map_err(Failure::own)?;
     Ok((call, arguments.file))
+}
+
+/// Options without which an interpreter does not run a script that it reads
+/// through a descriptor: Node.js looks for the real path of its main module.
+fn for_copies(interpreter: Option<&OsStr>) -> impl Iterator<Item = Vec<u8>> {
+    let options: &[&str] = match interpreter.and_then(OsStr::to_str) {
+        Some("node" | "nodejs") => &["--preserve-symlinks", "--preserve-symlinks-main"],
+        _ => &[],
+    };
+    options.iter().map(|option| option.as_bytes().to_vec())
 }
 
 /// What the interpreter opens: a guarded script by its path, a copy through its

@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use secure_exec_core::config::{AuditConfig, Config, SinkConfig, SinkKind};
+use secure_exec_core::config::{AuditConfig, Config, KeyPlace, SinkConfig, SinkKind};
 use secure_exec_core::digest;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
 
 use crate::cli::{self, Arguments};
 use crate::failure::Failure;
+use crate::listed::folder_of;
 use crate::owner::Finding;
 use crate::trail::Trail;
 use crate::trust;
@@ -166,7 +167,27 @@ fn load_config(
         }
     };
     insecure.extend(loaded.finding);
-    Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)
+    let mut config = Config::parse(&loaded.bytes, &path.to_string_lossy()).map_err(Failure::own)?;
+    begin_at(folder_of(path), &mut config);
+    Ok(config)
+}
+
+/// Relative paths of a configuration begin at its folder.
+fn begin_at(folder: &Path, config: &mut Config) {
+    let begin = |path: &mut String| *path = folder.join(&*path).to_string_lossy().into_owned();
+    let paths = [
+        &mut config.whitelist,
+        &mut config.profile_dir,
+        &mut config.plugin_root,
+        &mut config.audit.log_file,
+    ];
+    paths.into_iter().flatten().for_each(begin);
+    // Without a slash it is a name.
+    let profile = config.profile.as_mut();
+    profile.filter(|name| name.contains('/')).map(begin);
+    if let Some(KeyPlace::File(path)) = config.audit.sign.as_mut().map(|sign| &mut sign.key) {
+        begin(path);
+    }
 }
 
 /// A `SECURE_EXEC_*` variable; an empty one counts as unset.

@@ -39,7 +39,9 @@ impl Kept {
     pub fn names(&self, name: &str) -> bool {
         match self {
             Self::Folder(_) => true,
-            Self::Program(path) | Self::Library(path) => path.file_name().is_some_and(|own| own == name),
+            Self::Program(path) | Self::Library(path) => {
+                path.file_name().is_some_and(|own| own == name)
+            }
             Self::File(path) => path.file_name().is_some_and(|own| {
                 let own = own.to_string_lossy();
                 let name = name.strip_prefix('.').unwrap_or(name);

@@ -172,8 +172,7 @@ pub(crate) fn examine(
         let mut stat = sight.stat(folder)?;
         // Others can't rename a folder there, nor a file or link of root's, but
         // for another name of it.
-        let stays = entry.kind == Kind::Directory
-            || (owners == Owners::Root && entry.nlink == 1);
+        let stays = entry.kind == Kind::Directory || (owners == Owners::Root && entry.nlink == 1);
         if stays && stat.mode & 0o1000 != 0 {
             stat.mode &= !0o022;
         }
