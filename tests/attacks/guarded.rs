@@ -324,6 +324,132 @@ fn a_plugin_that_root_runs_does_not_get_at_what_is_guarded() {
     host.launch("p").run().refused(126).says("hash mismatch");
 }
 
+/// A folder of somebody else's on the way, though `..` leads out of it again.
+#[test]
+fn a_way_through_a_strangers_folder_is_not_guarded() {
+    let store = Store::new(Kind::Script);
+    let home = store.path("home");
+    std::fs::create_dir_all(home.join("d")).unwrap();
+    own(&home);
+    let link = store.path("link");
+    symlink("home/d/../../in/p", &link).unwrap();
+    let text = "#!/bin/sh\necho \"$0\"\n";
+    std::fs::write(store.path("in/p"), text).unwrap();
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let path = link.to_str().unwrap();
+        host.list_path("p", path, &digest(&link), &[]);
+        // It is called by its own path, which nobody else can lead elsewhere.
+        let real = format!("{}\n", store.path("in/p").display());
+        host.launch("p").run().succeeded().prints(&real);
+        own(&home.join("d"));
+        host.launch("p").run().succeeded().prints(&real);
+    }
+}
+
+/// The kernel does not count who has pages of a file without having it open.
+#[test]
+fn a_file_of_another_users_is_copied_and_not_leased() {
+    let store = Store::new(Kind::Program);
+    own(&store.path("in/p"));
+    let host = store.host(User::Root, "in/p", &[]);
+    host.launch("p").run().succeeded().prints("verified\n");
+    let (strength, why) = image(&host);
+    assert_eq!(strength, "sealed");
+    assert!(why.contains("not leased: it belongs to user"), "{why}");
+    let host = store.host(User::Root, "in/p", &["image: in-place"]);
+    host.launch("p")
+        .run()
+        .refused(126)
+        .says("it belongs to user");
+    let host = store.host(User::Ordinary, "in/p", &[]);
+    host.launch("p").run().succeeded().prints("verified\n");
+    assert_eq!(image(&host).0, "leased");
+}
+
+#[test]
+fn pins_of_files_beside_the_whitelist_are_kept_too() {
+    let store = Store::new(Kind::Script);
+    let (p, folder) = (store.path("in/p"), store.path("wl"));
+    std::fs::create_dir(&folder).unwrap();
+    let entry = |name: &str, path: &Path, more: &str| {
+        let text = format!(
+            "version: \"1.0\"\nplugins:\n  - name: {name}\n    path: {path:?}\n    hash: {}\n{more}",
+            digest(path)
+        );
+        std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
+    };
+    entry("p", &p, "");
+    let writer = store.path("writer");
+    std::fs::write(
+        &writer,
+        format!("#!/bin/sh\necho '#!/bin/sh' > {}\n", p.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&writer, Permissions::from_mode(0o755)).unwrap();
+    let more = format!(
+        "    profile: {{ filesystem: {{ write: [{:?}] }} }}\n",
+        store.path("in")
+    );
+    entry("writer", &writer, &more);
+    let host = Host::new();
+    for whitelist in [folder.clone(), folder.join("writer.yaml")] {
+        let launch = host.launch("writer").whitelist(&whitelist);
+        launch.run().refused(125).says("lets the plugin write");
+    }
+    let launch = host.launch("writer").whitelist(folder.join("writer.yaml"));
+    launch.policy("permissive").run().succeeded();
+    let launch = host.launch("p").whitelist(folder.join("p.yaml"));
+    launch.run().refused(126).says("hash mismatch");
+}
+
+/// Those are loaded from where they lie, also for users who are not root.
+#[test]
+fn a_pinned_library_is_kept_from_other_plugins_of_its_user() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        host.folder("lib");
+        let library = host.write("lib/code", "genuine");
+        host.install_sh("a", &format!("echo evil > {}", library.display()));
+        host.install_sh("b", "echo ran");
+        let write = format!(
+            "profile: {{ filesystem: {{ write: [{:?}] }} }}",
+            host.path("lib")
+        );
+        host.list("a", &[&write]);
+        let pin = format!(
+            "libraries: [{{ path: {library:?}, hash: {:?} }}]",
+            digest(&library)
+        );
+        host.list("b", &[&pin]);
+        host.launch("a")
+            .run()
+            .refused(125)
+            .says("lets the plugin write");
+    }
+}
+
+#[test]
+fn a_mount_whose_name_is_no_text_refuses_no_launch() {
+    private(|| {
+        use std::os::unix::ffi::OsStrExt as _;
+        let store = Store::new(Kind::Program);
+        let point = store.0.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+        std::fs::create_dir(&point).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "none"]).arg(&point);
+        run(mount, b"").succeeded();
+        for user in EVERYONE {
+            let host = store.host(user, "in/p", &[]);
+            host.launch("p").run().succeeded().prints("verified\n");
+            assert_ne!(image(&host).0, "guarded");
+        }
+        let mut unmount = Command::new("umount");
+        unmount.arg(&point);
+        run(unmount, b"").succeeded();
+    });
+}
+
 #[test]
 fn a_minimum_above_it_makes_it_a_lease_or_a_copy() {
     for user in EVERYONE {

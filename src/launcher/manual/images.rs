@@ -33,7 +33,7 @@
 //! protect from, and the file may be opened again by its path: the interpreter
 //! of a guarded **script** gets that path, and Landlock admits the inode that was
 //! verified. If root replaces the script in the moment between, the interpreter
-//! can't open it; it never reads other bytes. A plugin that root runs is not root
+//! can't open it, unless the profile grants its folder. A plugin that root runs is not root
 //! in this sense: a profile that lets it write a file that the whitelist pins, or
 //! a folder above one, is refused under strict.
 //!
@@ -50,7 +50,7 @@
 //! interpreter for a script.
 //!
 //! A **lease** is taken on local file systems, by the owner of the file or with
-//! `CAP_LEASE`, if nobody has it open for writing and this kernel keeps running
+//! `CAP_LEASE`, on files that root and the launcher's user alone can write, if nobody has it open for writing and this kernel keeps running
 //! programs from being written.
 //!
 //! A copy is memory of the launch's control group: under a limit that is smaller
