@@ -1,7 +1,9 @@
 //! Variables that name certificates: whoever gets such a variable needs the
 //! file. It is the caller's word, and no caller widens a profile by it: only
-//! what everybody on this machine may read is granted, and for reading alone.
-//! A variable that names anything else is not passed.
+//! what everybody on this machine may read is granted, and for reading alone: a
+//! file, or a folder that root alone fills. An entry that pins its libraries is
+//! granted nothing, since what can be read can be loaded. A variable that names
+//! anything else is not passed.
 
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -9,10 +11,15 @@ use std::path::Path;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::namespaces::is_in_proc;
 use secure_exec_core::profile::{PathGrant, Profile, has_dotdot, passes};
+use secure_exec_core::whitelist::Entry;
 use secure_exec_sys::Error;
 use secure_exec_sys::open::{self, Kind};
 
+use crate::links;
 use crate::mutation::leaves_out;
+use crate::owner::Owners;
+use crate::sight::Sight;
+use crate::trust;
 
 /// What OpenSSL, curl, git, Node.js and the clients of Python and AWS take
 /// certificates of authorities from.
@@ -33,12 +40,14 @@ const FOLDERS: [&str; 2] = ["SSL_CERT_DIR", "GIT_SSL_CAPATH"];
 const MOST: usize = 4096;
 
 /// Grants what these variables name, of those that the profile passes; returns
-/// those that are not passed, each with a sentence.
-pub(crate) fn admit(profile: &mut Profile) -> Vec<(&'static str, String)> {
+/// those that are not passed, each with a sentence. Where the `entry` pins what
+/// the plugin loads, nothing is granted.
+pub(crate) fn admit(profile: &mut Profile, entry: Option<&Entry>) -> Vec<(&'static str, String)> {
     let mut withheld = Vec::new();
     if !profile.isolation.confines() {
         return withheld;
     }
+    let is_closed = entry.is_some_and(|entry| !entry.libraries.is_empty() || entry.lock.is_some());
     for name in FILES.into_iter().chain(FOLDERS) {
         let environment = &profile.environment;
         let is_passed = environment.pass.iter().any(|pattern| passes(pattern, name));
@@ -53,28 +62,34 @@ pub(crate) fn admit(profile: &mut Profile) -> Vec<(&'static str, String)> {
             true => value.split(':').filter(|path| !path.is_empty()).collect(),
             false => vec![&value],
         };
-        let flaws = paths.iter().filter(|path| !is_granted(profile, path));
-        let flaw = flaws
-            .filter_map(|path| flaw(path).map(|why| (path, why)))
-            .next();
+        let mut grants = Vec::new();
+        let mut flaw = None;
+        for path in paths {
+            if is_granted(profile, path) {
+                continue;
+            }
+            match examine(path, is_closed) {
+                Found::Absent => {}
+                Found::Public => grants.push(PathGrant {
+                    path: path.to_string(),
+                    optional: true,
+                }),
+                Found::Flawed(why) => {
+                    flaw = Some((path, why));
+                    break;
+                }
+            }
+        }
         if let Some((path, why)) = flaw {
             let path = Escaped(path);
             let sentence = format!(
-                "the variable '{name}' is not passed: '{path}' {why}\n\
+                "the variable '{name}' is not passed: '{path}' {why}. \
                  Grant it in the profile under 'filesystem.read', or unset the variable."
             );
             withheld.push((name, sentence));
             continue;
         }
-        for path in paths {
-            let grant = PathGrant {
-                path: path.to_string(),
-                optional: true,
-            };
-            if !is_granted(profile, path) {
-                profile.filesystem.read.push(grant);
-            }
-        }
+        profile.filesystem.read.extend(grants);
     }
     withheld
 }
@@ -93,48 +108,85 @@ fn is_granted(profile: &Profile, path: &str) -> bool {
     !has_dotdot(path) && grants.any(|grant| Path::new(path).starts_with(&grant.path))
 }
 
-/// Why not everybody may read it, as a phrase. What is not there can't be read
-/// by anybody, and harms nobody.
-fn flaw(path: &str) -> Option<String> {
+/// What a variable names.
+enum Found {
+    /// Nothing. That harms nobody, and nothing is granted: by the time that the
+    /// plugin looks, something else may be there.
+    Absent,
+    /// What everybody may read.
+    Public,
+    /// Why it is not granted, as a phrase.
+    Flawed(String),
+}
+
+fn examine(path: &str, is_closed: bool) -> Found {
     if leaves_out("certificates") {
-        return None;
+        return Found::Public;
+    }
+    if is_closed {
+        return Found::Flawed(
+            "is not granted, and the plugin's entry pins all that it loads".into(),
+        );
     }
     // A profile's path would have variables.
     if !path.starts_with('/') || has_dotdot(path) || path.contains(['$', '{']) {
-        return Some("is not a plain absolute path".into());
+        return Found::Flawed("is not a plain absolute path".into());
     }
     match publicity(Path::new(path)) {
-        Ok(found) => found.map(String::from),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => Some(format!("can't be examined: {error}")),
+        Ok(None) => Found::Public,
+        Ok(Some(why)) => Found::Flawed(why),
+        Err(error) if error.is_not_found() => Found::Absent,
+        Err(error) => Found::Flawed(format!("can't be examined: {error}")),
     }
 }
 
-fn publicity(path: &Path) -> Result<Option<&'static str>, Error> {
+fn publicity(path: &Path) -> Result<Option<String>, Error> {
     const CLOSED: &str = "is not readable by everybody";
+    let sight = Sight::default();
     let file = open::open_path(path)?;
     let stat = open::stat(file.as_fd())?;
     let real = open::real_path(file.as_fd())?;
     if real.to_str().is_none_or(is_in_proc) {
-        return Ok(Some("is no file of certificates"));
+        return Ok(Some("is no file of certificates".into()));
+    }
+    // Links that others lead elsewhere would refuse the launch.
+    for (link, stat) in sight.follow(path)?.links() {
+        let folder = link.parent().unwrap_or(link);
+        if let Some(whose) = links::other_user(&sight, folder, stat)? {
+            let link = link.to_string_lossy();
+            return Ok(Some(format!(
+                "is behind the link '{}', which {whose}",
+                Escaped(&link)
+            )));
+        }
     }
     for folder in real.ancestors().skip(1) {
-        if open::stat_path(folder, false)?.mode & 0o001 == 0 {
-            return Ok(Some(CLOSED));
+        if sight.stat(folder)?.mode & 0o001 == 0 {
+            return Ok(Some(CLOSED.into()));
         }
     }
     match stat.kind {
         Kind::Regular if stat.mode & 0o004 != 0 => Ok(None),
-        Kind::Directory if stat.mode & 0o005 == 0o005 => of_folder(&real),
-        Kind::Regular | Kind::Directory => Ok(Some(CLOSED)),
-        _ => Ok(Some("is no file or folder")),
+        Kind::Directory if stat.mode & 0o005 == 0o005 => {
+            // What is put there later is granted as well.
+            match trust::examine(path, &real, &stat, Owners::Root, &sight)? {
+                Some(found) => Ok(Some(format!("is no folder that root alone fills: {found}"))),
+                None => Ok(of_folder(&real)?.map(String::from)),
+            }
+        }
+        Kind::Regular | Kind::Directory => Ok(Some(CLOSED.into())),
+        _ => Ok(Some("is no file or folder".into())),
     }
 }
 
 /// A grant holds for all that lies in a folder, so there may be nothing but
-/// files that everybody may read, and links, which lead out of the grant.
+/// files that everybody may read, and links, which lead out of the grant. An
+/// empty one says nothing of what will lie there.
 fn of_folder(folder: &Path) -> Result<Option<&'static str>, Error> {
     let entries = open::entries(folder)?;
+    if entries.is_empty() {
+        return Ok(Some("is an empty folder"));
+    }
     if entries.len() > MOST {
         return Ok(Some("is no folder of certificates: it has too many files"));
     }

@@ -16,6 +16,7 @@ use crate::settings::{
     AUDIT_LOG, DEFAULT_CONFIG, DEFAULT_PROFILES, DEFAULT_WHITELIST, ROOT_AUDIT_LOG, ROOT_STATE,
     user_state,
 };
+use crate::sight::Sight;
 use crate::state;
 use crate::trail::{Kept, Trail};
 
@@ -97,6 +98,48 @@ pub(crate) fn keep_off(
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Sees to it that a plugin does not change modes and owners of what launches
+/// go by. Landlock does not narrow these calls: by path they reach all that the
+/// plugin's user owns, unless the paths are not there.
+///
+/// # Errors
+/// It could, under strict; something can't be looked for.
+pub(crate) fn keep_modes(
+    examined: &Examined,
+    user: u32,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let changes = examined.plan.seccomp().is_some_and(|plan| plan.metadata);
+    if !changes || examined.plan.namespaces().is_some() || leaves_out("keeping") {
+        return Ok(());
+    }
+    let listed = &examined.listed;
+    let whom = Whom {
+        user,
+        privileged: !listed.profile.capabilities.is_empty(),
+    };
+    let sight = Sight::default();
+    for kept in kept(examined)? {
+        if matches!(kept, Kept::Program(_)) && whom.user != 0 && !whom.privileged {
+            continue;
+        }
+        let way = sight.follow(kept.path()).map_err(Failure::own)?;
+        if !way.steps.iter().any(|(_, step)| whom.owns(step)) {
+            continue;
+        }
+        let path = kept.path().to_string_lossy();
+        let what = format!(
+            "profile '{}' lets the plugin change modes and owners ('filesystem.metadata') of all that user {user} owns, \
+             and '{}', by which launches go or are recorded, or a folder on the way to it is among that",
+            Escaped(&listed.profile.name),
+            Escaped(&path)
+        );
+        let cure = "Say 'isolation: namespaces' in the profile, in which there are granted paths alone, or have it change to another 'user'.";
+        return refuse_or_warn(&what, cure, listed.policy, warn);
+    }
+    Ok(())
 }
 
 /// The same for every launch of the machine, whatever it is told.

@@ -8,7 +8,7 @@ use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::namespaces::is_in_proc;
 use secure_exec_core::profile::{Profile, expand, has_dotdot};
 use secure_exec_sys::open::Stat;
-use secure_exec_sys::process;
+use secure_exec_sys::{Error, process};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
@@ -25,8 +25,6 @@ use crate::trail::Kept;
 pub(crate) struct Links<'a> {
     listed: &'a Listed,
     sight: &'a Sight,
-    /// Root and the launcher's user.
-    trusted: [u32; 2],
     /// What other plugins may write, by the names of their profiles.
     others: OnceCell<Result<Vec<(String, Reach<'a>)>, String>>,
 }
@@ -42,7 +40,6 @@ impl<'a> Links<'a> {
         Self {
             listed: &examined.listed,
             sight,
-            trusted: [0, process::effective_user()],
             others: OnceCell::new(),
         }
     }
@@ -73,7 +70,7 @@ impl<'a> Links<'a> {
                 // Who may write there leads every path.
                 None
             } else {
-                let who = match self.other_user(folder, stat)? {
+                let who = match other_user(self.sight, folder, stat).map_err(Failure::own)? {
                     None if self.leads_to_machine_places(folder)? => None,
                     None => self.other_plugin(folder)?,
                     found => found,
@@ -108,34 +105,6 @@ impl<'a> Links<'a> {
         }
         let stat = self.sight.stat(folder).map_err(Failure::own)?;
         Ok(stat.mode & 0o1000 == 0)
-    }
-
-    /// Who else than root and the launcher's user could have made the link or
-    /// led the way to it elsewhere.
-    fn other_user(&self, folder: &Path, link: &Stat) -> Result<Option<String>, Failure> {
-        let trusted = |stat: &Stat| self.trusted.contains(&stat.uid);
-        if !trusted(link) {
-            return Ok(Some(format!("belongs to another user ({})", link.uid)));
-        }
-        for above in folder.ancestors() {
-            let stat = self.sight.stat(above).map_err(Failure::own)?;
-            let path = above.to_string_lossy();
-            let path = Escaped(&path);
-            if !trusted(&stat) {
-                let uid = stat.uid;
-                return Ok(Some(format!(
-                    "lies in '{path}', which belongs to another user ({uid})"
-                )));
-            }
-            // In a sticky folder the owner of the link or folder tells.
-            if stat.mode & 0o022 != 0 && stat.mode & 0o1000 == 0 {
-                let mode = stat.mode;
-                return Ok(Some(format!(
-                    "lies in '{path}', which others can write (mode {mode:04o})"
-                )));
-            }
-        }
-        Ok(None)
     }
 
     /// Which profile lets a plugin write in the link's folder.
@@ -208,4 +177,37 @@ impl<'a> Links<'a> {
         }
         Ok((!reach.is_empty()).then(|| (profile.name.clone(), reach)))
     }
+}
+
+/// Who else than root and the launcher's user could have made the link or
+/// led the way to it elsewhere.
+pub(crate) fn other_user(
+    sight: &Sight,
+    folder: &Path,
+    link: &Stat,
+) -> Result<Option<String>, Error> {
+    let trusted = [0, process::effective_user()];
+    let trusted = |stat: &Stat| trusted.contains(&stat.uid);
+    if !trusted(link) {
+        return Ok(Some(format!("belongs to another user ({})", link.uid)));
+    }
+    for above in folder.ancestors() {
+        let stat = sight.stat(above)?;
+        let path = above.to_string_lossy();
+        let path = Escaped(&path);
+        if !trusted(&stat) {
+            let uid = stat.uid;
+            return Ok(Some(format!(
+                "lies in '{path}', which belongs to another user ({uid})"
+            )));
+        }
+        // In a sticky folder the owner of the link or folder tells.
+        if stat.mode & 0o022 != 0 && stat.mode & 0o1000 == 0 {
+            let mode = stat.mode;
+            return Ok(Some(format!(
+                "lies in '{path}', which others can write (mode {mode:04o})"
+            )));
+        }
+    }
+    Ok(None)
 }

@@ -154,7 +154,7 @@ pub fn look_up(
     let mut profile = profile;
     let mut withheld = Vec::new();
     if policy != Policy::AuditOnly {
-        for (name, why) in certificates::admit(&mut profile) {
+        for (name, why) in certificates::admit(&mut profile, entry) {
             warnings.push(why);
             withheld.push(name);
         }

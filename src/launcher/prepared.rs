@@ -23,6 +23,7 @@ use crate::confined::ADMIT_LANDLOCK;
 use crate::confined::canary::Canaries;
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::keeping::keep_modes;
 use crate::listed::Listed;
 use crate::mutation::leaves_out;
 use crate::namespaces;
@@ -99,6 +100,7 @@ pub fn prepare(
     let user = account
         .as_ref()
         .map_or_else(process::effective_user, Account::uid);
+    keep_modes(&examined, user, warn)?;
     let mut exposes_key = false;
     let rules = match examined.plan.landlock() {
         None => {

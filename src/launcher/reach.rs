@@ -288,11 +288,16 @@ impl Top {
 }
 
 impl Whom {
+    /// Whether he may change its mode and owner.
+    pub(crate) const fn owns(self, stat: &Stat) -> bool {
+        self.privileged || stat.uid == self.user
+    }
+
     /// Whether he may write a file, exchange names in a folder, or, if
     /// something is `missing` there, make it. What others may write is taken
     /// for writable: groups and access lists are not looked at.
     fn could_change(self, stat: &Stat, missing: bool) -> bool {
-        if self.privileged || stat.uid == self.user {
+        if self.owns(stat) {
             return true;
         }
         let others = stat.kind != Kind::Symlink && stat.mode & 0o022 != 0;

@@ -13,6 +13,7 @@ use secure_exec_sys::{capabilities, process};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
+use crate::keeping::keep_modes;
 use crate::prepared::{self, account, kept};
 use crate::rules::unopened;
 use crate::streams::Handed;
@@ -47,7 +48,9 @@ impl Rehearsal {
     /// # Errors
     /// As the launch.
     pub fn of(&mut self, examined: &Examined) -> Result<(), Failure> {
-        account(examined)?;
+        let account = account(examined)?;
+        let user = account.map_or_else(process::effective_user, |account| account.uid());
+        keep_modes(examined, user, &|_| {})?;
         if let Some(keep) = kept(examined)? {
             capabilities::check_held(&keep).map_err(prepared::not_kept)?;
         }

@@ -3,11 +3,13 @@
 
 use std::fmt::Display;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::namespaces::is_in_proc;
-use secure_exec_core::plan::{Grant, GrantKind, LandlockPlan};
+use secure_exec_core::plan::{
+    FOLDERS_OF_SOCKETS, Grant, GrantKind, LandlockPlan, TakenOver, USERS_FOLDERS_OF_SOCKETS,
+};
 use secure_exec_core::policy::Policy;
 use secure_exec_sys::landlock::Rule;
 use secure_exec_sys::{Errno, Error, open};
@@ -78,6 +80,16 @@ pub(crate) fn open(
         let readable = reach(GrantKind::reads)?;
         *exposes_key = keep_off(&readable, &key, whom, examined, "read", warn)?;
     }
+    if examined
+        .plan
+        .taken_over()
+        .iter()
+        .any(TakenOver::is_of_own_root)
+    {
+        for granted in &opened {
+            keep_apart(&sight, granted, policy, warn)?;
+        }
+    }
     let links = Links::new(examined, &sight);
     let mut rules = Vec::with_capacity(opened.len());
     for granted in opened {
@@ -101,6 +113,49 @@ pub(crate) fn open(
     }
     rules.extend(own_files(examined)?);
     Ok(rules)
+}
+
+/// The profile's words show no sockets of others; nor may what links and mounts
+/// make of them.
+fn keep_apart(
+    sight: &Sight,
+    granted: &Granted<'_>,
+    policy: Policy,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let kind = granted.rule.kind;
+    if matches!(
+        kind,
+        GrantKind::Apart | GrantKind::Device | GrantKind::Terminal | GrantKind::ConnectSocket
+    ) {
+        return Ok(());
+    }
+    let reach = Reach::of_rules(sight, [&granted.rule].into_iter()).map_err(Failure::own)?;
+    let users = match open::entries(Path::new(USERS_FOLDERS_OF_SOCKETS)) {
+        Err(error) if error.is_not_found() => Vec::new(),
+        entries => entries.map_err(Failure::own)?,
+    };
+    let users = users
+        .iter()
+        .map(|(name, _)| Path::new(USERS_FOLDERS_OF_SOCKETS).join(name));
+    let places = FOLDERS_OF_SOCKETS.iter().map(PathBuf::from).chain(users);
+    for place in places {
+        let way = sight.follow(&place).map_err(Failure::own)?;
+        let shows = match way.unseen {
+            Some(error) if error.is_not_found() => false,
+            _ => reach.covers(&way.end).map_err(Failure::own)?,
+        };
+        if shows {
+            let why = format!(
+                "it shows the sockets in '{}', from which only Landlock of Linux 7.1 (ABI 9) keeps a plugin that has TCP as well",
+                Escaped(&place.to_string_lossy())
+            );
+            let cure =
+                "Grant what the plugin needs there by its own path, or under 'filesystem.apart'.";
+            return ungranted(granted.grant, &why, cure, policy, warn);
+        }
+    }
+    Ok(())
 }
 
 /// What a grant leads to.

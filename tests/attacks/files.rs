@@ -105,7 +105,7 @@ fn no_form_of_set_id_bit_can_be_made() {
         host.list("s", &[]);
         let (read, write) = (host.path("in"), host.path("out"));
         let files = format!("{{ read: [{read:?}], write: [{write:?}], metadata: true }}");
-        host.profile("metadata", &format!("filesystem: {files}"));
+        host.profile("metadata", &format!("isolation: auto\nfilesystem: {files}"));
         let bare = host.folder("bare");
         host.bare(host.path("plugins/s"), &[bare.to_str().unwrap()])
             .all_work();

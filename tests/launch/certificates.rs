@@ -1,8 +1,9 @@
 //! Variables that name certificates, and the files that come with them.
 
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::fmt::Write as _;
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
-use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User};
+use crate::kit::{EVERYONE, Host, ORDINARY, Outcome, User, digest};
 
 const ISOLATIONS: [&str; 2] = ["process", "namespaces"];
 
@@ -32,6 +33,15 @@ fn launch(host: &Host, variables: &[(&str, &str)]) -> Outcome {
     launch.run().succeeded()
 }
 
+/// Root's, with a certificate: `certs/a.pem`.
+fn folder_of_root() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::create_dir(folder.path().join("certs")).unwrap();
+    std::fs::write(folder.path().join("certs/a.pem"), "first\n").unwrap();
+    folder
+}
+
 #[test]
 fn a_file_that_such_a_variable_names_can_be_read() {
     for (user, isolation) in EVERYONE
@@ -52,13 +62,14 @@ fn a_file_that_such_a_variable_names_can_be_read() {
         // Nor by one that the profile does not pass.
         let other = launch(&host, &[("A_CERT", file), ("CURL_CA_BUNDLE", file)]);
         assert_eq!(other.stdout, "unset unread\n");
-        let folder = host.folder("certs");
-        host.write("certs/a.pem", "first\n");
+        let folder = folder_of_root();
+        let folder = &*format!("{}/certs", folder.path().display());
         let variables = [
-            ("SSL_CERT_DIR", folder.to_str().unwrap()),
-            ("A_CERT", &*format!("{}/a.pem", folder.display())),
+            ("SSL_CERT_DIR", folder),
+            ("A_CERT", &*format!("{folder}/a.pem")),
         ];
-        assert_eq!(launch(&host, &variables).stdout, "unset first\n");
+        let outcome = launch(&host, &variables);
+        assert_eq!((&*outcome.stdout, &*outcome.stderr), ("unset first\n", ""));
         // What is absent is the caller's matter.
         let outcome = launch(&host, &[("SSL_CERT_FILE", "/nonexistent/ca.pem")]);
         assert_eq!(outcome.stdout, "/nonexistent/ca.pem unread\n");
@@ -139,4 +150,99 @@ fn what_the_profile_grants_or_sets_itself_is_its_own() {
     );
     let set = host.launch("q").env("SSL_CERT_FILE", path).run();
     set.succeeded().prints("/set unread\n");
+}
+
+/// The attack: what lies in a folder is looked at once, and put there later.
+#[test]
+fn a_folder_that_others_than_root_fill_does_not_come_with_a_variable() {
+    for (user, isolation) in EVERYONE
+        .into_iter()
+        .flat_map(|u| ISOLATIONS.map(|i| (u, i)))
+    {
+        let host = host(user, isolation);
+        let (open, empty, theirs) = (folder_of_root(), folder_of_root(), folder_of_root());
+        let certs = open.path().join("certs");
+        std::fs::set_permissions(certs, PermissionsExt::from_mode(0o777)).unwrap();
+        std::fs::remove_file(empty.path().join("certs/a.pem")).unwrap();
+        let certs = theirs.path().join("certs");
+        chown(certs, Some(ORDINARY), Some(ORDINARY)).unwrap();
+        for (folder, why) in [
+            (&open, "can be written by others than root"),
+            (&empty, "is an empty folder"),
+            (&theirs, "belongs to user"),
+        ] {
+            let folder = &*format!("{}/certs", folder.path().display());
+            let file = format!("{folder}/a.pem");
+            let outcome = launch(&host, &[("SSL_CERT_DIR", folder), ("A_CERT", &file)]);
+            assert_eq!(outcome.stdout, "unset unread\n", "{folder}");
+            outcome
+                .says("WARNING: the variable 'SSL_CERT_DIR' is not passed")
+                .says(why);
+        }
+    }
+}
+
+/// The attack: a library that no pin is for, readable by a caller's word.
+#[test]
+fn an_entry_that_pins_its_libraries_gets_nothing_by_a_variable() {
+    for (user, isolation) in EVERYONE
+        .into_iter()
+        .flat_map(|u| ISOLATIONS.map(|i| (u, i)))
+    {
+        let mut host = host(user, isolation);
+        let evil = host.write("evil.so", "library\n");
+        let evil = evil.to_str().unwrap();
+        let outcome = launch(&host, &[("SSL_CERT_FILE", evil)]);
+        assert_eq!(outcome.stdout, format!("{evil} library\n"));
+        let mut pins = String::from("libraries:\n");
+        for library in [
+            "/lib64/ld-linux-x86-64.so.2",
+            "/lib/x86_64-linux-gnu/libc.so.6",
+        ] {
+            let digest = digest(std::path::Path::new(library));
+            writeln!(pins, "  - {{ path: {library}, hash: {digest:?} }}").unwrap();
+        }
+        for (name, granted, read, told) in [
+            ("closed", String::new(), "unread", "unset"),
+            ("reads", format!("read: [{evil:?}]"), "library", evil),
+        ] {
+            host.install_sh(name, PLUGIN);
+            host.list(name, &[
+                &pins,
+                &format!(
+                    "profile: {{ isolation: {isolation}, filesystem: {{ {granted} }}, environment: {{ pass: [SSL_CERT_FILE, A_CERT] }} }}"
+                ),
+            ]);
+            let launched = |path: &str| {
+                let launch = host.launch(name).env("SSL_CERT_FILE", path);
+                launch.env("A_CERT", path).run().succeeded()
+            };
+            let outcome = launched(evil);
+            assert_eq!(outcome.stdout, format!("{told} {read}\n"));
+            if told == "unset" {
+                outcome.says("the plugin's entry pins all that it loads");
+                // Nor what is absent now.
+                assert_eq!(launched("/nonexistent/a.so").stdout, "unset unread\n");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_variable_that_names_another_users_link_is_not_passed() {
+    for user in EVERYONE {
+        let host = host(user, "process");
+        let file = host.write("ca.pem", "certificate\n");
+        let link = host.path("link");
+        symlink(&file, &link).unwrap();
+        host.own(&link);
+        let link = link.to_str().unwrap();
+        let outcome = launch(&host, &[("SSL_CERT_FILE", link)]);
+        assert_eq!(outcome.stdout, format!("{link} certificate\n"));
+        lchown(link, Some(12_345), Some(12_345)).unwrap();
+        let outcome = launch(&host, &[("SSL_CERT_FILE", link)]);
+        assert_eq!(outcome.stdout, "unset unread\n");
+        let warned = outcome.says("which belongs to another user (12345)");
+        assert!(!warned.stderr.contains("\\u{a}"), "{}", warned.stderr);
+    }
 }

@@ -4,9 +4,11 @@
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use super::install;
+use crate::kit::namespace::private;
 use crate::kit::{EVERYONE, Host, User, program};
 
 /// Binds a socket at the first argument, and connects to the others: a path, a
@@ -122,6 +124,32 @@ fn where_no_namespace_keeps_them_apart_the_refusal_says_what_would() {
                 .says("connect to UNIX sockets by path");
         }
     }
+}
+
+/// The attack: a name that says nothing of the folder that it shows.
+#[test]
+fn a_link_or_mount_does_not_show_the_sockets_that_no_name_tells_of() {
+    private(|| {
+        for user in EVERYONE {
+            let others = tempfile::tempdir().unwrap();
+            std::fs::set_permissions(&others, PermissionsExt::from_mode(0o755)).unwrap();
+            let [link, mount, beneath] =
+                ["link", "mount", "beneath"].map(|name| others.path().join(name));
+            std::os::unix::fs::symlink("/run", &link).unwrap();
+            std::fs::create_dir(&mount).unwrap();
+            std::fs::create_dir_all(beneath.join("a/run")).unwrap();
+            for place in [&mount, &beneath.join("a/run")] {
+                let mut command = std::process::Command::new("mount");
+                command.arg("--bind").arg("/run").arg(place);
+                crate::kit::run(command, b"").succeeded();
+            }
+            for place in [link, mount, beneath] {
+                let outside = outside(user, "namespaces", place.to_str().unwrap());
+                let refused = outside.host.launch("process").run().refused(125);
+                refused.says("it shows the sockets in '/run'");
+            }
+        }
+    });
 }
 
 #[test]

@@ -122,10 +122,12 @@ fn filesystem_metadata_covers_owners_unless_the_profile_denies_them() {
     for user in EVERYONE {
         let mut host = Host::of(user);
         let file = host.write("file", "").display().to_string();
-        let metadata = "profile:\n  filesystem: { metadata: true }";
+        let metadata = format!(
+            "profile:\n  isolation: auto\n  filesystem: {{ write: [{file:?}], metadata: true }}"
+        );
         let denied = format!("{metadata}\n  syscalls: {{ deny: ['@chown'] }}");
         for (name, profile, status) in [
-            ("changes", metadata, 0),
+            ("changes", &*metadata, 0),
             ("denied", &*denied, 1),
             ("neither", "profile: default", 1),
         ] {
@@ -138,6 +140,44 @@ fn filesystem_metadata_covers_owners_unless_the_profile_denies_them() {
             bare.succeeded();
         }
     }
+}
+
+/// The attack: by path a plugin changes the mode of what launches go by.
+#[test]
+fn metadata_does_not_reach_what_launches_go_by() {
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        for name in ["process", "namespaces", "auto"] {
+            host.install_copy(name, "/usr/bin/chmod");
+        }
+        let whitelist = host.whitelist().display().to_string();
+        let words = ["0600", &*whitelist];
+        let profile = |isolation: &str| {
+            format!("profile: {{ isolation: {isolation}, filesystem: {{ metadata: true }} }}")
+        };
+        host.list("process", &[&profile("process")]);
+        host.bare("/usr/bin/chmod", &words).succeeded();
+        let refused = host.launch("process").args(words).run().refused(125);
+        refused
+            .says("change modes and owners")
+            .says("'isolation: namespaces'");
+        let foreseen = host.launch("process").option("--dry-run").run();
+        foreseen.says("change modes and owners");
+        for isolation in ["namespaces", "auto"] {
+            host.list(isolation, &[&profile(isolation)]);
+            let outcome = host.launch(isolation).args(words).run();
+            assert_eq!(outcome.status, 1, "{outcome:#?}");
+            outcome.says("No such file or directory");
+        }
+    }
+    // Somebody whom nothing of it belongs to may do what he may.
+    let mut host = Host::new();
+    host.install_copy("p", "/usr/bin/true");
+    host.list(
+        "p",
+        &["profile: { user: nobody, filesystem: { metadata: true } }"],
+    );
+    host.launch("p").run().succeeded();
 }
 
 const LOOK: &str = "cat /etc/passwd >/dev/null && echo read

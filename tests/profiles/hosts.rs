@@ -93,6 +93,10 @@ fn what_hosts_plugins_may_do_is_what_they_need() {
             host.install_copy("p", program::c(TRIES));
             host.list("p", &[]);
             let folder = host.folder("folder");
+            host.profile(
+                "repository",
+                &format!("extends: git-helper\nfilesystem: {{ write: [{folder:?}] }}"),
+            );
             host.write("folder/served", "");
             let mut bare = host.command(host.path("plugins/p"));
             bare.arg(&folder);
@@ -105,7 +109,9 @@ fn what_hosts_plugins_may_do_is_what_they_need() {
             for (profile, may) in [
                 ("monitoring", "figures port http udp uptime"),
                 ("munin", "processes figures cat uptime"),
-                ("git-helper", "http udp mode"),
+                // No mode but those of granted files.
+                ("git-helper", "http udp "),
+                ("repository", "http udp mode folder write"),
                 ("apt-method", "http udp "),
                 ("cups-filter", ""),
             ] {

@@ -84,11 +84,12 @@ fn fetched(user: User) {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(host.host.path(""), open).unwrap();
     let repository = repository(&host);
-    // Root's methods become _apt; other users' stay what they are.
+    // Root's methods become _apt; other users' stay what they are, to whom what
+    // launches go by may belong.
     let user = if user == User::Root {
         ""
     } else {
-        ", user: null"
+        ", user: null, isolation: auto"
     };
     let profile = format!(
         "{{ extends: apt-method, filesystem: {{ read: [{repository:?}, -WORK/root], \

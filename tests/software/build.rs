@@ -12,7 +12,7 @@ int main(int n, char **a) { printf(\"%d %.3f\\n\", n, sqrt(2.0 * n)); return 3; 
 #[test]
 fn gcc() {
     // The linker makes its result executable, which is a change of mode.
-    let profile = "extends: default\n\
+    let profile = "extends: default\nisolation: auto\n\
         filesystem: { read: [/usr/include], write: [WORK], metadata: true, execute: [/usr/bin, /usr/lib/gcc] }\n\
         processes: { fork: true }\n\
         environment: { set: { TMPDIR: WORK } }";
@@ -34,7 +34,7 @@ fn gcc() {
 
 #[test]
 fn tcc() {
-    let profile = "extends: default\n\
+    let profile = "extends: default\nisolation: auto\n\
         filesystem: { read: [/usr/include], write: [WORK], metadata: true }\n\
         memory: { write_execute: true }";
     for user in EVERYONE {

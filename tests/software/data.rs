@@ -80,7 +80,8 @@ fn gzip_bzip2_xz_and_zstd() {
 
 #[test]
 fn tar() {
-    let profile = "extends: default\nfilesystem: { write: [WORK], metadata: true }";
+    let profile =
+        "extends: default\nisolation: auto\nfilesystem: { write: [WORK], metadata: true }";
     for user in EVERYONE {
         let software = Software::new(user, "/usr/bin/tar", profile)
             .file("from/a", "a")

@@ -75,7 +75,7 @@ fn gron() {
 
 #[test]
 fn rsync() {
-    let profile = "extends: default\n\
+    let profile = "extends: default\nisolation: auto\n\
         filesystem: { write: [WORK], metadata: true }\n\
         processes: { fork: true }";
     for user in EVERYONE {
@@ -97,7 +97,7 @@ fn rsync() {
 
 #[test]
 fn restic() {
-    let profile = "extends: default\n\
+    let profile = "extends: default\nisolation: auto\n\
         filesystem: { write: [WORK], metadata: true }\n\
         environment: { set: { RESTIC_PASSWORD: secret, TMPDIR: WORK } }";
     let software = tree(User::Ordinary, "/usr/bin/restic", profile)
@@ -125,7 +125,7 @@ fn restic() {
 #[test]
 fn git() {
     // It starts its own helpers, and keeps its configuration's mode.
-    let profile = "extends: default\n\
+    let profile = "extends: default\nisolation: auto\n\
         filesystem: { read: [/usr/share/git-core], write: [WORK], metadata: true, execute: [/usr/bin/git, /usr/lib/git-core, /bin/sh] }\n\
         processes: { fork: true }\n\
         environment: { set: { HOME: WORK, GIT_CONFIG_NOSYSTEM: '1', GIT_AUTHOR_DATE: '@0 +0000', GIT_COMMITTER_DATE: '@0 +0000' } }";

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::isolation::settle;
 use super::namespaces::{Means, Obstacle};
-use super::rights::{REQUIREMENTS, Requirement, Wanted};
+use super::rights::{OWN_ROOT, REQUIREMENTS, Requirement, Wanted};
 use crate::filter::StandIn;
 use crate::profile::{Isolation, Profile};
 
@@ -58,6 +58,14 @@ pub struct TakenOver {
     pub instead: &'static str,
     /// What the filter is told to refuse for that.
     pub stand_in: StandIn,
+}
+
+impl TakenOver {
+    /// It holds as long as no granted folder shows sockets of others.
+    #[must_use]
+    pub fn is_of_own_root(&self) -> bool {
+        self.by == OWN_ROOT
+    }
 }
 
 impl fmt::Display for TakenOver {

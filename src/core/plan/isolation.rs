@@ -90,6 +90,11 @@ fn need(profile: &Profile, kernel: KernelFacts) -> Option<Need> {
     if files.private_tmp {
         return Some(better("namespaces give the plugin a '/tmp' of its own"));
     }
+    if files.metadata {
+        return Some(better(
+            "in namespaces the plugin changes modes and owners of granted files alone",
+        ));
+    }
     let has_own = |path: &str| is_in_proc(path) && of_process(path);
     (profile.processes.fork && profile.paths().any(has_own))
         .then(|| better("in namespaces '/proc/self' is granted to the plugin's children, too"))

@@ -14,6 +14,7 @@ pub use enforcement::{
 pub use environment::Environment;
 pub use isolation::{Settled, settle, wants_namespaces};
 pub use lower::{Inputs, lower};
+pub use rights::{FOLDERS_OF_SOCKETS, USERS_FOLDERS_OF_SOCKETS};
 
 use namespaces::NamespacePlan;
 

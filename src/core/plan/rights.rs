@@ -28,6 +28,16 @@ const SOCKETS_OF_OTHERS: &[&[&str]] = &[
     &["var", "tmp"],
 ];
 
+/// Where others' sockets lie, as the launcher looks for it: links and mounts may
+/// show these folders under names that no profile tells.
+pub const FOLDERS_OF_SOCKETS: [&str; 4] = ["/run", "/tmp", "/var/run", "/var/tmp"];
+
+/// In which each user has a folder of sockets.
+pub const USERS_FOLDERS_OF_SOCKETS: &str = "/run/user";
+
+/// What gives the plugin no path to sockets of others.
+pub(super) const OWN_ROOT: &str = "the plugin's own root folder";
+
 impl<'a> Wanted<'a> {
     pub(super) fn of(profile: &'a Profile) -> Self {
         Self {
@@ -253,7 +263,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         instead: |_| None,
         namespace: |wanted| {
             let words = "shows no sockets but those in granted paths";
-            (!wanted.shows_sockets_of_others()).then_some(("the plugin's own root folder", words))
+            (!wanted.shows_sockets_of_others()).then_some((OWN_ROOT, words))
         },
     },
 ];

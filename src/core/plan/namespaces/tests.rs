@@ -178,6 +178,11 @@ fn auto_takes_namespaces_where_the_profile_needs_them() {
             "'/tmp'",
         ),
         (own_proc, Isolation::Namespaces, "children"),
+        (
+            "filesystem: { metadata: true }",
+            Isolation::Namespaces,
+            "modes and owners",
+        ),
         // Nor does it help there.
         (
             "network: { unix: { connect: [/run/x] } }\nfilesystem: { read: [/run] }",
