@@ -331,7 +331,10 @@ fn is_mentioned(digest: &str, folder: &Path, lock: &Path) -> std::io::Result<boo
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             stat => stat?,
         };
-        if path == lock || !stat.is_file() || stat.len() > LARGEST as u64 {
+        if path == lock
+            || !stat.is_file()
+            || !u64::try_from(LARGEST).is_ok_and(|largest| stat.len() <= largest)
+        {
             continue;
         }
         let text = std::fs::read(&path)?.to_ascii_lowercase();
