@@ -269,7 +269,7 @@ fn a_list_with_a_mistake_is_placed() {
         ),
         (
             format!("md5:{zeros}  f\n"),
-            "list:1: 'md5' is no known algorithm",
+            "list:1: 'md5' is not a known algorithm",
         ),
         (
             format!("{}\x1b  f\n", &zeros[1..]),

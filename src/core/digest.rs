@@ -117,7 +117,7 @@ impl Digest {
                 Some(algorithm) => (algorithm, digits),
                 None => {
                     return Err(malformed(format!(
-                        "'{}' is no known algorithm",
+                        "'{}' is not a known algorithm",
                         Escaped(name)
                     )));
                 }
@@ -336,7 +336,7 @@ mod tests {
             why(&format!("sha512:{}", "a".repeat(65))),
             "the hash has 65 hexadecimal digits, sha512 needs 128"
         );
-        assert_eq!(why("md5:00"), "'md5' is no known algorithm");
+        assert_eq!(why("md5:00"), "'md5' is not a known algorithm");
         assert_eq!(why("sha256:\x1b"), "'\\u{1b}' is no hexadecimal digit");
     }
 

@@ -27,15 +27,23 @@ pub struct LocatedError {
 
 impl std::error::Error for LocatedError {}
 
-impl fmt::Display for LocatedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LocatedError {
+    /// The place and what is wrong there, in one line: for a reason.
+    #[must_use]
+    pub fn sentence(&self) -> String {
         let file = Escaped(&self.file);
         let message = &self.message;
         if self.line == 0 {
-            return write!(f, "{file}: {message}");
+            return format!("{file}: {message}");
         }
-        write!(f, "{file}:{}:{}: {message}", self.line, self.column)?;
-        if let Some(excerpt) = &self.excerpt {
+        format!("{file}:{}:{}: {message}", self.line, self.column)
+    }
+}
+
+impl fmt::Display for LocatedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence())?;
+        if let Some(excerpt) = self.excerpt.as_ref().filter(|_| self.line != 0) {
             let indent = " ".repeat(usize::try_from(self.column).unwrap_or(1).saturating_sub(1));
             write!(f, "\n    {excerpt}\n    {indent}^")?;
         }

@@ -46,8 +46,10 @@ pub enum Violation {
     InterpreterUntrusted(String),
     /// The first line of a script names no interpreter.
     FirstLine(String),
-    /// A pinned library, script or lock file is not the pinned one.
+    /// A pinned library or script is not the pinned one.
     LibraryMismatch(String),
+    /// The lock file of the entry is not the pinned one.
+    LockFile(String),
     /// An argument of the entry names code that nothing pins.
     UnpinnedCode(String),
     /// The whitelist is past its `expires_at`.
@@ -100,7 +102,9 @@ impl Violation {
             Self::FileSizeExceeded { .. } => "file_size_exceeded",
             Self::InsecurePermissions(_) | Self::NotExecutable(_) => "insecure_permissions",
             Self::InterpreterUntrusted(_) | Self::FirstLine(_) => "interpreter_untrusted",
-            Self::LibraryMismatch(_) | Self::UnpinnedCode(_) => "library_mismatch",
+            Self::LibraryMismatch(_) | Self::LockFile(_) | Self::UnpinnedCode(_) => {
+                "library_mismatch"
+            }
             Self::WhitelistExpired(_) => "whitelist_expired",
             Self::WhitelistRollback(_) => "whitelist_rollback",
             Self::SandboxUnavailable(_) | Self::ImageUnavailable(_) | Self::StandardStream(_) => {
@@ -118,6 +122,7 @@ impl Violation {
             | Self::SignatureInvalid(_)
             | Self::PathTraversal(_)
             | Self::LibraryMismatch(_)
+            | Self::LockFile(_)
             | Self::WhitelistRollback(_) => "high",
             Self::Disabled | Self::NotExecutable(_) => "low",
             _ => "medium",
@@ -156,6 +161,7 @@ impl Violation {
             | Self::InterpreterUntrusted(why)
             | Self::FirstLine(why)
             | Self::LibraryMismatch(why)
+            | Self::LockFile(why)
             | Self::UnpinnedCode(why)
             | Self::WhitelistExpired(why)
             | Self::WhitelistRollback(why)
@@ -199,6 +205,7 @@ mod tests {
             Violation::InterpreterUntrusted(why()),
             Violation::FirstLine(why()),
             Violation::LibraryMismatch(why()),
+            Violation::LockFile(why()),
             Violation::UnpinnedCode(why()),
             Violation::WhitelistExpired(why()),
             Violation::WhitelistRollback(why()),

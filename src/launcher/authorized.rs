@@ -4,6 +4,7 @@
 use secure_exec_core::audit::{Event, Outcome, Record};
 use secure_exec_core::decide::{Judgement, decide};
 use secure_exec_core::digest::Digest;
+use secure_exec_core::escape::Whole;
 use secure_exec_core::policy::{Policy, Waiver};
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::Expected;
@@ -108,7 +109,8 @@ pub fn record(
     };
     if listed.policy == Policy::Permissive {
         for violation in &listed.violations {
-            warn(&format!("{}: {}", violation.code(), violation.reason()));
+            let reason = violation.reason();
+            warn(&format!("{}: {}", violation.code(), Whole(&reason)));
         }
     }
     for violation in rest {

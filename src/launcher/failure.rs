@@ -1,6 +1,7 @@
 //! How a launch ends without a plugin: exit status, message, and what the
 //! ready descriptor is told.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -153,8 +154,8 @@ impl fmt::Display for Failure {
     }
 }
 
-fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> fmt::Result {
-    let plugin = Escaped(plugin);
+fn refused(f: &mut fmt::Formatter<'_>, name: &str, violation: &Violation) -> fmt::Result {
+    let plugin = Escaped(name);
     match violation {
         Violation::HashMismatch { expected, actual } => write!(
             f,
@@ -168,13 +169,19 @@ fn refused(f: &mut fmt::Formatter<'_>, plugin: &str, violation: &Violation) -> f
             Whole(&other.reason())
         )?,
     }
-    f.write_str(cure(violation))
+    f.write_str(&cure(violation, name))
 }
 
-/// One line that says what to do.
+/// One line that says what to do about the plugin of this name.
 #[must_use]
-pub const fn cure(violation: &Violation) -> &'static str {
-    match violation {
+pub fn cure(violation: &Violation, plugin: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match violation {
+        Violation::LockFile(_) => {
+            return Cow::Owned(format!(
+                "If you moved or changed it, make it anew with 'secure-execctl whitelist lock {}'; if not, treat it as tampered with.",
+                Escaped(plugin)
+            ));
+        }
         Violation::HashMismatch { .. } => {
             "If you updated the plugin, hash it with 'plugin-hash --file' and update the whitelist; if not, treat the file as tampered with."
         }
@@ -225,7 +232,7 @@ pub const fn cure(violation: &Violation) -> &'static str {
         Violation::ImageUnavailable(_) => {
             "Keep the file where that can be had, or ask for less: 'image' or 'hash' in its entry, 'image_minimum' in the settings."
         }
-    }
+    })
 }
 
 /// The host's ready descriptor. Close-on-exec, so that a plugin that runs

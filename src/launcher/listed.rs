@@ -336,10 +336,10 @@ impl Listed {
         decide(self.policy, self.violations.clone())
     }
 
-    /// What is wrong with the entry's lock file: nothing else was compared yet.
+    /// What is wrong with the entry's lock file.
     fn mismatch(&self) -> Option<&Violation> {
         let mut violations = self.violations.iter();
-        violations.find(|violation| matches!(violation, Violation::LibraryMismatch(_)))
+        violations.find(|violation| matches!(violation, Violation::LockFile(_)))
     }
 
     /// The path as it is written, in the whitelist or by the caller.

@@ -211,7 +211,10 @@ pub(crate) fn tell(
             Escaped(&word)
         );
         if listed.policy == Policy::Strict {
-            return Err(Failure::own(what));
+            return Err(Failure::NotExecuted {
+                plugin: listed.name.clone(),
+                message: what,
+            });
         }
         warn(&what);
     }

@@ -260,13 +260,13 @@ impl Speaker {
 
     fn warn(&self, message: &str) {
         if !self.quiet {
-            stderr(&format!("WARNING: {}\n", Whole(message)));
+            stderr(&format!("WARNING: {message}\n"));
         }
     }
 
     fn tell(&self, message: &str) {
         if self.verbose {
-            stderr(&format!("secure-exec: {}\n", Whole(message)));
+            stderr(&format!("secure-exec: {message}\n"));
         }
     }
 }
@@ -287,6 +287,8 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Prints a message of one line or more, each of them safe.
+///
 /// A host that closed its standard error still gets the exit status. Paths in
 /// messages are of files, which have names of anybody's choice.
 fn stderr(text: &str) {

@@ -279,5 +279,10 @@ pub fn of_names<'a>(listed: &'a Listed, path: &'a Path) -> Vec<&'a str> {
     let entry = listed.entry.as_ref();
     let written = entry.map(|entry| entry.path.as_str());
     let told = entry.and_then(|entry| entry.argv0.as_deref());
-    told.into_iter().chain(written).chain(real).collect()
+    // Called by a link that is named as the entry is, one of many is that one.
+    let linked = entry
+        .filter(|_| real.is_some_and(invocation::is_many))
+        .map(|entry| entry.name.as_str());
+    let names = told.into_iter().chain(written).chain(real);
+    names.chain(linked).collect()
 }

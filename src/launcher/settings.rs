@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use secure_exec_core::config::{AuditConfig, Config, KeyPlace, SinkConfig, SinkKind};
 use secure_exec_core::digest;
+use secure_exec_core::escape::Escaped;
 use secure_exec_core::name::PluginName;
 use secure_exec_core::policy::Policy;
 
@@ -95,6 +96,9 @@ impl Settings {
             (typed, _) => typed.clone(),
         };
         let configured_log = config.audit.log_file.clone();
+        if let Some(log) = &configured_log {
+            check_pattern(Path::new(log))?;
+        }
         let state_folder = state_folder();
         let audit_log = path(&typed.audit_log, "SECURE_EXEC_AUDIT_LOG", &configured_log);
         let mut audit = config.audit;
@@ -197,12 +201,31 @@ fn environment(name: &str) -> Option<OsString> {
 
 /// This user's log of a path that has one for each user.
 fn of_user(pattern: &Path) -> Result<PathBuf, Failure> {
+    check_pattern(pattern)?;
     let Some(text) = pattern.to_str().filter(|text| text.contains(USER)) else {
         return Ok(pattern.to_path_buf());
     };
     let user = secure_exec_sys::process::plain_user()
         .map_err(|error| Failure::own(format!("'{USER}' in the path of the audit log: {error}")))?;
     Ok(text.replace(USER, &user).into())
+}
+
+/// A log with another name in braces is nobody's intention.
+fn check_pattern(pattern: &Path) -> Result<(), Failure> {
+    let text = pattern.to_string_lossy();
+    let without = text.replace(USER, "");
+    let name = without
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let Some((name, _)) = name else {
+        return Ok(());
+    };
+    Err(Failure::own(format!(
+        "the path of the audit log '{}': '{{{}}}' is not known\n\
+         Write '{USER}' for the name of the launch's user, or a path without braces.",
+        Escaped(&text),
+        Escaped(name)
+    )))
 }
 
 fn default_audit_log() -> Option<PathBuf> {

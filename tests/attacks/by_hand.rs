@@ -128,3 +128,55 @@ fn code_by_other_names_than_the_pinned_one_is_refused() {
         }
     }
 }
+
+/// An interpreter within a command: it is another program's first word.
+#[test]
+fn a_command_within_a_command_runs_pinned_code_alone() {
+    for user in EVERYONE {
+        for (program, before) in [
+            ("/bin/busybox", "sh"),
+            ("/usr/bin/env", "/bin/dash"),
+            ("/usr/bin/env", "-i, A=b, nice, -n, '1', sh"),
+            ("/usr/bin/timeout", "10s, sh"),
+        ] {
+            let mut host = Host::of(user);
+            let run = host.write("plugins/run", "echo verified\n");
+            let words = before.replace(['\'', ','], "");
+            let words: Vec<&str> = words.split(' ').chain(run.to_str()).collect();
+            let bare = host.bare(program, &words).succeeded();
+            bare.prints("verified\n");
+            let args = format!("args: [{before}, {run:?}]");
+            let folder = host.path("plugins");
+            let grants = "execute: ['/bin', '/usr/bin']";
+            let profile = format!("profile: {{ filesystem: {{ {grants}, code: [{folder:?}] }} }}");
+            let pin = format!("script: {{ path: {run:?}, hash: {:?} }}", digest(&run));
+            let hash = digest(program.as_ref());
+            host.list_path("bare", program, &hash, &[&args, &profile]);
+            host.list_path("pinned", program, &hash, &[&args, &profile, &pin]);
+            let refused = host.launch("bare").run().refused(126);
+            refused.says("library_mismatch").says("nothing pins");
+            let ran = host.launch("pinned").run().succeeded();
+            ran.prints("verified\n");
+            host.write("plugins/run", "echo evil\n");
+            host.launch("pinned").run().refused(126);
+        }
+    }
+}
+
+/// The host calls the launcher's link, and the plugin is told that name.
+#[test]
+fn one_of_many_by_its_links_name_runs_pinned_code_alone() {
+    let mut host = Host::new();
+    let run = host.write("plugins/run", "echo verified\n");
+    let args = format!("args: [{run:?}]");
+    let program = "/bin/busybox";
+    host.list_path("sh", program, &digest(program.as_ref()), &[&args]);
+    let mut command = host.command(host.shim("sh"));
+    command.envs(host.shim_variables());
+    run_refused(command);
+}
+
+fn run_refused(command: std::process::Command) {
+    let refused = crate::kit::run(command, b"").refused(126);
+    refused.says("library_mismatch").says("nothing pins");
+}

@@ -174,3 +174,24 @@ fn a_log_for_several_users_is_refused_with_the_cure() {
         .refused(125)
         .says("/{user}.log'");
 }
+
+#[test]
+fn what_else_stands_in_braces_is_a_mistake() {
+    let machine = Machine::new(0o1777);
+    for (name, unknown) in [
+        ("{uid}.log", "'{uid}'"),
+        ("{User}.log", "'{User}'"),
+        ("{}", "'{}'"),
+        ("{user}/{host}.log", "'{host}'"),
+    ] {
+        let by_option = machine.launch(0, name).refused(125);
+        by_option.says(&format!("{unknown} is not known"));
+        let log = machine.folder.join(name);
+        machine.host.audit(&format!("{{ log_file: {log:?} }}"));
+        let config = machine.host.path("config.yaml");
+        let launch = machine.host.launch("p").option("--config").option(config);
+        let configured = launch.run().refused(125);
+        configured.says(&format!("{unknown} is not known"));
+    }
+    assert!(machine.names().is_empty(), "{:?}", machine.names());
+}

@@ -226,11 +226,11 @@ fn only_the_entry_with_a_malformed_hash_is_refused() {
         ("sha256:".into(), "the hash has 0 hexadecimal digits"),
         (
             format!("SHA256:{}", "e".repeat(64)),
-            "'SHA256' is no known algorithm",
+            "'SHA256' is not a known algorithm",
         ),
         (
             format!("md5:{}", "f".repeat(32)),
-            "'md5' is no known algorithm",
+            "'md5' is not a known algorithm",
         ),
         (
             format!("sha256: {}", "a".repeat(64)),

@@ -431,3 +431,38 @@ fn comments_and_layout_stay_when_an_entry_is_locked() {
     assert!(!text(&host).contains(" /lib/"), "{}", text(&host));
     host.launch("p").run().succeeded();
 }
+
+#[test]
+fn what_is_said_of_a_bad_lock_file_makes_it_good() {
+    type Spoil = fn(&Path);
+    let spoils: [(&str, Spoil); 3] = [
+        ("missing", |lock| std::fs::remove_file(lock).unwrap()),
+        ("changed", |lock| {
+            std::fs::write(lock, "secure-exec-lock 1\n").unwrap();
+        }),
+        ("malformed", |_| {}),
+    ];
+    for user in EVERYONE {
+        for (what, spoil) in spoils {
+            let mut host = Host::of(user);
+            host.install_sh("p", "echo ran");
+            let lock_file = host.write("p.lock", "secure-exec-lock 2\n");
+            let pin = format!("lock: {:?}", digest(&lock_file));
+            host.list("p", &[&pin]);
+            spoil(&lock_file);
+            let refused = host.launch("p").run().refused(126);
+            let cure = "'secure-execctl whitelist lock p'";
+            assert!(refused.stderr.contains(cure), "{what}: {refused:#?}");
+            assert!(!refused.stderr.contains("\\u{"), "{what}: {refused:#?}");
+            let reason = host.record("security_violation")["reason"].to_string();
+            assert!(reason.contains("p.lock"), "{reason}");
+            assert!(
+                !reason.contains("\\n") && !reason.contains("u{"),
+                "{reason}"
+            );
+            let words: Vec<&str> = cure.trim_matches('\'').split(' ').skip(1).collect();
+            ctl(&host, words).succeeded();
+            host.launch("p").run().succeeded().prints("ran\n");
+        }
+    }
+}

@@ -3,11 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::kit::{Host, Outcome, User};
+use crate::kit::{Host, Outcome, User, run};
 use crate::{command, ctl};
 
 const ALICE: u32 = 58_401;
@@ -179,10 +179,19 @@ fn a_log_in_anothers_name_is_left_out() {
     let machine = Machine::new();
     let forged = machine.folder.join("daemon.log");
     std::fs::copy(machine.folder.join("58402.log"), &forged).unwrap();
-    for path in [forged.clone(), machine.folder.join(".daemon.log.lock")] {
-        std::fs::write(&path, std::fs::read(&path).unwrap_or_default()).unwrap();
-        chown(&path, Some(BOB), Some(BOB)).unwrap();
+    chown(&forged, Some(BOB), Some(BOB)).unwrap();
+    // With a file of locks or without: that is the forger's as well.
+    for has_locks in [false, true] {
+        if has_locks {
+            let locks = machine.folder.join(".daemon.log.lock");
+            std::fs::write(&locks, "").unwrap();
+            chown(&locks, Some(BOB), Some(BOB)).unwrap();
+        }
+        is_left_out(&machine);
     }
+}
+
+fn is_left_out(machine: &Machine) {
     let query = machine
         .audit("query", &machine.pattern(), &["--json"])
         .succeeded();
@@ -193,7 +202,74 @@ fn a_log_in_anothers_name_is_left_out() {
     query.says("daemon.log' is not read: it belongs to user 58402, not to 'daemon'");
     let verify = machine.audit("verify", &machine.pattern(), &[]);
     assert_eq!(verify.status, 1);
+    assert_eq!(
+        verify.stderr.matches("daemon.log").count(),
+        1,
+        "{verify:#?}"
+    );
     verify.says("daemon.log' is not read");
+}
+
+/// The attack: hide what one did, by removing what launches lock.
+#[test]
+fn a_log_whose_locks_are_gone_is_read() {
+    let machine = Machine::new();
+    for user in [ALICE, BOB] {
+        std::fs::remove_file(machine.folder.join(format!(".{user}.log.lock"))).unwrap();
+    }
+    assert_eq!(machine.users("query", &machine.pattern(), &[]), ALL);
+    let verify = machine.audit("verify", &machine.pattern(), &[]);
+    assert_eq!(verify.stdout.matches(": whole: ").count(), 3, "{verify:#?}");
+}
+
+#[test]
+fn a_pattern_without_an_end_takes_no_file_for_two_logs() {
+    let machine = Machine::new();
+    for user in [ALICE, BOB] {
+        let log = |more: &str| machine.folder.join(format!("audit-{user}{more}"));
+        std::fs::rename(machine.folder.join(format!("{user}.log")), log("")).unwrap();
+        for more in [".000001", ".000002.gz", ".head", "-20261124", ".1"] {
+            std::fs::write(log(more), "").unwrap();
+        }
+    }
+    let pattern = machine.folder.join("audit-{user}");
+    let words = ["audit", "query", pattern.to_str().unwrap()];
+    let query = ctl(&machine.host, words).succeeded();
+    assert!(!query.stderr.contains("is not read"), "{query:#?}");
+    let found = machine.users("query", pattern.to_str().unwrap(), &[]);
+    assert_eq!(found.len(), 4);
+}
+
+#[test]
+fn an_ordinary_user_reads_what_he_may() {
+    let machine = Machine::new();
+    let id = ALICE.to_string();
+    let pattern = machine.pattern();
+    let as_alice = |command_: &str| {
+        let inner = command(&machine.host, ["audit", command_, &pattern]);
+        let mut outer = machine.host.command("setpriv");
+        outer.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+        run(with(outer, &inner), b"")
+    };
+    let query = as_alice("query").succeeded();
+    assert_eq!(query.stdout.matches("success").count(), 2, "{query:#?}");
+    for user in [0, BOB] {
+        let name = if user == 0 { "root" } else { "58402" };
+        let said = format!("{name}.log' is not read: ");
+        query.stderr.contains(&said).then_some(()).unwrap();
+    }
+    let verify = as_alice("verify");
+    assert_eq!(verify.status, 1, "{verify:#?}");
+    let times = verify.stderr.matches("58402.log").count();
+    assert_eq!(times, 1, "{verify:#?}");
+}
+
+fn with(mut outer: Command, inner: &Command) -> Command {
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        outer.env(name, value.unwrap_or_default());
+    }
+    outer
 }
 
 #[test]

@@ -172,16 +172,21 @@ fn a_word_that_names_a_closed_one_is_refused_by_its_number() {
         for isolation in ISOLATIONS {
             for word in ["/dev/fd/63", "/proc/self/fd/63", "--file=/dev/fd/63"] {
                 let launch = || host.launch("p").profile(isolation).arg(word);
-                let outcome = opened(&host, closed, &launch().command()).refused(125);
+                let outcome = opened(&host, closed, &launch().command()).refused(126);
                 outcome
                     .says("names descriptor 63")
                     .says("'descriptors: { pass: [63] }'");
+                let reason = host.record("plugin_exited")["reason"].clone();
+                let reason = reason.as_str().unwrap();
+                assert!(reason.contains("names descriptor 63"), "{reason}");
                 let dry = launch().option("--dry-run").command();
                 let outcome = opened(&host, closed, &dry);
-                assert_eq!(outcome.status, 125, "{outcome:#?}");
+                assert_eq!(outcome.status, 126, "{outcome:#?}");
                 let weaker = launch().policy("permissive").command();
                 let outcome = opened(&host, closed, &weaker);
-                outcome.says("WARNING: the argument").says("descriptor 63");
+                outcome
+                    .says("WARNING: the argument")
+                    .says("closed when the plugin runs\nTo pass it, add");
                 // Without us it is not there either.
                 let outcome = opened(&host, "3</dev/null", &launch().command());
                 assert!(!outcome.stderr.contains("63"), "{outcome:#?}");

@@ -33,6 +33,11 @@ pub(super) struct Family {
     pub(super) file_names_modules: bool,
     /// Words before the program.
     pub(super) verbs: &'static str,
+    /// Its words hold another command, with so many words before that which
+    /// are neither options nor assignments.
+    pub(super) command: Option<usize>,
+    /// Letters and names of options whose value is a command's words.
+    pub(super) split: &'static str,
 }
 
 const NONE: Family = Family {
@@ -48,6 +53,8 @@ const NONE: Family = Family {
     files: "",
     file_names_modules: false,
     verbs: "",
+    command: None,
+    split: "",
 };
 
 const FAMILIES: &[Family] = &[
@@ -123,7 +130,7 @@ const FAMILIES: &[Family] = &[
         ..NONE
     },
     Family {
-        names: "sh bash rbash dash ash ksh mksh lksh zsh yash fish posh",
+        names: "sh bash rbash dash ash hush ksh mksh lksh zsh yash fish posh",
         operand: true,
         text: "c",
         values: "Oo",
@@ -168,7 +175,110 @@ const FAMILIES: &[Family] = &[
         files: "-jar",
         ..NONE
     },
+    Family {
+        names: MANY,
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "env",
+        values: "uCa",
+        long_values: "--unset --chdir --argv0",
+        split: "-S --split-string",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "nohup setsid catchsegv setarch linux32 linux64 i386 x86_64",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "nice",
+        values: "n",
+        long_values: "--adjustment",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "ionice",
+        values: "cn",
+        long_values: "--class --classdata",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "stdbuf",
+        values: "ioe",
+        long_values: "--input --output --error",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "time",
+        values: "fo",
+        long_values: "--format --output",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "timeout",
+        values: "ks",
+        long_values: "--kill-after --signal",
+        command: Some(1),
+        ..NONE
+    },
+    Family {
+        names: "chrt taskset",
+        values: "TPD",
+        long_values: "--sched-runtime --sched-period --sched-deadline",
+        command: Some(1),
+        ..NONE
+    },
+    Family {
+        names: "flock",
+        values: "wE",
+        long_values: "--timeout --wait --conflict-exit-code",
+        command: Some(1),
+        ..NONE
+    },
+    Family {
+        names: "xargs",
+        values: "adEILnPs",
+        long_values: "--arg-file --delimiter --max-args --max-lines --max-procs --max-chars --replace --process-slot-var",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "chroot",
+        long_values: "--userspec --groups",
+        command: Some(1),
+        ..NONE
+    },
+    Family {
+        names: "setpriv",
+        long_values: "--ambient-caps --inh-caps --bounding-set --ruid --euid --rgid --egid --reuid --regid --groups --securebits --pdeathsig --selinux-label --apparmor-profile",
+        command: Some(0),
+        ..NONE
+    },
+    Family {
+        names: "ld.so ld-linux.so ld-linux-x86-64.so ld-linux-aarch64.so ld-musl-x86_64.so ld-musl-aarch64.so",
+        long_values: "--library-path --preload --audit --argv0 --inhibit-rpath --glibc-hwcaps-prepend --glibc-hwcaps-mask",
+        command: Some(0),
+        ..NONE
+    },
 ];
+
+/// Programs whose first word says which of many they are, where they are called
+/// by their own name.
+const MANY: &str = "busybox busybox.static busybox-static toybox";
+
+/// Whether a program of this name is one of many by its own name or its first
+/// word.
+#[must_use]
+pub fn is_many(name: &str) -> bool {
+    has(MANY, name.rsplit('/').next().unwrap_or(name))
+}
 
 /// Node's options with a value that may be another word and is no program
 /// (`node --help`).

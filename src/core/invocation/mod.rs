@@ -4,6 +4,7 @@
 
 mod families;
 
+pub use families::is_many;
 use families::{Family, family, has};
 
 /// A part of a word that may name a file.
@@ -58,16 +59,25 @@ pub struct Reading<'a> {
 /// here is a file too many.
 #[must_use]
 pub fn read<'a>(names: &[&str], words: &'a [String]) -> Reading<'a> {
-    let family = names.iter().find_map(|name| family(name));
+    // A program of many that is called by the name of one is that one.
+    let mut single = names.iter().filter(|name| !is_many(name));
+    let many = names.first().filter(|name| is_many(name));
+    let family = single
+        .find_map(|name| family(name))
+        .or_else(|| many.and_then(|name| family(name)));
+    let words = words.iter().enumerate();
     let mut reader = Reader {
-        words,
+        words: words
+            .map(|(number, text)| Word {
+                number,
+                start: 0,
+                text,
+            })
+            .collect(),
         at: 0,
         family,
         named: Vec::new(),
-        program: match family {
-            Some(family) if family.operand => Program::Open,
-            _ => Program::NotKnown,
-        },
+        program: open_program(family),
     };
     reader.all();
     Reading {
@@ -101,8 +111,24 @@ pub fn is_code_head(head: &[u8]) -> bool {
 /// Endings of files that interpreters run or load.
 const ENDINGS: &str = "awk bash beam cjs class clj coffee csh cts dll el elc erl ex exs fish groovy jar js jsx ksh kts lua luac mjs mts node pex phar php pl pm ps1 psgi py pyc pyo pyw pyz r rb rbw rkt scm sh so tcl ts tsx war wasm zsh";
 
+fn open_program<'a>(family: Option<&'static Family>) -> Program<'a> {
+    match family {
+        Some(family) if family.operand => Program::Open,
+        _ => Program::NotKnown,
+    }
+}
+
+/// A word as the program sees it: one of the command's, or a part of one that
+/// is split.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    number: usize,
+    start: usize,
+    text: &'a str,
+}
+
 struct Reader<'a> {
-    words: &'a [String],
+    words: Vec<Word<'a>>,
     at: usize,
     family: Option<&'static Family>,
     named: Vec<Named<'a>>,
@@ -111,12 +137,84 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn all(&mut self) {
-        if let Some(family) = self.family {
-            self.options(family);
+        while let Some(family) = self.family.take() {
+            match family.command {
+                Some(before) => self.command(family, before),
+                None => self.options(family),
+            }
         }
         while let Some(word) = self.next() {
             self.parts(word, 0);
         }
+    }
+
+    /// The words up to another command, whose words the rest are. Its name may
+    /// be that of a file; what else it is, the system says.
+    fn command(&mut self, family: &'static Family, mut before: usize) {
+        let mut has_ended = false;
+        while let Some(word) = self.next() {
+            if !has_ended && word == "--" {
+                has_ended = true;
+            } else if let Some(rest) = option_of(word).filter(|_| !has_ended) {
+                if !self.split(family, word) {
+                    self.option(family, word, rest);
+                }
+            } else if word.contains('=') && family.names == "env" {
+                self.parts(word, 0);
+            } else if before > 0 {
+                before = before.saturating_sub(1);
+                self.parts(word, 0);
+            } else {
+                self.parts(word, 0);
+                self.family = families::family(word);
+                self.program = open_program(self.family);
+                return;
+            }
+        }
+    }
+
+    /// Whether the option's value is split into words, which come next.
+    fn split(&mut self, family: &'static Family, word: &'a str) -> bool {
+        let mut names = family.split.split(' ').filter(|name| !name.is_empty());
+        let Some(start) = names.find_map(|name| {
+            let rest = word.strip_prefix(name)?;
+            let is_long = name.starts_with("--");
+            match (rest.strip_prefix('='), is_long) {
+                (Some(_), true) => Some(name.len().saturating_add(1)),
+                _ => (rest.is_empty() || !is_long).then_some(name.len()),
+            }
+        }) else {
+            return false;
+        };
+        let own = self.at.saturating_sub(1);
+        let (place, start) = if start < word.len() {
+            (own, start)
+        } else {
+            (self.at, 0)
+        };
+        let Some(split) = self.words.get(place).copied() else {
+            return true;
+        };
+        let mut parts = Vec::new();
+        let mut at = start;
+        for text in split
+            .text
+            .get(start..)
+            .unwrap_or_default()
+            .split([' ', '\t', '\n', '\x0b', '\x0c', '\r'])
+        {
+            if !text.is_empty() {
+                parts.push(Word {
+                    number: split.number,
+                    start: split.start.saturating_add(at),
+                    text,
+                });
+            }
+            at = at.saturating_add(text.len()).saturating_add(1);
+        }
+        self.words.splice(place..=place, parts);
+        self.at = place;
+        true
     }
 
     /// The words up to the program.
@@ -284,9 +382,12 @@ impl<'a> Reader<'a> {
         if role == Role::Unknown && (text.is_empty() || text.len() >= 4096) {
             return;
         }
+        let Some(word) = self.words.get(self.at.saturating_sub(1)) else {
+            return;
+        };
         self.named.push(Named {
-            word: self.at.saturating_sub(1),
-            start,
+            word: word.number,
+            start: word.start.saturating_add(start),
             text,
             role,
         });
@@ -295,7 +396,7 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Option<&'a str> {
         let word = self.words.get(self.at)?;
         self.at = self.at.saturating_add(1);
-        Some(word)
+        Some(word.text)
     }
 }
 

@@ -93,7 +93,62 @@ fn a_program_in_the_words_is_no_file() {
     }
     runs("awk", "{print} data", &[], "NotKnown");
     runs("sort", "-o file", &[], "NotKnown");
-    runs("busybox", "sh run", &[], "NotKnown");
+    runs("busybox", "ls run", &[], "NotKnown");
+}
+
+#[test]
+fn a_command_within_a_command_has_the_words_of_its_own() {
+    for (name, line) in [
+        ("/bin/busybox", "sh run"),
+        ("busybox.static", "ash -e run"),
+        ("toybox", "sh run a"),
+        ("busybox", "env -i A=/b /bin/dash -u run"),
+        ("env", "/bin/dash run"),
+        ("/usr/bin/env", "-i A=b -u C --chdir /d -- sh run"),
+        ("env", "-S dash run"),
+        ("env", "nice -n 5 timeout -k 3 10 python3.11 run"),
+        ("timeout", "10s sh run"),
+        ("setsid", "-w perl run"),
+        ("xargs", "-n 1 sh run"),
+        ("flock", "/lock node run"),
+        ("ld-linux-x86-64.so.2", "--library-path /l /bin/dash run"),
+    ] {
+        runs(name, line, &["run"], "File");
+    }
+    runs("busybox", "sh -c x", &[], "Text");
+    runs("env", "sh", &[], "Open");
+    runs("env", "python3 -m x", &[], "Module(\"x\")");
+    runs("env", "tool run", &[], "NotKnown");
+    // What is called by the name of one of many is that one.
+    let words = words("sh run");
+    let reading = read(&["/bin/ls", "busybox"], &words);
+    assert!(
+        reading
+            .named
+            .iter()
+            .all(|named| named.role == Role::Unknown)
+    );
+    for names in [&["sh", "/bin/busybox"], &["/bin/busybox", "sh"]] {
+        assert_eq!(read(names, &words).program, Program::File);
+    }
+    // Words that are split keep their places.
+    for line in [
+        ["-Sdash  -u\trun x", "y"],
+        ["--split-string=A=b dash run", "y"],
+    ] {
+        let words = line.map(String::from);
+        let reading = read(&["env"], &words);
+        let run = reading.named.iter().find(|named| named.role == Role::Run);
+        let run = run.unwrap();
+        assert_eq!((run.word, run.text), (0, "run"));
+        assert!(words[0][run.start..].starts_with("run"));
+        assert!(
+            reading
+                .named
+                .iter()
+                .any(|named| (named.word, named.text) == (1, "y"))
+        );
+    }
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Log {
 
 /// The compression's extension, where a file has a name that logrotate gives
 /// what it renames: `audit.log.1`, `audit.log-20261124.gz`.
-fn renamed<'a>(log: &str, name: &'a str) -> Option<&'a str> {
+pub(super) fn renamed<'a>(log: &str, name: &'a str) -> Option<&'a str> {
     let rest = name.strip_prefix(log)?.strip_prefix(['.', '-'])?;
     let (number, extension) = rest.split_once('.').unwrap_or((rest, ""));
     let is_number = number.starts_with(|c: char| c.is_ascii_digit())

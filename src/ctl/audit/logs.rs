@@ -2,6 +2,8 @@
 //! `{user}` stands in the log's path. Each has a chain of its own; together
 //! their records are read in the order of their times.
 
+use std::ffi::OsString;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +13,14 @@ use secure_exec_core::audit::files;
 use secure_exec_core::escape::Escaped;
 use secure_exec_sys::open::{self, Kind, Stat};
 use secure_exec_sys::process;
+use secure_exec_sys::{Errno, Error};
 
 use super::Flow;
 use super::entry::Entry;
 use super::filter::Filter;
 use super::lines::{Line, Lines};
-use super::log::{Log, Pieces};
-use super::piece::Piece;
+use super::log::{self, Log, Pieces};
+use super::piece::{self, Piece};
 use super::scan::{self, Unread};
 use crate::cli::Common;
 
@@ -45,10 +48,7 @@ impl Logs {
         let list = if path.to_string_lossy().contains(USER) {
             users(&path, &mut notes)?
         } else if path.is_dir() {
-            in_folder(&path, |_| true)?
-                .into_iter()
-                .map(|(path, _)| path)
-                .collect()
+            in_folder(&path)?
         } else {
             vec![path.clone()]
         };
@@ -120,32 +120,35 @@ fn users(path: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, Failure> 
             } else {
                 folder
             };
-            let entries: Vec<(PathBuf, String)> = if is_last {
-                in_folder(&folder, |name| named(name).is_some())?
-            } else {
-                names(&folder)?
-                    .into_iter()
-                    .map(|name| (folder.join(&name), name))
-                    .collect()
+            let names = match open::entries(&folder) {
+                // What has a user's name may be no folder.
+                Err(error) if known.is_some() && is_absent(&error) => continue,
+                Err(error) if known.is_some() => {
+                    notes.push(unread(&folder, &error));
+                    continue;
+                }
+                entries => sorted(&folder, entries)?,
             };
-            for (path, name) in entries {
-                let user = named(&name);
+            // Whoever has a log may have removed the file of its locks, so that
+            // is not asked for: only the name counts.
+            let is_whole = |name: &String| !is_last || !names.iter().any(|log| is_of(log, name));
+            for name in names.iter().filter(|name| is_whole(name)) {
+                let user = named(name);
                 if user.is_some() && (known.is_none() || known == user) {
-                    next.push((path, user));
+                    next.push((folder.join(name), user));
                 }
             }
         }
         found = next;
     }
-    found.retain(|(path, _)| path.symlink_metadata().is_ok());
+    found.retain(|(path, _)| !open::stat_path(path, false).is_err_and(|error| is_absent(&error)));
     let mut logs = Vec::new();
     for (path, user) in found {
-        match user.as_deref().and_then(|user| stranger(&path, user)) {
+        let strange = user.as_deref().and_then(|user| stranger(&path, user));
+        let locked = || piece::open(&path, true).err().filter(is_denied);
+        match strange.or_else(|| locked().map(|error| error.to_string())) {
             None => logs.push(path),
-            Some(why) => {
-                let shown = path.to_string_lossy();
-                notes.push(format!("'{}' is not read: {why}", Escaped(&shown)));
-            }
+            Some(why) => notes.push(unread(&path, &why)),
         }
     }
     logs.sort();
@@ -177,8 +180,34 @@ fn stranger(path: &Path, user: &str) -> Option<String> {
     })
 }
 
-fn names(folder: &Path) -> Result<Vec<String>, Failure> {
-    let entries = open::entries(folder).map_err(|error| {
+fn unread(path: &Path, why: &dyn std::fmt::Display) -> String {
+    let shown = path.to_string_lossy();
+    format!("'{}' is not read: {why}", Escaped(&shown))
+}
+
+/// There is nothing of that name.
+fn is_absent(error: &Error) -> bool {
+    error.is_not_found() || error.errno() == Some(Errno::ENOTDIR)
+}
+
+/// Another user's, which this one may not read.
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// A file of this name belongs to the log beside it.
+fn is_of(log: &str, name: &str) -> bool {
+    files::Rotated::of(log, name).is_some()
+        || log::renamed(log, name).is_some()
+        || name == files::head(log)
+}
+
+/// Its names that are text, in their order.
+fn sorted(
+    folder: &Path,
+    entries: Result<Vec<(OsString, bool)>, Error>,
+) -> Result<Vec<String>, Failure> {
+    let entries = entries.map_err(|error| {
         let shown = folder.to_string_lossy();
         Failure::own(format!(
             "the folder '{}' of the audit logs: {error}",
@@ -194,14 +223,12 @@ fn names(folder: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// The logs in a folder: beside each lies the file of its writers' locks.
-fn in_folder(
-    folder: &Path,
-    is_wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let names = names(folder)?;
-    let is_log = |name: &&String| is_wanted(name) && names.contains(&files::lock(name));
-    let logs = names.iter().filter(is_log);
-    Ok(logs.map(|name| (folder.join(name), name.clone())).collect())
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let names = sorted(folder, open::entries(folder))?;
+    let logs = names
+        .iter()
+        .filter(|name| names.contains(&files::lock(name)));
+    Ok(logs.map(|name| folder.join(name)).collect())
 }
 
 /// Calls `each` with every record that the filter wants, until it breaks off: of

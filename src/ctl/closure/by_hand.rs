@@ -40,11 +40,13 @@ impl ByHand {
             files.retain(|file| *file != path);
             files.insert(0, path);
         }
+        let language = names.iter().map(Path::new).find_map(Language::of);
         let text = match reading.program {
             Program::Module(name)
-                if name
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || "._".contains(c)) =>
+                if language.is_some()
+                    && name
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || "._".contains(c)) =>
             {
                 Some(format!(
                     "import runpy\n__import__(\"{name}\")\n__import__(\"{name}.__main__\")\n"
@@ -55,10 +57,9 @@ impl ByHand {
         if files.is_empty() && text.is_none() {
             return None;
         }
-        let mut languages = names.iter().map(Path::new);
         Some(Self {
             files,
-            language: languages.find_map(Language::of),
+            language,
             text,
         })
     }

@@ -200,7 +200,7 @@ fn because(inspection: &Inspection) -> String {
 /// What to do about it, where something is known.
 fn to_do(inspection: &Inspection) -> Option<String> {
     match (inspection.refusal(), inspection.failure()) {
-        (Some(violation), _) => Some(cure(violation).into()),
+        (Some(violation), _) => Some(cure(violation, &inspection.listed().name).into_owned()),
         (None, Some(failure)) => failure.cure(),
         (None, None) => None,
     }

@@ -257,7 +257,7 @@ fn warn_of(settings: &Settings, name: &str, screen: Screen) {
                     Escaped(name),
                     violation.code(),
                     Escaped(&violation.reason()),
-                    cure(violation)
+                    cure(violation, name)
                 ));
             } else if let Some(failure) = inspection.failure() {
                 warn_of_failure(name, failure, screen);

@@ -120,12 +120,19 @@ impl Held {
         read_lock(folder, name, expected, &Trail::default()).map(|locked| locked.pins)
     }
 
-    /// Removes the lock file of an entry that is gone.
+    /// Removes the lock file of an entry that is gone, unless another whitelist
+    /// beside it goes by the same one.
     pub(crate) fn delete_lock(&self, entry: &Entry) -> Result<(), Failure> {
-        if entry.lock.is_none() {
+        let Some(digest) = &entry.lock else {
+            return Ok(());
+        };
+        let folder = folder_of(&self.path);
+        let path = lock_path(folder, entry.name.as_str());
+        let is_needed = is_mentioned(&digest.hex(), folder, &path)
+            .map_err(|error| failed(&self.shown, &format!("the files beside it: {error}")))?;
+        if is_needed {
             return Ok(());
         }
-        let path = lock_path(folder_of(&self.path), entry.name.as_str());
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let shown = path.to_string_lossy();
@@ -141,6 +148,9 @@ impl Held {
         let text_of = |error: std::io::Error| error.to_string();
         if path.file_name().is_some_and(|name| name == LOCK) {
             return Err("commands on whitelists have a file of that name; rename the entry".into());
+        }
+        if path.symlink_metadata().is_ok_and(|stat| stat.is_dir()) {
+            return Err("it is a folder, and can't be replaced; remove it".into());
         }
         let mut new = tempfile::Builder::new()
             .prefix(".lock.")
@@ -222,9 +232,16 @@ impl Held {
         new.as_file().sync_all().map_err(text_of)?;
         let name_locks = || {
             let mut locks = locks.into_iter();
-            locks.try_for_each(|(lock, path)| match lock.persist(path) {
+            locks.try_for_each(|(lock, path)| match lock.persist(&path) {
                 Ok(_) => Ok(()),
-                Err(error) => Err(text_of(error.error)),
+                Err(error) => {
+                    let shown = path.to_string_lossy();
+                    Err(format!(
+                        "the lock file '{}': {}",
+                        Escaped(&shown),
+                        error.error
+                    ))
+                }
             })
         };
         match &self.text {
@@ -302,6 +319,34 @@ fn make_lock(folder: &Path, path: &Path) -> std::io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a file of the folder, other than the lock file itself, has this
+/// digest. One that can't be read may have it.
+fn is_mentioned(digest: &str, folder: &Path, lock: &Path) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        // Behind a link as well; what is no file is not opened.
+        let stat = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            stat => stat?,
+        };
+        if path == lock
+            || !stat.is_file()
+            || !u64::try_from(LARGEST).is_ok_and(|largest| stat.len() <= largest)
+        {
+            continue;
+        }
+        let text = std::fs::read(&path)?.to_ascii_lowercase();
+        if has(&text, digest.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 fn failed(shown: &str, why: &dyn std::fmt::Display) -> Failure {

@@ -31,7 +31,7 @@ pub fn path(beside: &Path, name: &str) -> PathBuf {
 /// digest is the expected one.
 ///
 /// # Errors
-/// [`Violation::LibraryMismatch`]: it is missing, not the one that was pinned,
+/// [`Violation::LockFile`]: it is missing, not the one that was pinned,
 /// or has a mistake.
 pub fn read(
     beside: &Path,
@@ -43,7 +43,7 @@ pub fn read(
     let shown = path.to_string_lossy();
     let mismatch = |why: String| {
         let shown = Escaped(&shown);
-        Violation::LibraryMismatch(format!("the lock file '{shown}': {why}"))
+        Violation::LockFile(format!("the lock file '{shown}': {why}"))
     };
     let loaded = trust::read(&path, trail).map_err(|error| mismatch(error.what()))?;
     if loaded.bytes.len() > LARGEST_LOCK {
@@ -58,7 +58,7 @@ pub fn read(
     }
     let pins = parse_lock(&loaded.bytes, &shown);
     Ok(Locked {
-        pins: pins.map_err(|error| Violation::LibraryMismatch(error.to_string()))?,
+        pins: pins.map_err(|error| Violation::LockFile(error.sentence()))?,
         finding: loaded.finding,
     })
 }
