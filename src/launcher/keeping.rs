@@ -103,7 +103,7 @@ pub(crate) fn keep_off(
 pub(crate) enum Use {
     /// It makes, changes or removes files.
     Writes,
-    /// It reads files or connects to sockets.
+    /// It reads files.
     Reads,
 }
 

@@ -153,7 +153,7 @@ fn is_named(stat: &Stat, profile: &Profile) -> bool {
 pub(crate) fn master_flaw(stat: &Stat, profile: &Profile) -> Option<String> {
     let is_master = standard::is_terminal_master(stat);
     (is_master && !is_named(stat, profile)).then(|| {
-        "is a terminal's master, by which others' input is typed, and the profile does not say 'filesystem: { devices: [ptmx] }'".into()
+        "is a terminal's master (ptmx), which types for others, a device that 'filesystem.devices' of the profile does not name".into()
     })
 }
 

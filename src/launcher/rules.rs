@@ -128,8 +128,8 @@ impl<'a> Granted<'a> {
         Ok(Self { grant, rule, way })
     }
 
-    /// Whether files or sockets of other programs may be beneath it, for the
-    /// plugin to read or to connect to: not in the system's own folders, which
+    /// Whether files of other plugins may be beneath it, for the plugin to read:
+    /// not in the system's own folders, which
     /// nearly every launch is granted something of.
     fn may_show_others(&self) -> bool {
         let path = match &self.way {
@@ -137,7 +137,7 @@ impl<'a> Granted<'a> {
             None => Path::new(&self.grant.path),
         };
         let kind = self.rule.kind;
-        let reads = (kind.reads() && !kind.writes()) || kind == GrantKind::ConnectSocket;
+        let reads = kind.reads() && !kind.writes();
         let is_plain = !path.components().any(|part| part == Component::ParentDir);
         let is_systems = SYSTEMS.iter().any(|system| path.starts_with(system));
         reads && !(is_plain && is_systems) && self.rule.stat.kind == Kind::Directory

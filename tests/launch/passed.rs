@@ -263,7 +263,7 @@ fn a_host_that_announces_more_than_it_left_is_told_once() {
         for isolation in ISOLATIONS {
             profile(&host, isolation, "descriptors: { listen_fds: true }");
             let command = host.launch("p").profile(isolation).command();
-            let script = "LISTEN_PID=$$ LISTEN_FDS=65536 exec \"$@\" 3<file";
+            let script = "for n in {4..254}; do eval \"exec $n>&-\"; done; LISTEN_PID=$$ LISTEN_FDS=65536 exec \"$@\" 3<file";
             let told = run(behind(&host, script, &command), b"").succeeded();
             assert_eq!(told.stderr.lines().count(), 1, "{told:#?}");
             let told = told.says("passes descriptors 4-65538, which");

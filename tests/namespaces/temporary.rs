@@ -345,7 +345,7 @@ fn nobody_elses_are_within_reach_of_a_grant() {
             let told = launch("near").policy("permissive").arg(&own).run();
             told.succeeded()
                 .says("WARNING: ")
-                .prints("none\n1 17 9 1 17\n");
+                .prints("none\n2 17 9 1 17\n");
             let beside = above.join("beside");
             std::fs::create_dir(&beside).unwrap();
             host.own(&beside);
