@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::policy::Policy;
-use secure_exec_sys::process;
+use secure_exec_sys::{Error, process};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::mutation::leaves_out;
 use crate::reach::{Reach, Whom};
 use crate::settings::{
     AUDIT_LOG, DEFAULT_CONFIG, DEFAULT_PROFILES, DEFAULT_WHITELIST, ROOT_AUDIT_LOG, ROOT_STATE,
-    user_state,
+    temporary_folders, user_state,
 };
 use crate::sight::Sight;
 use crate::state;
@@ -140,6 +140,67 @@ pub(crate) fn keep_modes(
         return refuse_or_warn(&what, cure, listed.policy, warn);
     }
     Ok(())
+}
+
+/// What a plugin does with what it reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It makes, changes or removes files.
+    Writes,
+    /// It reads files.
+    Reads,
+}
+
+/// Sees to it that a plugin does not get at the temporary files of other
+/// launches, whoever may do what there by their modes. Its own folder lies
+/// below, and is above none of theirs.
+///
+/// # Errors
+/// It does, under strict, or that can't be told.
+pub(crate) fn keep_temporary(
+    reach: &Reach<'_>,
+    sight: &Sight,
+    by: Use,
+    examined: &Examined,
+    warn: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    if reach.is_empty() || leaves_out("keeping") {
+        return Ok(());
+    }
+    let folder = temporary_folders();
+    let way = sight.follow(&folder).map_err(Failure::own)?;
+    let is_absent = way.unseen.as_ref().is_some_and(Error::is_not_found);
+    let is_shared = folder
+        .parent()
+        .is_some_and(|above| above == Path::new("/tmp"));
+    // A profile that grants all of `/tmp` says nothing of folders that are not
+    // there.
+    if (is_absent && is_shared) || !reach.covers(&way.end).map_err(Failure::own)? {
+        return Ok(());
+    }
+    let shown = folder.to_string_lossy();
+    let verb = match by {
+        Use::Writes => "write",
+        Use::Reads => "read",
+    };
+    let what = format!(
+        "profile '{}' lets the plugin {verb} '{}', where the temporary files of other launches lie",
+        Escaped(&examined.listed.profile.name),
+        Escaped(&shown)
+    );
+    // There all of the file system may be granted for reading.
+    if by == Use::Reads && examined.plan.namespaces().is_some() {
+        if !is_absent {
+            warn(&what);
+        }
+        return Ok(());
+    }
+    let cure = if is_shared {
+        "Set XDG_RUNTIME_DIR to a folder that plugins may not reach, or grant folders below '/tmp'."
+    } else {
+        "Grant the folders that it needs instead of one above that place."
+    };
+    refuse_or_warn(&what, cure, examined.listed.policy, warn)
 }
 
 /// The same for every launch of the machine, whatever it is told.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use secure_exec_core::cgroups::Owner;
-use secure_exec_sys::open;
+use secure_exec_sys::{Errno, canary, open};
 
 /// This process, by the table of processes that [`is_dead`] looks into.
 ///
@@ -30,6 +30,13 @@ pub(crate) fn is_dead(maker: &Owner, own: &Owner) -> bool {
             let stat = String::from_utf8_lossy(&stat);
             Owner::of(maker.namespace, &stat).is_some_and(|now| now != *maker)
         }
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        // A table that hides processes (`hidepid` of man 5 proc) says the same of
+        // those that it hides. kill(2) hides none: EPERM is an answer of a
+        // living process.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let process = i32::try_from(maker.process);
+            process.is_ok_and(|process| canary::signal(process) == Err(Errno::ESRCH))
+        }
+        Err(_) => false,
     }
 }

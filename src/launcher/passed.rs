@@ -66,6 +66,7 @@ impl Given {
             Kind::Fifo => "pipe".into(),
             Kind::Directory => "folder".into(),
             Kind::Symlink => "link".into(),
+            Kind::CharDevice if standard::is_terminal_master(&stat) => "terminal's master".into(),
             Kind::CharDevice if standard::is_terminal(stream) => "terminal".into(),
             Kind::CharDevice | Kind::BlockDevice => "device".into(),
             Kind::Socket => {
@@ -108,6 +109,9 @@ impl Given {
             ),
             Kind::Socket => None,
             Kind::CharDevice | Kind::BlockDevice if is_granted(stream, &self.stat, profile) => None,
+            Kind::CharDevice if standard::is_terminal_master(&self.stat) => {
+                master_flaw(&self.stat, profile)
+            }
             Kind::CharDevice | Kind::BlockDevice => {
                 Some("is a device that 'filesystem.devices' of the profile does not name".into())
             }
@@ -133,10 +137,24 @@ pub(crate) fn anonymous_flaw(stream: Stream) -> Result<Option<String>, Error> {
 }
 
 fn is_granted(stream: Stream, stat: &Stat, profile: &Profile) -> bool {
+    let is_granted_terminal =
+        || profile.terminal && standard::is_terminal(stream) && !standard::is_terminal_master(stat);
+    is_granted_terminal() || is_named(stat, profile)
+}
+
+fn is_named(stat: &Stat, profile: &Profile) -> bool {
     let node = |name: &String| standard::device(&Path::new("/dev").join(name));
-    let mut granted = profile.filesystem.devices.iter().flat_map(node);
-    (profile.terminal && standard::is_terminal(stream))
-        || granted.any(|device| device == (stat.kind, stat.rdev))
+    let mut named = profile.filesystem.devices.iter().flat_map(node);
+    named.any(|device| device == (stat.kind, stat.rdev))
+}
+
+/// Why a terminal's master is not for the plugin, standard stream or not: it
+/// would type into whatever runs on the other side.
+pub(crate) fn master_flaw(stat: &Stat, profile: &Profile) -> Option<String> {
+    let is_master = standard::is_terminal_master(stat);
+    (is_master && !is_named(stat, profile)).then(|| {
+        "is a terminal's master (ptmx), which types for others, a device that 'filesystem.devices' of the profile does not name".into()
+    })
 }
 
 /// The numbers that the profile passes on.
@@ -182,9 +200,14 @@ pub(crate) fn tell(
         return Ok(());
     }
     let name = Escaped(&listed.profile.name);
-    for number in absent {
+    if !absent.is_empty() {
+        let what = match absent {
+            [_] => "descriptor",
+            _ => "descriptors",
+        };
         warn(&format!(
-            "profile '{name}' passes descriptor {number}, which the host did not leave open"
+            "profile '{name}' passes {what} {}, which the host did not leave open",
+            ranges(absent)
         ));
     }
     let passed = wanted(&listed.profile);
@@ -221,6 +244,18 @@ pub(crate) fn tell(
     Ok(())
 }
 
+/// Numbers for messages: those that follow each other as one.
+fn ranges(numbers: &[u32]) -> String {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_unstable();
+    let follow = |one: &u32, next: &u32| one.checked_add(1) == Some(*next);
+    let shown = numbers.chunk_by(follow).map(|range| match range {
+        [first, .., last] => format!("{first}-{last}"),
+        one => one.iter().map(u32::to_string).collect(),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 /// The descriptor that a word names by a path, also behind the `=` of an option.
 fn named(word: &OsStr) -> Option<u32> {
     let text = std::str::from_utf8(word.as_bytes()).ok()?;
@@ -234,6 +269,18 @@ fn named(word: &OsStr) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_a_row_are_one_range() {
+        for (numbers, shown) in [
+            (vec![9], "9"),
+            (vec![4, 3], "3-4"),
+            (vec![9, 3, 4, 5, 65538], "3-5, 9, 65538"),
+            ((3..65539).collect(), "3-65538"),
+        ] {
+            assert_eq!(ranges(&numbers), shown);
+        }
+    }
 
     #[test]
     fn words_that_name_descriptors() {

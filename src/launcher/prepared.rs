@@ -502,6 +502,16 @@ pub(crate) fn make_private(folder: &Path, account: Option<&Account>) -> Result<O
         return Err(runtime_failure(folder, &why));
     }
     if let Some(account) = account {
+        // Whoever may write in the folder above could have put another one of
+        // this user's in its place. Only what was just made is given away, or
+        // was given before.
+        let named = open::stat_in(above.as_fd(), Path::new(name)).map_err(failed)?;
+        let is_it = (named.dev, named.ino) == (stat.dev, stat.ino);
+        let is_given = stat.uid == owner;
+        if !is_it || !(is_given || open::is_empty_dir(private.as_fd()).map_err(failed)?) {
+            let why = "it is another folder than the one that was made, or not empty and not yet the plugin's user's: remove it";
+            return Err(runtime_failure(folder, &why));
+        }
         process::give_folder(&private, &above, account).map_err(failed)?;
     }
     Ok(above)

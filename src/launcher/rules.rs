@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::namespaces::is_in_proc;
@@ -12,12 +12,13 @@ use secure_exec_core::plan::{
 };
 use secure_exec_core::policy::Policy;
 use secure_exec_sys::landlock::Rule;
+use secure_exec_sys::open::Kind;
 use secure_exec_sys::{Errno, Error, open};
 
 use crate::examined::Examined;
 use crate::failure::Failure;
 use crate::interpreter::Trusted;
-use crate::keeping::{keep_off, kept, refuse_or_warn, secrets};
+use crate::keeping::{Use, keep_off, keep_temporary, kept, refuse_or_warn, secrets};
 use crate::links::{Flaw, Links};
 use crate::namespaces;
 use crate::reach::{Reach, Whom};
@@ -75,6 +76,11 @@ pub(crate) fn open(
     if !writable.is_empty() {
         keep_off(&writable, &kept(examined)?, whom, examined, "write", warn)?;
     }
+    keep_temporary(&writable, &sight, Use::Writes, examined, warn)?;
+    let elsewhere = opened.iter().filter(|granted| granted.may_show_others());
+    let elsewhere = elsewhere.map(|granted| &granted.rule);
+    let elsewhere = Reach::of_rules(&sight, elsewhere).map_err(Failure::own)?;
+    keep_temporary(&elsewhere, &sight, Use::Reads, examined, warn)?;
     if let Some(key) = &examined.listed.signing_key {
         let key = [Kept::File(key.clone())];
         let readable = reach(GrantKind::reads)?;
@@ -158,6 +164,11 @@ fn keep_apart(
     Ok(())
 }
 
+/// Folders of the system, in which no plugin has temporary files.
+const SYSTEMS: [&str; 9] = [
+    "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr",
+];
+
 /// What a grant leads to.
 struct Granted<'a> {
     grant: &'a Grant,
@@ -170,6 +181,21 @@ impl<'a> Granted<'a> {
     fn new(grant: &'a Grant, file: OwnedFd, way: Option<Way>) -> Result<Self, Failure> {
         let rule = Rule::new(file, grant.kind).map_err(Failure::own)?;
         Ok(Self { grant, rule, way })
+    }
+
+    /// Whether files of other plugins may be beneath it, for the plugin to read:
+    /// not in the system's own folders, which
+    /// nearly every launch is granted something of.
+    fn may_show_others(&self) -> bool {
+        let path = match &self.way {
+            Some(way) => &way.end,
+            None => Path::new(&self.grant.path),
+        };
+        let kind = self.rule.kind;
+        let reads = kind.reads() && !kind.writes();
+        let is_plain = !path.components().any(|part| part == Component::ParentDir);
+        let is_systems = SYSTEMS.iter().any(|system| path.starts_with(system));
+        reads && !(is_plain && is_systems) && self.rule.stat.kind == Kind::Directory
     }
 }
 

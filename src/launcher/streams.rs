@@ -94,6 +94,10 @@ pub(crate) fn examine(
                 None
             }
             Kind::Socket => reaches_others(stream, plan)?,
+            // One that is passed was looked at.
+            Kind::CharDevice if !matches!(stream, Stream::Passed(_)) => {
+                passed::master_flaw(&stat, &listed.profile)
+            }
             Kind::Unknown if !matches!(stream, Stream::Passed(_)) => {
                 passed::anonymous_flaw(stream)?
             }

@@ -72,6 +72,23 @@ pub fn make_dir_in(folder: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Error
     }
 }
 
+/// Whether nothing lies in an open folder.
+///
+/// # Errors
+/// As getdents(2).
+pub fn is_empty_dir(folder: BorrowedFd<'_>) -> Result<bool, Error> {
+    let failed = Error::call("list a folder");
+    let again = nix::fcntl::openat(folder, c".", READ | OFlag::O_DIRECTORY, Mode::empty());
+    let mut again = again.and_then(nix::dir::Dir::from_fd).map_err(&failed)?;
+    for entry in again.iter() {
+        let entry = entry.map_err(&failed)?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Opens a path as a mere reference (`O_PATH`), for Landlock rules.
 ///
 /// # Errors

@@ -192,6 +192,17 @@ pub fn is_terminal(stream: Stream) -> bool {
     nix::unistd::isatty(stream.file()) == Ok(true)
 }
 
+/// Whether a device is the side of a pseudo-terminal that stands for its user
+/// (man 7 pty): what is written there counts as typed. Told by the numbers of
+/// the kernel's `devices.txt`: 5:2 (`ptmx`), 128 to 135, and BSD's 2.
+#[must_use]
+pub fn is_terminal_master(stat: &Stat) -> bool {
+    #[allow(clippy::useless_conversion, reason = "32 bits elsewhere")]
+    let device = stat.rdev.into();
+    let numbers = (libc::major(device), libc::minor(device));
+    stat.kind == Kind::CharDevice && matches!(numbers, (5, 2) | (2 | 128..=135, _))
+}
+
 /// What the kernel calls an object that lies in no file system, such as
 /// `eventfd`; `None` where there is another name.
 ///

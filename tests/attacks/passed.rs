@@ -17,10 +17,7 @@ const HARMFUL: &[(&str, &str)] = &[
         "device",
         "a device that 'filesystem.devices' of the profile does not name",
     ),
-    (
-        "terminals",
-        "a device that 'filesystem.devices' of the profile does not name",
-    ),
+    ("terminals", "descriptor 3 is a terminal's master"),
     ("queue", "an object of the kernel's ('io_uring')"),
     ("events", "an object of the kernel's ('eventpoll')"),
     ("signals", "an object of the kernel's ('signalfd')"),
@@ -97,6 +94,39 @@ fn what_leads_nowhere_is() {
             host.profile("granted", &format!("extends: process\n{more}"));
             let launch = host.launch("p").profile("granted").arg("nothing");
             with(&host, kind, &launch.command()).succeeded();
+        }
+    }
+}
+
+/// Its master types into whatever somebody runs on a terminal: no stream, and
+/// no terminal that `terminal` grants.
+#[test]
+fn a_terminals_master_needs_the_device() {
+    for user in EVERYONE {
+        let host = host(user);
+        let mut bare = host.command(host.path("plugins/p"));
+        let bare = with(&host, "terminals", bare.arg("terminals"));
+        assert_eq!(bare.status, 0, "{user:?} {bare:#?}");
+        for isolation in ISOLATIONS {
+            host.profile("terminal", &format!("extends: {isolation}\nterminal: true"));
+            let launch = |profile: &str| {
+                let launch = host.launch("p").profile(profile).arg("nothing");
+                launch.command()
+            };
+            for profile in ["terminal", isolation] {
+                with(&host, "terminals", &launch(profile))
+                    .refused(126)
+                    .says("descriptor 3 is a terminal's master");
+                with(&host, "terminals input", &launch(profile))
+                    .refused(126)
+                    .says("standard input is a terminal's master");
+            }
+        }
+        let named = "extends: process\nfilesystem: { devices: [ptmx] }";
+        host.profile("named", named);
+        let named = host.launch("p").profile("named").arg("nothing").command();
+        for kind in ["terminals", "terminals input"] {
+            with(&host, kind, &named).succeeded();
         }
     }
 }

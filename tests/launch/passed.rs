@@ -261,6 +261,22 @@ fn a_socket_to_serve_is_announced_to_the_plugins_own_process() {
     }
 }
 
+#[test]
+fn a_host_that_announces_more_than_it_left_is_told_once() {
+    for user in EVERYONE {
+        let host = host(user, LISTS);
+        for isolation in ISOLATIONS {
+            profile(&host, isolation, "descriptors: { listen_fds: true }");
+            let command = host.launch("p").profile(isolation).command();
+            let script = "for n in {4..254}; do eval \"exec $n>&-\"; done; LISTEN_PID=$$ LISTEN_FDS=65536 exec \"$@\" 3<file";
+            let told = run(behind(&host, script, &command), b"").succeeded();
+            assert_eq!(told.stderr.lines().count(), 1, "{told:#?}");
+            let told = told.says("passes descriptors 4-65538, which");
+            told.prints("0 1 2 3 \n");
+        }
+    }
+}
+
 /// The launch as the first process of a PID namespace, behind a script.
 fn first(host: &Host, script: &str, launch: &Launch<'_>) -> Command {
     let inner = outer::as_first(host, launch);

@@ -108,6 +108,28 @@ fn another_user_has_the_runtime_folder_too() {
 }
 
 #[test]
+fn another_user_is_given_no_folder_that_holds_something_of_roots() {
+    crate::kit::namespace::private(|| {
+        let mut host = Host::new();
+        host.install_sh("p", "echo \"$DIR\"");
+        let profile = "profile:\n  user: nobody\n  filesystem: { write: ['{runtime_dir}'] }\n  \
+             environment: { set: { DIR: '{runtime_dir}' } }";
+        host.list("p", &[profile]);
+        let folder = host.launch("p").run().succeeded().stdout;
+        let folder = std::path::Path::new(folder.trim_end());
+        // As if it had been put there between the making and the giving.
+        let owner = || std::os::unix::fs::MetadataExt::uid(&folder.metadata().unwrap());
+        std::os::unix::fs::chown(folder, Some(0), Some(0)).unwrap();
+        std::fs::write(folder.join("file"), "x").unwrap();
+        host.launch("p").run().refused(125).says("remove it");
+        assert_eq!(owner(), 0);
+        std::fs::remove_file(folder.join("file")).unwrap();
+        host.launch("p").run().succeeded();
+        assert_eq!(owner(), 65534);
+    });
+}
+
+#[test]
 fn nobody_but_root_becomes_somebody_else() {
     let mut host = Host::of(User::Ordinary);
     entry(&mut host, "p", STATUS, "user: nobody");

@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::{BOTH, Running, install};
-use crate::kit::{EVERYONE, Host, ORDINARY, User, program};
+use crate::kit::namespace::private;
+use crate::kit::{EVERYONE, Host, ORDINARY, User, program, run};
 
 /// Of each folder: names in it, and 0 or the error's number of making a file
 /// there, of mapping it executable, of making a device node and of a folder.
@@ -257,4 +259,99 @@ fn a_value_of_the_profiles_own_stays() {
         let launch = host.launch("p").profile(isolation);
         launch.run().succeeded().prints("/elsewhere\nno folder\n");
     }
+}
+
+/// Names its folder and stays, and is hidden from others of its user where the
+/// process table hides.
+const HIDES: &str = r#"#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/prctl.h>
+int main(void) {
+    char byte;
+    if (prctl(PR_SET_DUMPABLE, 0)) return 1;
+    puts(getenv("TMPDIR"));
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0) {}
+    return 0;
+}"#;
+
+#[test]
+fn those_of_a_living_plugin_stay_where_processes_are_hidden() {
+    private(|| {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "proc", "-o", "hidepid=2", "proc", "/proc"]);
+        run(mount, b"").succeeded();
+        let grants = "filesystem: { private_tmp: true }";
+        let host = install(User::Ordinary, program::static_c(HIDES), grants);
+        let runtime = host.folder("run");
+        std::fs::set_permissions(&runtime, PermissionsExt::from_mode(0o700)).unwrap();
+        let launch = || host.launch("process").env("XDG_RUNTIME_DIR", &runtime);
+        let mut first = Running::start(launch());
+        let own = PathBuf::from(first.line());
+        // An ordinary user's look at the process table does not find it.
+        let mut look = host.command("/bin/ls");
+        look.arg(format!("/proc/{}", first.launcher.id()));
+        assert_ne!(run(look, b"").status, 0);
+        launch().run().succeeded();
+        assert!(own.exists());
+        assert_eq!(first.finish(), 0);
+        launch().run().succeeded();
+        assert!(!own.exists());
+    });
+}
+
+#[test]
+fn nobody_elses_are_within_reach_of_a_grant() {
+    private(|| {
+        for user in EVERYONE {
+            let (mut host, runtime) = with_tmp(user);
+            host.install_copy("near", program::static_c(USES));
+            host.list("near", &[]);
+            let folders = folders(&host, &runtime);
+            let above = folders.parent().unwrap();
+            let launch = |name: &str| {
+                let launch = host.launch(name).env("XDG_RUNTIME_DIR", &runtime);
+                match name {
+                    "near" => launch.profile("near"),
+                    _ => launch,
+                }
+            };
+            // Also before there is one.
+            for stage in ["absent", "there"] {
+                for isolation in BOTH {
+                    for (verb, own) in [("read", false), ("write", false), ("write", true)] {
+                        let grants =
+                            format!("filesystem: {{ {verb}: [{above:?}], private_tmp: {own} }}");
+                        host.profile("near", &format!("isolation: {isolation}\n{grants}"));
+                        let why = format!("lets the plugin {verb}");
+                        if verb == "write" || isolation == "process" {
+                            launch("near").run().refused(125).says(&why);
+                        } else if stage == "there" {
+                            launch("near").run().succeeded().says(&why);
+                        }
+                    }
+                }
+                assert_eq!(launch("process").run().succeeded().stderr, "");
+            }
+            // What is refused would work, and its like beside it does.
+            let mut first = Running::start(launch("process"));
+            let own = first.line();
+            let grant = |path: &Path| {
+                let grants = format!("filesystem: {{ write: [{path:?}] }}");
+                host.profile("near", &format!("isolation: process\n{grants}"));
+            };
+            grant(above);
+            let told = launch("near").policy("permissive").arg(&own).run();
+            told.succeeded()
+                .says("WARNING: ")
+                .prints("none\n2 17 9 1 17\n");
+            let beside = above.join("beside");
+            std::fs::create_dir(&beside).unwrap();
+            host.own(&beside);
+            grant(&beside);
+            assert_eq!(launch("near").run().succeeded().stderr, "");
+            assert_eq!(first.finish(), 0);
+        }
+    });
 }

@@ -1,6 +1,11 @@
 //! The profiles for plugins of well-known hosts grant what these need, and
 //! nothing else. `software` runs the hosts themselves.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
 use crate::kit::namespace::private;
 use crate::kit::{EVERYONE, Host, User, program, run};
 
@@ -123,6 +128,51 @@ fn what_hosts_plugins_may_do_is_what_they_need() {
                 let told = told.succeeded().stdout;
                 assert_eq!(words(&told), words(may), "{profile} {user:?}");
             }
+        }
+    });
+}
+
+/// In the server's spool lie the documents of all users, which the group of all
+/// filters may read.
+#[test]
+fn a_filter_reads_nobodys_job() {
+    private(|| {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "none", "/var/spool"]);
+        run(mount, b"").succeeded();
+        for folder in ["/var/spool/cups", "/var/spool/cups/tmp"] {
+            fs::create_dir(folder).unwrap();
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        for file in ["/var/spool/cups/d00007-001", "/var/spool/cups/tmp/other"] {
+            fs::write(file, "job\n").unwrap();
+        }
+        let script =
+            "read -r one < /var/spool/cups/d00007-001; read -r two < /var/spool/cups/tmp/other
+            echo \"$one $two\"; echo x > /var/spool/cups/tmp/planted && echo planted\n";
+        for user in EVERYONE {
+            let mut host = Host::of(user);
+            let script = host.install_sh("p", script);
+            host.list("p", &[]);
+            let bare = run(host.command(script), b"");
+            bare.succeeded().prints("job job\nplanted\n");
+            fs::remove_file("/var/spool/cups/tmp/planted").unwrap();
+            for isolation in ["process", "namespaces"] {
+                host.profile(
+                    "filter",
+                    &format!("extends: cups-filter\nisolation: {isolation}"),
+                );
+                let told = host.launch("p").profile("filter").run();
+                assert_eq!(told.stdout, " \n", "{told:#?}");
+                // What a profile grants on top is there.
+                host.profile(
+                    "job",
+                    "extends: filter\nfilesystem: { read: [/var/spool/cups/d00007-001] }",
+                );
+                let told = host.launch("p").profile("job").run();
+                assert_eq!(told.stdout, "job \n", "{told:#?}");
+            }
+            assert!(!Path::new("/var/spool/cups/tmp/planted").exists());
         }
     });
 }
