@@ -68,6 +68,12 @@ impl Screen {
         self.print(&format!("{}\n", escape::json(&format!("{value:#}"))))
     }
 
+    /// Says what is good to know, and no fault.
+    pub(crate) fn note(self, message: &str) {
+        let text = format!("NOTE: {}\n", lines(message));
+        let _closed = std::io::stderr().write_all(text.as_bytes());
+    }
+
     /// Says what deserves attention.
     pub(crate) fn warn(self, message: &str) {
         let text = format!("WARNING: {}\n", lines(message));

@@ -209,7 +209,10 @@ impl Inspection {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // Writing into a string has no way to fail.
-            let _ = writeln!(text, "{name:<12} {}", Whole(value));
+            for (number, part) in value.lines().enumerate() {
+                let name = if number == 0 { name } else { "" };
+                let _ = writeln!(text, "{name:<12} {}", Whole(part));
+            }
         };
         let listed = &self.listed;
         line("plugin", &listed.name);

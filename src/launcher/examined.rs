@@ -184,9 +184,12 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
         }
     };
     if let Some(why) = image.misses_its_folder() {
+        let cure = match choice {
+            ImageChoice::Sealed => "take 'image: sealed' out of its entry",
+            _ => "install it as root, in folders that root alone can write",
+        };
         listed.warnings.push(format!(
-            "plugin '{}' looks for libraries beside itself ($ORIGIN) and runs as a copy in memory, which lies in no folder ({why}): \
-             install it as root, in folders that root alone can write",
+            "plugin '{}' looks for libraries beside itself ($ORIGIN) and runs as a copy in memory, which lies in no folder ({why}): {cure}",
             Escaped(&listed.name)
         ));
     }

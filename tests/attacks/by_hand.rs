@@ -137,7 +137,7 @@ fn a_command_within_a_command_runs_pinned_code_alone() {
             ("/bin/busybox", "sh"),
             ("/usr/bin/env", "/bin/dash"),
             ("/usr/bin/env", "-i, A=b, nice, -n, '1', sh"),
-            ("/usr/bin/timeout", "10s, sh"),
+            ("/usr/bin/nice", "-n, '1', /bin/dash"),
         ] {
             let mut host = Host::of(user);
             let run = host.write("plugins/run", "echo verified\n");

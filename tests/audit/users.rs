@@ -184,6 +184,7 @@ fn what_else_stands_in_braces_is_a_mistake() {
         ("{}", "'{}'"),
         ("{user}/{host}.log", "'{host}'"),
     ] {
+        machine.host.audit("{}");
         let by_option = machine.launch(0, name).refused(125);
         by_option.says(&format!("{unknown} is not known"));
         let log = machine.folder.join(name);

@@ -339,7 +339,15 @@ fn an_interpreter_that_anyone_could_replace_is_warned_of_until_it_is_pinned() {
         ],
     )
     .succeeded();
-    assert_eq!(pinned.stderr, "");
+    assert!(!pinned.stderr.contains("WARNING"), "{pinned:#?}");
+    pinned.says("NOTE: plugin 's': its interpreter is given a copy ($0 is '/proc/self/fd/N')");
+    // What explain says of it, it says with the reason.
+    let explained = ctl(&host, ["explain", "s"]).stdout;
+    assert!(
+        explained.contains("\n  image         sealed: "),
+        "{explained}"
+    );
+    assert!(explained.contains("\n  isolation     "), "{explained}");
     host.launch("s").run().succeeded().prints("ran\n");
 }
 

@@ -466,3 +466,43 @@ fn what_is_said_of_a_bad_lock_file_makes_it_good() {
         }
     }
 }
+
+#[test]
+fn a_lock_file_of_two_whitelists_stays_while_one_of_them_has_its_digest() {
+    let mut host = Host::of(User::Root);
+    for name in ["black", "white"] {
+        host.install_sh(name, "echo ran");
+        let lock = host.write(format!("{name}.lock"), "secure-exec-lock 1\n");
+        host.list(name, &[&format!("lock: {:?}", digest(&lock))]);
+    }
+    for name in ["black", "white"] {
+        ctl(&host, ["whitelist", "lock", name]).succeeded();
+    }
+    let other = host.path("other.whitelist");
+    std::fs::copy(host.whitelist(), &other).unwrap();
+    let without = |whitelist: &Path| {
+        let program = host.path("bin/secure-execctl");
+        let mut remove = host.command(program);
+        remove.arg("--config").arg(host.path("config.yaml"));
+        remove.arg("--whitelist").arg(whitelist);
+        remove.args(["whitelist", "remove", "black"]);
+        run(remove, b"").succeeded();
+    };
+    without(&other);
+    host.launch("black").run().succeeded().prints("ran\n");
+    without(&host.whitelist());
+    assert!(!host.path("black.lock").exists());
+    assert!(host.path("white.lock").exists());
+}
+
+#[test]
+fn a_folder_in_a_lock_files_place_is_named() {
+    let mut host = Host::new();
+    host.install_sh("p", "echo ran");
+    let lock = host.write("p.lock", "secure-exec-lock 1\n");
+    host.list("p", &[&format!("lock: {:?}", digest(&lock))]);
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let refused = ctl(&host, ["whitelist", "lock", "p"]).refused(125);
+    refused.says("p.lock': it is a folder");
+}

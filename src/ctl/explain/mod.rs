@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use secure_exec::dry_run::{self, Inspection};
 use secure_exec::failure::{Failure, cure};
 use secure_exec::namespaces;
-use secure_exec_core::escape::Escaped;
+use secure_exec_core::escape::{Escaped, Whole};
 use secure_exec_core::plan::{Coverage, Enforcement, SandboxPlan, requirements};
 use secure_exec_core::policy::Policy;
 use secure_exec_core::violation::Violation;
@@ -245,11 +245,14 @@ fn as_text(
         }
     };
     let mut line = |label: &str, value: &str| {
-        text.push_str(&format!("  {label:<13} {value}\n"));
+        for (number, part) in value.lines().enumerate() {
+            let label = if number == 0 { label } else { "" };
+            text.push_str(&format!("  {label:<13} {}\n", Whole(part)));
+        }
     };
-    line("because", &Escaped(&because(inspection)).to_string());
+    line("because", &because(inspection));
     if let Some(cure) = to_do(inspection) {
-        line("to do", &Escaped(&cure).to_string());
+        line("to do", &cure);
     }
     if let Some(Violation::HashMismatch { expected, actual }) = inspection.refusal() {
         line("expected", &expected.to_string());
@@ -264,6 +267,20 @@ fn as_text(
             &Escaped(&examined.path.to_string_lossy()).to_string(),
         );
         line("digest", &examined.digest.to_string());
+        let because = |name: &str, why: Option<String>| match why {
+            Some(why) => format!("{name}: {why}"),
+            None => name.to_string(),
+        };
+        let image = &examined.image;
+        line(
+            "image",
+            &because(image.strength().name(), image.why_no_better()),
+        );
+        let settled = examined.plan.settled();
+        line(
+            "isolation",
+            &because(settled.isolation.name(), settled.because.clone()),
+        );
         if let Some(interpreter) = &examined.interpreter {
             line(
                 "interpreter",
@@ -275,7 +292,7 @@ fn as_text(
         line("script", &Escaped(&script.path).to_string());
     }
     for note in notes {
-        line("note", &Escaped(note).to_string());
+        line("note", note);
     }
     for section in sections {
         text.push_str(&format!("\n{}\n", screen.tone(Tone::Head, section.title)));

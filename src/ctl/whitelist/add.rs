@@ -251,6 +251,16 @@ fn warn_of(settings: &Settings, name: &str, screen: Screen) {
             if let Some(remark) = code::remark(inspection.listed(), &place) {
                 screen.warn(&format!("plugin '{}': {remark}", Escaped(name)));
             }
+            if let Some(examined) = inspection.examined()
+                && examined.interpreter.is_some()
+                && examined.image.place().is_none()
+            {
+                screen.note(&format!(
+                    "plugin '{}': its interpreter is given a copy ($0 is '/proc/self/fd/N'), and finds nothing beside it\n\
+                     Install it as root, in folders that root alone can write, or let it use the variable SECURE_EXEC_PLUGIN_PATH.",
+                    Escaped(name)
+                ));
+            }
             if let Some(violation) = inspection.refusal() {
                 screen.warn(&format!(
                     "plugin '{}' would be refused ({}): {}\n{}",

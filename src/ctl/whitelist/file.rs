@@ -11,6 +11,7 @@ use secure_exec::listed::{folder_of, lock_path, read_lock};
 use secure_exec::owner::Finding;
 use secure_exec::trail::Trail;
 use secure_exec::trust;
+use secure_exec_core::digest::Digest;
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::located::LARGEST;
 use secure_exec_core::violation::Violation;
@@ -128,7 +129,7 @@ impl Held {
         };
         let folder = folder_of(&self.path);
         let path = lock_path(folder, entry.name.as_str());
-        let is_needed = is_mentioned(&digest.hex(), folder, &path)
+        let is_needed = is_needed(entry, digest, folder, &path)
             .map_err(|error| failed(&self.shown, &format!("the files beside it: {error}")))?;
         if is_needed {
             return Ok(());
@@ -321,9 +322,10 @@ fn make_lock(folder: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Whether a file of the folder, other than the lock file itself, has this
-/// digest. One that can't be read may have it.
-fn is_mentioned(digest: &str, folder: &Path, lock: &Path) -> std::io::Result<bool> {
+/// Whether a file of the folder, other than the lock file itself, is a whitelist
+/// whose entry goes by that, or could be one.
+fn is_needed(gone: &Entry, digest: &Digest, folder: &Path, lock: &Path) -> std::io::Result<bool> {
+    let digits = digest.hex();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         // Behind a link as well; what is no file is not opened.
@@ -331,22 +333,28 @@ fn is_mentioned(digest: &str, folder: &Path, lock: &Path) -> std::io::Result<boo
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             stat => stat?,
         };
-        if path == lock
-            || !stat.is_file()
-            || !u64::try_from(LARGEST).is_ok_and(|largest| stat.len() <= largest)
-        {
+        let may_be_read = u64::try_from(LARGEST).is_ok_and(|largest| stat.len() <= largest);
+        if path == lock || !stat.is_file() || !may_be_read {
             continue;
         }
-        let text = std::fs::read(&path)?.to_ascii_lowercase();
-        if has(&text, digest.as_bytes()) {
+        let bytes = std::fs::read(&path)?;
+        let needs = match Whitelist::parse(&bytes, &path.to_string_lossy()) {
+            Ok(whitelist) => whitelist.entries.iter().any(|other| {
+                let is_it = other.lock.as_ref().is_some_and(|lock| lock.matches(digest));
+                other.name == gone.name && is_it
+            }),
+            // One that somebody is writing, perhaps.
+            Err(_) => {
+                let text = bytes.to_ascii_lowercase();
+                let mut parts = text.windows(digits.len());
+                parts.any(|part| part == digits.as_bytes())
+            }
+        };
+        if needs {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn has(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
 }
 
 fn failed(shown: &str, why: &dyn std::fmt::Display) -> Failure {
