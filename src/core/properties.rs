@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn words(name in "node|python3|sh|perl|gawk|tool", words in prop::collection::vec("[-+=/:,@a-fü.]{0,12}", 0..6)) {
+    fn words(name in "node|python3|sh|perl|gawk|php|make|ruby|tool", words in prop::collection::vec("(-W|-C|-d|--define|auto_prepend_file=)?[-+=/:,@a-fü.\"]{0,12}", 0..6)) {
         let reading = invocation::read(&[&name], &words);
         for named in &reading.named {
             let word = words.get(named.word).and_then(|word| word.get(named.start..));

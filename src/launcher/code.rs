@@ -104,26 +104,35 @@ impl Check<'_> {
     fn judge(&self, named: &Named<'_>) -> Option<String> {
         if self
             .script
-            .is_some_and(|script| script.is(named.text, &self.folder))
+            .is_some_and(|script| script.is_named(named, &self.folder))
         {
             return None;
         }
-        let path = self.folder.join(named.text);
-        let stat = match open::stat_path(&path, true) {
+        let mut places = named.places(&self.folder);
+        places.find_map(|place| self.judge_at(named, &place))
+    }
+
+    fn judge_at(&self, named: &Named<'_>, path: &Path) -> Option<String> {
+        let stat = match open::stat_path(path, true) {
             Ok(stat) => stat,
             Err(error) => return unseen(named.role, &error),
         };
         if stat.kind == Kind::Regular && self.libraries.contains(&identity(&stat)) {
-            return self.exchangeable(&path);
+            return self.exchangeable(path);
         }
         match (named.role, stat.kind) {
             (Role::Run, Kind::Regular) => Some(NOT_PINNED.into()),
             (Role::Run, Kind::Directory) => {
                 Some("is a folder of code to run: name the file in it that is run".into())
             }
-            (Role::Unknown, Kind::Regular) => self.looks_like_code(named.text, &path, &stat),
-            // What comes from a terminal, a pipe or a socket is its writer's.
-            (Role::Run | Role::Unknown, _) => None,
+            (Role::Unknown, Kind::Regular) => self.looks_like_code(named.text, path, &stat),
+            // It holds nothing.
+            (Role::Run, Kind::CharDevice) if path == Path::new("/dev/null") => None,
+            (Role::Run, kind) => Some(format!(
+                "is {kind}, and what its writer puts there would be run"
+            )),
+            // A terminal, a pipe or a socket holds data.
+            (Role::Unknown, _) => None,
         }
     }
 

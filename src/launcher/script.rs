@@ -209,7 +209,10 @@ pub(crate) fn arguments(examined: &Examined, called: &[OsString]) -> Result<Argu
     let mut is_named = false;
     for (number, (word, args)) in words.iter_mut().zip(args).enumerate() {
         let parts = reading.named.iter().filter(|part| part.word == number);
-        let Some(part) = parts.into_iter().find(|part| script.is(part.text, &folder)) else {
+        let Some(part) = parts
+            .into_iter()
+            .find(|part| script.is_named(part, &folder))
+        else {
             continue;
         };
         if let Some(replaced) = replaced(args, part, &handed.word) {
@@ -219,7 +222,7 @@ pub(crate) fn arguments(examined: &Examined, called: &[OsString]) -> Result<Argu
     }
     if !is_named
         && let Some(first) = called.first_mut()
-        && std::str::from_utf8(first).is_ok_and(|first| script.is(first, &folder))
+        && std::str::from_utf8(first).is_ok_and(|first| script.is(&folder.join(first)))
     {
         *first = handed.word.into_bytes();
         is_named = true;
@@ -249,12 +252,16 @@ fn replaced(word: &str, part: &Named<'_>, with: &str) -> Option<String> {
 }
 
 impl Script {
-    /// Whether a part of an argument names the script: by its path in the
-    /// entry, or by another one that leads to its file.
-    pub(crate) fn is(&self, text: &str, folder: &Path) -> bool {
-        text == self.path
-            || open::stat_path(&folder.join(text), true)
-                .is_ok_and(|stat| identity(&stat) == self.identity)
+    /// Whether a part of an argument names the script.
+    pub(crate) fn is_named(&self, part: &Named<'_>, folder: &Path) -> bool {
+        part.places(folder).any(|place| self.is(&place))
+    }
+
+    /// Whether a path is the script's: that in the entry, or another one that
+    /// leads to its file.
+    fn is(&self, path: &Path) -> bool {
+        path == Path::new(&self.path)
+            || open::stat_path(path, true).is_ok_and(|stat| identity(&stat) == self.identity)
     }
 }
 

@@ -200,7 +200,11 @@ fn code_in_arguments_that_nothing_pins_is_refused() {
             ] {
                 host.write(format!("plugins/{name}"), text);
             }
+            host.write("plugins/X.java", "class X {}\n");
             host.install_copy("native", "/bin/true");
+            let fifo = host.path("plugins/fifo");
+            nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            host.own(&fifo);
             // What root alone can write needs no pin.
             open_to_all(&host.path("plugins"));
         }
@@ -216,6 +220,16 @@ fn code_in_arguments_that_nothing_pins_is_refused() {
             (SHELL, "[nosuch]"),
             ("/usr/bin/python3", "[-I, DIR/run.py]"),
             ("/usr/bin/gawk", "[-f, DIR/prog]"),
+            // What comes from there is its writer's.
+            (SHELL, "[DIR/fifo]"),
+            ("/usr/bin/gawk", "[-f, DIR/fifo]"),
+            // Words that lead to the program.
+            ("/usr/bin/mawk", "[-W, exec, DIR/prog]"),
+            ("/bin/sed", "[--fil, DIR/prog]"),
+            ("/usr/bin/make", "[-C, DIR]"),
+            ("/usr/bin/php", "[-d, auto_prepend_file=DIR/run]"),
+            ("/usr/bin/java", "[DIR/X.java]"),
+            ("/usr/bin/ruby", "[-C, DIR, run]"),
             // No interpreter that is known.
             ("/bin/echo", "[DIR/run.py]"),
             ("/bin/echo", "['--hook=DIR/tool']"),
@@ -247,6 +261,63 @@ fn code_in_arguments_that_nothing_pins_is_refused() {
         let name = format!("[{folder}/run.py]").replace('/', "_");
         let outcome = host.launch(&name).policy("permissive").run().succeeded();
         assert!(outcome.stderr.contains("nothing pins"), "{outcome:#?}");
+    }
+}
+
+/// A program that the interpreter finds in another folder is the pinned one.
+#[test]
+fn a_script_is_looked_up_where_its_interpreter_goes() {
+    let ruby = "/usr/bin/ruby";
+    for user in EVERYONE {
+        let mut host = Host::of(user);
+        let run = host.write("plugins/ok", "puts 'genuine'\n");
+        let folder = host.path("plugins");
+        open_to_all(&folder);
+        let profile = format!("profile: {{ filesystem: {{ read: [{folder:?}] }} }}");
+        let args = format!("args: [-C, {folder:?}, ok]");
+        listed(&mut host, ruby, &[&args, &script(&run), &profile]);
+        host.launch("p").run().succeeded().prints("genuine\n");
+        std::fs::write(&run, "puts 'tampered'\n").unwrap();
+        host.launch("p").run().refused(126).says("library_mismatch");
+    }
+}
+
+/// What only looks like a program that nothing pins.
+#[test]
+fn options_that_name_no_program_are_let_through() {
+    for (interpreter, words, printed) in [
+        ("/bin/sed", "[-i.foo, -n, p, /dev/null]", None),
+        ("/bin/sed", "[-f, /dev/null]", Some("")),
+        (
+            "/bin/bash",
+            "[-oe, pipefail, -c, 'echo $-']",
+            Some("ehBc\n"),
+        ),
+        (
+            NODE,
+            "[--import, 'data:text/javascript,1', -p, '2']",
+            Some("2\n"),
+        ),
+    ] {
+        let mut host = Host::new();
+        let args = format!("args: {words}");
+        let profile = if interpreter == NODE {
+            "profile: node"
+        } else {
+            "profile: default"
+        };
+        listed(&mut host, interpreter, &[&args, profile]);
+        let outcome = host.launch("p").run();
+        match printed {
+            Some(printed) => {
+                outcome.succeeded().prints(printed);
+            }
+            // It reached sed, which edits no device.
+            None => assert!(
+                outcome.stderr.contains("not a regular file"),
+                "{outcome:#?}"
+            ),
+        }
     }
 }
 

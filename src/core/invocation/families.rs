@@ -22,6 +22,11 @@ pub(super) struct Family {
     pub(super) module: &'static str,
     /// Letters of options that have another value.
     pub(super) values: &'static str,
+    /// Letters of options whose value is another word, whatever stands behind
+    /// them.
+    pub(super) apart: &'static str,
+    /// Letter of the option whose value is a list of long options.
+    pub(super) long: &'static str,
     /// Letters of options whose value, if they have one, is the rest of the
     /// word.
     pub(super) attached: &'static str,
@@ -31,6 +36,19 @@ pub(super) struct Family {
     pub(super) files: &'static str,
     /// Such a value without a slash is a module's name.
     pub(super) file_names_modules: bool,
+    /// Those of them whose value may be a program's text (`data:`).
+    pub(super) urls: &'static str,
+    /// Options whose value is the folder that it goes to before it looks for
+    /// its program.
+    pub(super) folders: &'static str,
+    /// Where no option names a program, it takes one that lies there.
+    pub(super) in_folder: bool,
+    /// Settings (`-d NAME=FILE`) that name a file that is run.
+    pub(super) settings: &'static str,
+    /// Options with which the first word that is no option is a program.
+    pub(super) makes_operand: &'static str,
+    /// Long options may be cut short.
+    pub(super) abbreviates: bool,
     /// Words before the program.
     pub(super) verbs: &'static str,
     /// Its words hold another command, with so many words before that which
@@ -48,10 +66,18 @@ const NONE: Family = Family {
     long_text: "",
     module: "",
     values: "",
+    apart: "",
+    long: "",
     attached: "",
     long_values: "",
     files: "",
     file_names_modules: false,
+    urls: "",
+    folders: "",
+    in_folder: false,
+    settings: "",
+    makes_operand: "",
+    abbreviates: false,
     verbs: "",
     command: None,
     split: "",
@@ -77,15 +103,17 @@ const FAMILIES: &[Family] = &[
         long_values: NODE_VALUES,
         files: "-r --require --import --loader --experimental-loader --snapshot-blob",
         file_names_modules: true,
+        urls: "--import --loader --experimental-loader",
         ..NONE
     },
     Family {
         names: "deno bun",
         operand: true,
         long_text: "eval --eval -e",
-        long_values: "-c --config --cert --ext --import-map --lock --location --seed --env-file --cwd",
+        long_values: "-c --config --cert --ext --import-map --lock --location --seed --env-file",
         files: "-r --preload --require --import",
         file_names_modules: true,
+        folders: "--cwd",
         verbs: "run serve test bench",
         ..NONE
     },
@@ -103,11 +131,12 @@ const FAMILIES: &[Family] = &[
         operand: true,
         text: "e",
         text_attached: true,
-        values: "CEI",
+        values: "CEIX",
         attached: "FKTWix",
         long_values: "--encoding --external-encoding --internal-encoding",
         files: "-r",
         file_names_modules: true,
+        folders: "-C -X -x",
         ..NONE
     },
     Family {
@@ -119,6 +148,7 @@ const FAMILIES: &[Family] = &[
         values: "Scdt",
         long_values: "--define --php-ini --docroot --server",
         files: "-F -f -z --file --process-file --zend-extension",
+        settings: "auto_prepend_file auto_append_file opcache.preload",
         ..NONE
     },
     Family {
@@ -130,7 +160,16 @@ const FAMILIES: &[Family] = &[
         ..NONE
     },
     Family {
-        names: "sh bash rbash dash ash hush ksh mksh lksh zsh yash fish posh",
+        names: "bash rbash dash ash hush",
+        operand: true,
+        text: "c",
+        apart: "Oo",
+        files: "--rcfile --init-file",
+        ..NONE
+    },
+    // What `sh` is differs; these take an option's name behind the letter too.
+    Family {
+        names: "sh ksh mksh lksh zsh yash fish posh",
         operand: true,
         text: "c",
         values: "Oo",
@@ -155,24 +194,35 @@ const FAMILIES: &[Family] = &[
     Family {
         names: "awk gawk mawk nawk original-awk",
         values: "Fv",
+        long: "W",
         files: "-E --exec -f --file -i --include -l --load",
+        abbreviates: true,
         ..NONE
     },
     Family {
         names: "sed gsed",
         text: "e",
+        text_attached: true,
+        values: "l",
+        attached: "i",
         files: "-f --file",
+        abbreviates: true,
         ..NONE
     },
     Family {
         names: "make gmake",
         values: "CI",
         files: "-f --file --makefile",
+        folders: "-C --directory",
+        in_folder: true,
+        abbreviates: true,
         ..NONE
     },
     Family {
         names: "java",
+        long_values: "-cp -classpath --class-path -p --module-path --upgrade-module-path --add-modules --add-reads --add-exports --add-opens --enable-native-access --limit-modules --source",
         files: "-jar",
+        makes_operand: "--source",
         ..NONE
     },
     Family {
@@ -283,6 +333,24 @@ pub fn is_many(name: &str) -> bool {
 /// Node's options with a value that may be another word and is no program
 /// (`node --help`).
 const NODE_VALUES: &str = "--conditions --cpu-prof-dir --cpu-prof-interval --cpu-prof-name --debug-port --diagnostic-dir --disable-proto --disable-warning --dns-result-order --env-file --env-file-if-exists --experimental-default-type --heap-prof-dir --heap-prof-interval --heap-prof-name --heapsnapshot-near-heap-limit --heapsnapshot-signal --icu-data-dir --input-type --inspect-port --inspect-publish-uid --localstorage-file --max-http-header-size --openssl-config --redirect-warnings --report-dir --report-directory --report-filename --report-signal --secure-heap --secure-heap-min --test-concurrency --test-name-pattern --test-reporter --test-reporter-destination --test-timeout --title --tls-cipher-list --tls-keylog --trace-event-categories --trace-event-file-pattern --unhandled-rejections --use-largepages --v8-pool-size --watch-path";
+
+impl Family {
+    /// The option that a word stands for: where it may be cut short, one that
+    /// begins so. A program that finds the word ambiguous refuses it.
+    pub(super) fn option<'a>(&self, name: &'a str) -> &'a str {
+        if !self.abbreviates || !name.starts_with("--") || name.len() < 3 {
+            return name;
+        }
+        let known = || {
+            [self.files, self.folders]
+                .into_iter()
+                .flat_map(|list| list.split(' '))
+        };
+        known()
+            .find(|known| known.starts_with(name))
+            .unwrap_or(name)
+    }
+}
 
 /// The family of a program of this name.
 pub(super) fn family(name: &str) -> Option<&'static Family> {

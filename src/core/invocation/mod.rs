@@ -4,11 +4,13 @@
 
 mod families;
 
+use std::path::{Path, PathBuf};
+
 pub use families::is_many;
 use families::{Family, family, has};
 
 /// A part of a word that may name a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named<'a> {
     /// Which word it stands in.
     pub word: usize,
@@ -18,6 +20,17 @@ pub struct Named<'a> {
     pub text: &'a str,
     /// What the program does with it.
     pub role: Role,
+    /// The folder that the program has gone to before; empty where it stays.
+    pub folder: PathBuf,
+}
+
+impl Named<'_> {
+    /// The paths that it may be of, for a program that starts in this folder.
+    pub fn places(&self, start: &Path) -> impl Iterator<Item = PathBuf> {
+        let moved = start.join(&self.folder).join(self.text);
+        let stays = self.role == Role::Unknown && !self.folder.as_os_str().is_empty();
+        std::iter::once(moved).chain(stays.then(|| start.join(self.text)))
+    }
 }
 
 /// What a program does with a file that a word names.
@@ -76,6 +89,9 @@ pub fn read<'a>(names: &[&str], words: &'a [String]) -> Reading<'a> {
             .collect(),
         at: 0,
         family,
+        operand: family.is_some_and(|family| family.operand),
+        folder: PathBuf::new(),
+        moves: Vec::new(),
         named: Vec::new(),
         program: open_program(family),
     };
@@ -109,11 +125,11 @@ pub fn is_code_head(head: &[u8]) -> bool {
 }
 
 /// Endings of files that interpreters run or load.
-const ENDINGS: &str = "awk bash beam cjs class clj coffee csh cts dll el elc erl ex exs fish groovy jar js jsx ksh kts lua luac mjs mts node pex phar php pl pm ps1 psgi py pyc pyo pyw pyz r rb rbw rkt scm sh so tcl ts tsx war wasm zsh";
+const ENDINGS: &str = "awk bash beam cjs class clj coffee csh cts dll el elc erl ex exs fish groovy jar java js jsx ksh kts lua luac mjs mts node pex phar php pl pm ps1 psgi py pyc pyo pyw pyz r rb rbw rkt scm sh so tcl ts tsx war wasm zsh";
 
 fn open_program<'a>(family: Option<&'static Family>) -> Program<'a> {
     match family {
-        Some(family) if family.operand => Program::Open,
+        Some(family) if family.operand || family.in_folder => Program::Open,
         _ => Program::NotKnown,
     }
 }
@@ -131,13 +147,21 @@ struct Reader<'a> {
     words: Vec<Word<'a>>,
     at: usize,
     family: Option<&'static Family>,
+    /// The first word that is no option is the program.
+    operand: bool,
+    /// Where it has gone.
+    folder: PathBuf,
+    /// Which of `named` are the folders on that way.
+    moves: Vec<usize>,
     named: Vec<Named<'a>>,
     program: Program<'a>,
 }
 
 impl<'a> Reader<'a> {
     fn all(&mut self) {
+        let mut last = None;
         while let Some(family) = self.family.take() {
+            last = Some(family);
             match family.command {
                 Some(before) => self.command(family, before),
                 None => self.options(family),
@@ -145,6 +169,25 @@ impl<'a> Reader<'a> {
         }
         while let Some(word) = self.next() {
             self.parts(word, 0);
+        }
+        self.goes(last.is_some_and(|family| family.in_folder));
+    }
+
+    /// The program goes to its folders before it opens anything.
+    fn goes(&mut self, in_folder: bool) {
+        if self.folder.as_os_str().is_empty() {
+            return;
+        }
+        let lies_there = in_folder && self.program == Program::Open;
+        for (number, named) in self.named.iter_mut().enumerate() {
+            if !self.moves.contains(&number) {
+                named.folder.clone_from(&self.folder);
+            } else if lies_there {
+                named.role = Role::Run;
+            }
+        }
+        if lies_there {
+            self.program = Program::File;
         }
     }
 
@@ -167,6 +210,7 @@ impl<'a> Reader<'a> {
             } else {
                 self.parts(word, 0);
                 self.family = families::family(word);
+                self.operand = self.family.is_some_and(|family| family.operand);
                 self.program = open_program(self.family);
                 return;
             }
@@ -221,7 +265,7 @@ impl<'a> Reader<'a> {
     fn options(&mut self, family: &'static Family) {
         while let Some(word) = self.next() {
             if word == "--" {
-                if family.operand
+                if self.operand
                     && let Some(word) = self.next()
                 {
                     self.operand(word);
@@ -234,13 +278,13 @@ impl<'a> Reader<'a> {
                 // The program follows.
             } else if let Some(rest) = option_of(word) {
                 self.option(family, word, rest);
-            } else if family.operand {
+            } else if self.operand {
                 self.operand(word);
                 return;
             } else {
                 self.parts(word, 0);
             }
-            if family.operand && matches!(self.program, Program::Text | Program::Module(_)) {
+            if self.operand && matches!(self.program, Program::Text | Program::Module(_)) {
                 return;
             }
         }
@@ -248,17 +292,24 @@ impl<'a> Reader<'a> {
 
     fn option(&mut self, family: &'static Family, word: &'a str, letters: &'a str) {
         let (name, value) = match word.split_once('=') {
-            Some((name, _)) => (name, word.get(name.len().saturating_add(1)..)),
+            Some((name, value)) => (name, Some((value, name.len().saturating_add(1)))),
             None => (word, None),
         };
+        let name = family.option(name);
+        if has(family.makes_operand, name) {
+            self.operand = true;
+            self.program = Program::Open;
+        }
         if has(family.files, name) {
             match value {
-                Some(value) => self.file(family, value, name.len().saturating_add(1)),
-                None => {
-                    if let Some(value) = self.next() {
-                        self.file(family, value, 0);
-                    }
-                }
+                Some((value, start)) => self.file(family, name, value, start),
+                None => self.file_after(family, name),
+            }
+            return;
+        }
+        if has(family.folders, name) && word.starts_with("--") {
+            if let Some((value, start)) = value.or_else(|| Some((self.next()?, 0))) {
+                self.go(value, start);
             }
             return;
         }
@@ -266,9 +317,10 @@ impl<'a> Reader<'a> {
             self.program = Program::Text;
             return;
         }
-        if value.is_none() && has(family.long_values, word) {
-            if let Some(value) = self.next() {
-                self.parts(value, 0);
+        if has(family.long_values, name) {
+            if let Some((value, start)) = value.or_else(|| Some((self.next()?, 0))) {
+                self.setting(family, value, start);
+                self.parts(value, start);
             }
             return;
         }
@@ -276,6 +328,7 @@ impl<'a> Reader<'a> {
             self.parts(word, 0);
             return;
         }
+        let mut is_split = false;
         for (place, letter) in letters.char_indices() {
             let start = place.saturating_add(letter.len_utf8());
             let rest = letters.get(start..).unwrap_or_default();
@@ -298,11 +351,24 @@ impl<'a> Reader<'a> {
                 return;
             } else if has(family.files, &short) {
                 if rest.is_empty() {
-                    if let Some(value) = self.next() {
-                        self.file(family, value, 0);
-                    }
+                    self.file_after(family, &short);
                 } else {
-                    self.file(family, rest, start);
+                    self.file(family, &short, rest, start);
+                }
+                return;
+            } else if family.apart.contains(letter) {
+                is_split = true;
+                if let Some(value) = self.next() {
+                    self.parts(value, 0);
+                }
+            } else if family.long.contains(letter) {
+                match rest {
+                    "" => {
+                        if let Some(value) = self.next() {
+                            self.long(family, value, 0);
+                        }
+                    }
+                    rest => self.long(family, rest, start),
                 }
                 return;
             } else if family.values.contains(letter) {
@@ -312,15 +378,26 @@ impl<'a> Reader<'a> {
                     (Some(rest), start)
                 };
                 if let Some(value) = value {
-                    self.parts(value, start);
+                    if has(family.folders, &short) {
+                        self.go(value, start);
+                    } else {
+                        self.setting(family, value, start);
+                        self.parts(value, start);
+                    }
                 }
                 return;
             } else if family.attached.contains(letter) {
+                if has(family.folders, &short) && !rest.is_empty() {
+                    self.go(rest, start);
+                }
                 self.parts(rest, start);
                 return;
             }
         }
-        self.parts(word, 0);
+        // Such letters stand by themselves.
+        if !is_split {
+            self.parts(word, 0);
+        }
     }
 
     /// The program's text is the next word, which names no file.
@@ -337,7 +414,16 @@ impl<'a> Reader<'a> {
         self.name(word, 0, Role::Run);
     }
 
-    fn file(&mut self, family: &'static Family, value: &'a str, start: usize) {
+    fn file_after(&mut self, family: &'static Family, option: &str) {
+        if let Some(value) = self.next() {
+            self.file(family, option, value, 0);
+        }
+    }
+
+    fn file(&mut self, family: &'static Family, option: &str, value: &'a str, start: usize) {
+        if has(family.urls, option) && value.starts_with("data:") {
+            return;
+        }
         let is_module = family.file_names_modules && !value.contains('/');
         self.name(
             value,
@@ -346,6 +432,73 @@ impl<'a> Reader<'a> {
         );
         if !family.operand || !family.file_names_modules {
             self.program = Program::File;
+        }
+    }
+
+    /// The program goes to a folder.
+    fn go(&mut self, value: &'a str, start: usize) {
+        self.moves.push(self.named.len());
+        self.push(value, start, Role::Unknown);
+        if let Some(named) = self.named.last_mut() {
+            named.folder.clone_from(&self.folder);
+        }
+        self.folder.push(value);
+    }
+
+    /// Long options without their mark, separated by commas.
+    fn long(&mut self, family: &'static Family, value: &'a str, mut start: usize) {
+        let mut follows = false;
+        let mut left = Some(value);
+        while let Some(list) = left {
+            let piece = list.split(',').next().unwrap_or_default();
+            let name = piece.split('=').next().unwrap_or_default();
+            let option = format!("--{}", name.to_ascii_lowercase());
+            if has(family.files, family.option(&option)) {
+                match list
+                    .get(name.len()..)
+                    .and_then(|rest| rest.strip_prefix('='))
+                {
+                    Some(value) => {
+                        let start = start.saturating_add(name.len()).saturating_add(1);
+                        self.file(family, &option, value, start);
+                    }
+                    None => follows = true,
+                }
+            }
+            let over = piece.len().saturating_add(1);
+            start = start.saturating_add(over);
+            left = list.get(over..);
+        }
+        if follows {
+            self.file_after(family, "--file");
+        }
+    }
+
+    /// `NAME=FILE`, with blanks and quotes as in a file of settings. Of several
+    /// lines each may name a file, and no one file is what all of them name.
+    fn setting(&mut self, family: &'static Family, value: &'a str, start: usize) {
+        let is_program = |line: &str| {
+            let name = line.trim_start_matches('=').split('=').next();
+            has(family.settings, name.unwrap_or_default().trim())
+        };
+        if value.contains(['\n', '\r']) {
+            if value.split(['\n', '\r']).any(is_program) {
+                self.name(value, start, Role::Run);
+            }
+        } else if is_program(value) {
+            let name = value.trim_start_matches('=');
+            let file = name.split_once('=').map_or(name, |(_, file)| file);
+            let file = file.trim();
+            let quotes = ['"', '\''];
+            let unquoted = quotes
+                .iter()
+                .find_map(|quote| file.strip_prefix(*quote)?.strip_suffix(*quote));
+            let file = unquoted.unwrap_or(file);
+            // Neither runs anything.
+            if !file.is_empty() && file != "none" {
+                let over = value.rfind(file).unwrap_or_default();
+                self.name(file, start.saturating_add(over), Role::Run);
+            }
         }
     }
 
@@ -382,6 +535,10 @@ impl<'a> Reader<'a> {
         if role == Role::Unknown && (text.is_empty() || text.len() >= 4096) {
             return;
         }
+        self.push(text, start, role);
+    }
+
+    fn push(&mut self, text: &'a str, start: usize, role: Role) {
         let Some(word) = self.words.get(self.at.saturating_sub(1)) else {
             return;
         };
@@ -390,6 +547,7 @@ impl<'a> Reader<'a> {
             start: word.start.saturating_add(start),
             text,
             role,
+            folder: PathBuf::new(),
         });
     }
 

@@ -152,6 +152,88 @@ fn a_command_within_a_command_has_the_words_of_its_own() {
 }
 
 #[test]
+fn each_way_to_name_a_program_counts() {
+    for (name, line, file) in [
+        ("mawk", "-W exec p d", "p"),
+        ("mawk", "-We p", "p"),
+        ("mawk", "-W random=1,EXEC p", "p"),
+        ("gawk", "-bW exec=p d", "p"),
+        ("gawk", "--fi p", "p"),
+        ("sed", "--fil p", "p"),
+        ("sed", "--fi=p", "p"),
+        ("sed", "-es/a/b/ -f p", "p"),
+        ("sed", "-i.foo -f p", "p"),
+        ("make", "--makef=p", "p"),
+        ("make", "-sC d all", "d"),
+        ("make", "-Cd", "d"),
+        ("make", "--dir d", "d"),
+        ("make", "-C d -f p", "p"),
+        ("php", "-d auto_prepend_file=p -d a=b", "p"),
+        ("php", "-nd=auto_append_file=\"p\"", "p"),
+        ("php", "--define=opcache.preload=p", "p"),
+        ("php", "--define auto_prepend_file", "auto_prepend_file"),
+        ("java", "--source 17 -cp c p", "p"),
+        ("java", "--source=17 p x", "p"),
+        ("ruby", "-C d p", "p"),
+        ("zsh", "-oerrexit p", "p"),
+    ] {
+        let program = if name == "php" { "Open" } else { "File" };
+        let program = if line.contains("--define a") {
+            "Open"
+        } else {
+            program
+        };
+        runs(name, line, &[file], program);
+    }
+    let lines = ["-d".into(), "a=b\nauto_prepend_file=p".into()];
+    let reading = read(&["php"], &lines);
+    assert!(reading.named.iter().any(|named| named.role == Role::Run));
+    runs("make", "all", &[], "Open");
+    assert!(is_code_name("X.java"));
+    // What only looks like one.
+    for (name, line, program) in [
+        ("sed", "-i.foo s/a/b/ x", "NotKnown"),
+        (
+            "php",
+            "-d auto_prepend_file= -d auto_append_file=none",
+            "Open",
+        ),
+        ("bash", "-oe pipefail -c exit", "Text"),
+        ("dash", "-oc errexit exit", "Text"),
+        ("node", "--import data:text/javascript,1 -e 1", "Text"),
+        ("java", "-cp c Main", "NotKnown"),
+        ("node", "--impor x -e 1", "File"),
+    ] {
+        let files: &[&str] = if program == "File" { &["x"] } else { &[] };
+        runs(name, line, files, program);
+    }
+    runs("node", "-r data:/../x -e 1", &["data:/../x"], "Text");
+}
+
+#[test]
+fn a_program_is_looked_up_where_its_interpreter_goes() {
+    for (name, line, text, places) in [
+        ("ruby", "-C d -Ce p", "p", &["/s/d/e/p"][..]),
+        ("ruby", "-r ./p -X d -e 1", "./p", &["/s/d/./p"]),
+        ("ruby", "-xd p", "p", &["/s/d/p"]),
+        ("ruby", "-C d /p", "/p", &["/p"]),
+        ("ruby", "-C d p x", "x", &["/s/d/x", "/s/x"]),
+        ("bun", "--cwd=d run p", "p", &["/s/d/p"]),
+        ("make", "-f p -C d", "p", &["/s/d/p"]),
+        ("make", "-C d -C e", "e", &["/s/d/e"]),
+        ("perl", "-xd p", "p", &["/s/p"]),
+        ("sh", "p", "p", &["/s/p"]),
+    ] {
+        let words = words(line);
+        let reading = read(&[name], &words);
+        let named = reading.named.iter().find(|named| named.text == text);
+        let found: Vec<_> = named.unwrap().places(Path::new("/s")).collect();
+        let places: Vec<PathBuf> = places.iter().map(PathBuf::from).collect();
+        assert_eq!(found, places, "{name} {line}");
+    }
+}
+
+#[test]
 fn files_stand_within_words_too() {
     let words = words("--a=/x -I/y @/z /p:/q,r --s plain http://h/x.js");
     let named = read(&["tool"], &words).named;

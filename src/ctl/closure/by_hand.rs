@@ -31,7 +31,8 @@ impl ByHand {
         let working = Path::new(working.unwrap_or(""));
         let files = reading.named.iter().filter(runs);
         let mut files: Vec<PathBuf> = files
-            .filter_map(|named| std::fs::canonicalize(working.join(named.text)).ok())
+            .flat_map(|named| named.places(working))
+            .filter_map(|place| std::fs::canonicalize(place).ok())
             .filter(|path| path.is_file())
             .collect();
         if let Some(pin) = &entry.script
