@@ -58,9 +58,17 @@ pub(crate) fn make(
         if !maker.is_some_and(|maker| makers::is_dead(&maker, &own)) {
             continue;
         }
-        match remove::folder_in(&all, Path::new(&name), &mut left) {
+        if left == 0 {
+            break;
+        }
+        // What one left keeps no other from its turn.
+        let share = left.min(SHARE);
+        let mut rest = share;
+        let removed = remove::folder_in(&all, Path::new(&name), &mut rest);
+        left = left.saturating_sub(share.saturating_sub(rest));
+        match removed {
             Ok(()) => {}
-            Err(_) if left == 0 => break,
+            Err(_) if rest == 0 => {}
             Err(error) => warn(&format!(
                 "temporary files of an earlier launch can't be removed: {error}"
             )),
@@ -71,4 +79,6 @@ pub(crate) fn make(
 
 /// As many names one launch removes, so that none has to work long for what
 /// another plugin left.
-const ENTRIES: usize = 4096;
+const ENTRIES: usize = 2 * SHARE;
+/// As many of one plugin's.
+const SHARE: usize = 4096;

@@ -25,7 +25,7 @@ fn everything(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 
 fn launch_writer(host: &Host) -> Launch<'_> {
     let launch = host.launch("p").env("SECRET", "secret-value");
-    launch.env("XDG_RUNTIME_DIR", host.path("home"))
+    launch.env("XDG_RUNTIME_DIR", host.path("runtime"))
 }
 
 fn dry(host: &Host, more: &[&str]) -> Outcome {
@@ -36,6 +36,7 @@ fn dry(host: &Host, more: &[&str]) -> Outcome {
 /// Uses all that a launch could leave traces of.
 fn list_writer(host: &mut Host) {
     let home = host.path("home");
+    host.folder("runtime");
     host.install_sh("p", &format!("echo x > {}/ran", home.display()));
     let profile = format!(
         "profile:\n  extends: go-plugin\n  filesystem: {{ write: [{home:?}] }}\n  \
@@ -107,7 +108,7 @@ fn a_dry_run_writes_nothing_and_runs_nothing() {
             assert!(traces.iter().all(|path| path.exists()));
             let made = match user {
                 User::Root => "/run/secure-exec/p".into(),
-                User::Ordinary => host.path("home/secure-exec/p"),
+                User::Ordinary => host.path("runtime/secure-exec/p"),
             };
             assert!(made.is_dir());
         });
