@@ -44,7 +44,7 @@ const SHORTEST: usize = 2;
 /// The ending by which hosts and plugins know each other.
 const HANDSHAKE: &str = "_COOKIE";
 
-/// Whether a name or pattern that has no [`flaw`] passes a variable.
+/// Whether a name or pattern passes a variable, if nothing is wrong with it.
 #[must_use]
 pub fn passes(pattern: &str, name: &str) -> bool {
     if pattern == name {

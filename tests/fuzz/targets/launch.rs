@@ -11,7 +11,7 @@ use secure_exec_core::filter::{self, Action, Call, ExecRule, ExecTicket, Request
 use secure_exec_core::plan::namespaces::{Means, Obstacle};
 use secure_exec_core::plan::{self, Environment, Inputs, KernelFacts, SandboxPlan, Step};
 use secure_exec_core::policy::Policy;
-use secure_exec_core::profile::{Isolation, Profile, RawProfile, builtin, expand, resolve};
+use secure_exec_core::profile::{Profile, RawProfile, builtin, expand, resolve};
 use secure_exec_core::syscall;
 use secure_exec_core::violation::Violation;
 use secure_exec_core::whitelist::{Entry, Expected, ProfileRef, Whitelist};
@@ -86,11 +86,12 @@ fn planned(profile: &Profile, policy: Policy, abi: u8, switches: u8) {
         superuser: switches & 2 != 0,
         expand: &|text| expand(text, &variable, "/plugins", "/run/plugin"),
         libraries_pinned: switches & 4 != 0,
+        temporary: "/run/tmp/plugin",
     };
     let Ok(plan) = plan::lower(profile, &inputs) else {
         return;
     };
-    let confined = policy != Policy::AuditOnly && profile.isolation != Isolation::None;
+    let confined = policy != Policy::AuditOnly && profile.isolation.confines();
     let last = plan.steps().last().expect("a plan has steps");
     assert_eq!(matches!(last, Step::Seccomp(_)), confined);
     if confined {
@@ -121,6 +122,7 @@ fn filtered(plan: &SandboxPlan) {
             writes: seccomp.writes,
             write_execute: seccomp.write_execute,
             shared_execute: seccomp.shared_execute,
+            terminal: seccomp.terminal,
             stand_in: seccomp.stand_in,
             own_pid: 77,
             exec: if is_open {

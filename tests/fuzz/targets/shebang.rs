@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(argument) = &line.argument {
         assert!(first.ends_with(argument) || first.trim_end().ends_with(argument));
     }
-    if let Some(target) = line.env_target() {
-        assert!(!target.contains('/'));
+    if let Some((program, _)) = line.env_target() {
+        assert!(!program.contains('/'));
     }
 });
