@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::kit::outer::words_of_user;
 use crate::kit::{Host, Outcome, User};
 
 /// Users without an account, and the one whom every system has.
@@ -28,16 +29,7 @@ impl Machine {
     }
 
     fn launch(&self, user: u32, pattern: &str) -> Outcome {
-        let id = user.to_string();
-        let words = [
-            "setpriv",
-            "--reuid",
-            &id,
-            "--regid",
-            &id,
-            "--clear-groups",
-            "--",
-        ];
+        let words = words_of_user(user);
         let launch = self.host.launch("p").option("--audit-log");
         let launch = launch.option(self.folder.join(pattern));
         match user {

@@ -2,7 +2,7 @@
 //! files: as the tool writes, checks and brings them up to date.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secure_exec_core::digest::sha256;
 
@@ -193,23 +193,18 @@ fn an_interpreter_whose_program_nothing_pins_is_warned_of() {
     );
 }
 
+/// Lists node with a program of the package in its arguments.
+fn add_program(host: &Host, cli: &Path) {
+    let head = "whitelist add --name p --profile npm".split(' ');
+    let words = [NODE, "--args", cli.to_str().unwrap()];
+    ctl(host, head.chain(words)).succeeded();
+}
+
 #[test]
 fn a_program_of_npm_is_locked_with_its_package() {
     for user in EVERYONE {
         let (host, cli) = package(user, 0);
-        let cli = cli.to_str().unwrap();
-        let head = [
-            "whitelist",
-            "add",
-            NODE,
-            "--name",
-            "p",
-            "--profile",
-            "npm",
-            "--args",
-            cli,
-        ];
-        ctl(&host, head).succeeded();
+        add_program(&host, &cli);
         host.launch("p")
             .run()
             .refused(126)
@@ -268,17 +263,7 @@ fn a_link_to_a_program_of_npm_is_listed_as_the_link_and_locked_with_its_package(
 fn many_modules_are_pinned_in_a_lock_file() {
     for user in EVERYONE {
         let (host, cli) = package(user, 100);
-        let head = [
-            "whitelist",
-            "add",
-            NODE,
-            "--name",
-            "p",
-            "--profile",
-            "npm",
-            "--args",
-        ];
-        ctl(&host, head.iter().copied().chain([cli.to_str().unwrap()])).succeeded();
+        add_program(&host, &cli);
         ctl(&host, ["whitelist", "lock", "p"]).succeeded();
         let lock = host.path("p.lock");
         let pins = std::fs::read_to_string(&lock).unwrap();

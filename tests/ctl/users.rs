@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::kit::outer::words_of_user;
 use crate::kit::{Host, Outcome, User, run};
 use crate::{command, ctl};
 
@@ -42,16 +43,7 @@ impl Machine {
     }
 
     fn launch(&self, user: u32) {
-        let id = user.to_string();
-        let words = [
-            "setpriv",
-            "--reuid",
-            &id,
-            "--regid",
-            &id,
-            "--clear-groups",
-            "--",
-        ];
+        let words = words_of_user(user);
         let launch = self.host.launch("p").option("--audit-log");
         launch.option(self.pattern()).under(words).run().succeeded();
     }

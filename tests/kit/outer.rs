@@ -60,19 +60,17 @@ pub(crate) fn as_first(host: &Host, launch: &Launch<'_>) -> Command {
     in_pid_namespace(host, &launch.command(), true)
 }
 
+/// The words that become a user without other groups.
+pub(crate) fn words_of_user(user: u32) -> Vec<String> {
+    let ids = format!("--reuid={user} --regid={user} --clear-groups --");
+    let words = ["setpriv"].into_iter().chain(ids.split(' '));
+    words.map(String::from).collect()
+}
+
 /// Adds the words that become the user.
 pub(crate) fn become_user(command: &mut Command, user: User) {
     if user == User::Ordinary {
-        let id = ORDINARY.to_string();
-        command.args([
-            "setpriv",
-            "--reuid",
-            &id,
-            "--regid",
-            &id,
-            "--clear-groups",
-            "--",
-        ]);
+        command.args(words_of_user(ORDINARY));
     }
 }
 
