@@ -96,16 +96,8 @@ pub(crate) fn admit(profile: &mut Profile, entry: Option<&Entry>) -> Vec<(&'stat
 
 /// The profile itself grants it.
 fn is_granted(profile: &Profile, path: &str) -> bool {
-    let files = &profile.filesystem;
-    let lists = [
-        &files.code,
-        &files.read,
-        &files.apart,
-        &files.write,
-        &files.execute,
-    ];
-    let mut grants = lists.into_iter().flatten();
-    !has_dotdot(path) && grants.any(|grant| Path::new(path).starts_with(&grant.path))
+    let mut grants = profile.filesystem.paths();
+    !has_dotdot(path) && grants.any(|grant| Path::new(path).starts_with(grant))
 }
 
 /// What a variable names.

@@ -270,7 +270,7 @@ pub fn examine(opened: Opened, streams: Handed) -> Result<Examining, Failure> {
     let plan = plan(&mut listed, &path, &runtime_folder, &environment)?;
     if let Some(spaces) = plan.namespaces() {
         let put = |image: &mut Image, named: &Path, real: &Path| {
-            let place = namespaces::copied::place(spaces, image, named, real);
+            let place = namespaces::copied::place(spaces, image, named, real, &sight);
             place.map(|place| image.put_copy_at(place)).map_err(&failed)
         };
         if interpreter.is_some() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use secure_exec_core::mounts::{self, Mounted};
 use secure_exec_sys::open::{self, Kind, Stat};
-use secure_exec_sys::{Errno, Error, exec, lease, probe, process};
+use secure_exec_sys::{Errno, Error, exec, lease, process};
 
 use crate::immutable::is_unchangeable_here;
 use crate::mutation::leaves_out;
@@ -41,8 +41,7 @@ pub(crate) fn look(
     if !process::has_every_id()? && !is_unchangeable_here(sight, &real)? {
         return Ok(Err("this user namespace does not map every user id".into()));
     }
-    // Without `.`, which scripts would find in their names.
-    let named: PathBuf = open::absolute(named)?.components().collect();
+    let named = plain(named)?;
     let mut place = named.as_path();
     let mut flaw = flaw(place, &real, stat, sight)?;
     if flaw.is_some() && named != real {
@@ -59,6 +58,14 @@ pub(crate) fn look(
     }
     let place = place.to_path_buf();
     Ok(unwritten(file)?.map(|is_leased| Guard { place, is_leased }))
+}
+
+/// The absolute path without `.`, which scripts would find in their names.
+///
+/// # Errors
+/// The working directory can't be told.
+pub(crate) fn plain(path: &Path) -> Result<PathBuf, Error> {
+    Ok(open::absolute(path)?.components().collect())
 }
 
 /// Who else than root could change the file, or what a path to it leads to.
@@ -139,9 +146,7 @@ fn closed_to_others(path: &Path, stat: &Stat, sight: &Sight) -> Result<Option<St
 /// whether a lease sees to that.
 fn unwritten(file: &OwnedFd) -> Result<Result<bool, String>, Error> {
     let written = || Ok(Err("somebody has it open for writing".into()));
-    let keeps_leases = lease::is_trustworthy_here(file.as_fd())?
-        && lease::running_executables_are_kept(&probe::kernel_release());
-    if keeps_leases {
+    if lease::why_not_trusted(file.as_fd())?.is_none() {
         match lease::take(file.as_fd()) {
             Ok(()) => return Ok(Ok(true)),
             Err(error) if error.errno() == Some(Errno::EAGAIN) => return written(),

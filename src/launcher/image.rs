@@ -12,7 +12,7 @@ use secure_exec_core::shebang;
 use secure_exec_core::whitelist::{ImageChoice, Strength};
 use secure_exec_sys::memfd::{self, Mapping, Use};
 use secure_exec_sys::open::{self, Bounded, Stat};
-use secure_exec_sys::{Error, capabilities, lease, probe, verity};
+use secure_exec_sys::{Error, capabilities, lease, verity};
 
 use crate::guarded::{self, Guard};
 use crate::owner::Owners;
@@ -389,11 +389,8 @@ fn why_no_lease(file: &OwnedFd, stat: &Stat) -> Result<Option<String>, Error> {
     if let Some(finding) = Owners::RootAndCaller.check(Path::new(""), stat)? {
         return Ok(Some(format!("it {}", finding.phrase())));
     }
-    if !lease::is_trustworthy_here(file.as_fd())? {
-        return Ok(Some("leases can't be trusted on this file system".into()));
-    }
-    if !lease::running_executables_are_kept(&probe::kernel_release()) {
-        return Ok(Some("this kernel lets running programs be written".into()));
+    if let Some(why) = lease::why_not_trusted(file.as_fd())? {
+        return Ok(Some(why.into()));
     }
     match lease::take(file.as_fd()) {
         Ok(()) => Ok(None),

@@ -59,11 +59,8 @@ pub(crate) fn keep_off(
     if leaves_out("keeping") {
         return Ok(false);
     }
-    for kept in kept {
+    for kept in kept.iter().filter(|kept| whom.matters_to(kept)) {
         let held = match kept {
-            // What others than root could change is not executed where it
-            // lies; only that it is refused can they bring about.
-            Kept::Program(_) if whom.user != 0 && !whom.privileged => continue,
             Kept::Folder(folder) if !PROGRAMS.iter().any(|place| folder == Path::new(place)) => {
                 reach.holds_folder(folder, whom)
             }
@@ -116,15 +113,10 @@ pub(crate) fn keep_modes(
         return Ok(());
     }
     let listed = &examined.listed;
-    let whom = Whom {
-        user,
-        privileged: !listed.profile.capabilities.is_empty(),
-    };
+    let whom = Whom::plugin(&listed.profile, user);
     let sight = Sight::default();
-    for kept in kept(examined)? {
-        if matches!(kept, Kept::Program(_)) && whom.user != 0 && !whom.privileged {
-            continue;
-        }
+    let kept = kept(examined)?;
+    for kept in kept.iter().filter(|kept| whom.matters_to(kept)) {
         let way = sight.follow(kept.path()).map_err(Failure::own)?;
         if !way.steps.iter().any(|(_, step)| whom.owns(step)) {
             continue;

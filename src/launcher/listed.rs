@@ -201,7 +201,7 @@ pub fn look_up(
     let programs = if grants.is_empty() && profile.network.unix_bind.is_empty() {
         Vec::new()
     } else {
-        programs(loaded, &plugin_root)
+        programs(loaded, &[&plugin_root])
     };
     Ok(Listed {
         name: plugin.to_string(),
@@ -250,12 +250,15 @@ fn lock(
 
 /// The files that entries pin, in lock files as well: plugins, interpreters,
 /// scripts, libraries.
-fn programs(loaded: &Loaded, plugin_root: &Path) -> Vec<Kept> {
+fn programs(loaded: &Loaded, plugin_roots: &[&Path]) -> Vec<Kept> {
     let mut found = Vec::new();
+    let placed = |path: &String| -> Vec<PathBuf> {
+        plugin_roots.iter().map(|root| root.join(path)).collect()
+    };
     for entry in &loaded.whitelist.entries {
         let pins = entry.interpreter.iter().chain(&entry.script);
         let programs = pins.map(|pin| &pin.path).chain([&entry.path]);
-        found.extend(programs.map(|path| Kept::Program(plugin_root.join(path))));
+        found.extend(programs.flat_map(placed).map(Kept::Program));
         // A lock file that is not the pinned one lets nothing run.
         let locked = entry.lock.as_ref().map(|expected| {
             let name = entry.name.as_str();
@@ -263,7 +266,7 @@ fn programs(loaded: &Loaded, plugin_root: &Path) -> Vec<Kept> {
         });
         let pins = locked.and_then(Result::ok).map(|locked| locked.pins);
         let pins = pins.iter().flatten().chain(&entry.libraries);
-        found.extend(pins.map(|pin| Kept::Library(plugin_root.join(&pin.path))));
+        found.extend(pins.flat_map(|pin| placed(&pin.path)).map(Kept::Library));
     }
     found
 }
@@ -323,8 +326,7 @@ impl Listed {
             };
             let root = other.whitelist.settings.plugin_root.as_ref();
             let root = root.map_or_else(|| other.folder.clone(), |root| other.folder.join(root));
-            found.extend(programs(&other, &root));
-            found.extend(programs(&other, &self.plugin_root));
+            found.extend(programs(&other, &[&root, &self.plugin_root]));
         }
         Ok(found)
     }

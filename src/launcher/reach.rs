@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use secure_exec_core::mounts::{self, Spot};
+use secure_exec_core::profile::Profile;
 use secure_exec_sys::Error;
 use secure_exec_sys::landlock::Rule;
 use secure_exec_sys::open::{self, Kind, Stat};
@@ -288,6 +289,21 @@ impl Top {
 }
 
 impl Whom {
+    /// A plugin that this user runs.
+    pub(crate) const fn plugin(profile: &Profile, user: u32) -> Self {
+        Self {
+            user,
+            privileged: !profile.capabilities.is_empty(),
+        }
+    }
+
+    /// Whether it is a loss if he changes something that launches go by. What
+    /// others than root could change is not executed where it lies, so they can
+    /// only bring about that it is refused.
+    pub(crate) const fn matters_to(self, kept: &Kept) -> bool {
+        !matches!(kept, Kept::Program(_)) || self.user == 0 || self.privileged
+    }
+
     /// Whether he may change its mode and owner.
     pub(crate) const fn owns(self, stat: &Stat) -> bool {
         self.privileged || stat.uid == self.user

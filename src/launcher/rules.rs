@@ -69,10 +69,7 @@ pub(crate) fn open(
         Reach::of_rules(&sight, rules.filter(|rule| kind(rule.kind))).map_err(Failure::own)
     };
     let writable = reach(GrantKind::writes)?;
-    let whom = Whom {
-        user,
-        privileged: !examined.listed.profile.capabilities.is_empty(),
-    };
+    let whom = Whom::plugin(&examined.listed.profile, user);
     if !writable.is_empty() {
         keep_off(&writable, &kept(examined)?, whom, examined, "write", warn)?;
     }

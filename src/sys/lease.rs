@@ -54,12 +54,26 @@ pub fn is_held(file: BorrowedFd<'_>) -> Result<bool, Error> {
         .map_err(Error::call("check the read lease"))
 }
 
+/// Why a lease on a file would not mean what it says, as a sentence.
+///
+/// # Errors
+/// As fstatfs(2).
+pub fn why_not_trusted(file: BorrowedFd<'_>) -> Result<Option<&'static str>, Error> {
+    Ok(if !is_trustworthy_here(file)? {
+        Some("leases can't be trusted on this file system")
+    } else if !running_executables_are_kept(&probe::kernel_release()) {
+        Some("this kernel lets running programs be written")
+    } else {
+        None
+    })
+}
+
 /// Whether the file lies on a file system whose leases can be trusted: a
 /// network or user-space file system changes bytes without asking.
 ///
 /// # Errors
 /// As fstatfs(2).
-pub fn is_trustworthy_here(file: BorrowedFd<'_>) -> Result<bool, Error> {
+fn is_trustworthy_here(file: BorrowedFd<'_>) -> Result<bool, Error> {
     let file_system = fstatfs(file).map_err(Error::call("examine the file system"))?;
     Ok(KEEPS_LEASES.contains(&file_system.filesystem_type()))
 }

@@ -62,14 +62,21 @@ impl Profile {
     /// All paths that it grants, as they are written.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         let (files, network) = (&self.filesystem, &self.network);
+        let sockets = network.unix_connect.iter().chain(&network.unix_bind);
+        let sockets = sockets.map(|grant| grant.path.as_str());
+        files.paths().chain(sockets)
+    }
+}
+
+impl Filesystem {
+    /// All paths that it grants, but for devices, as they are written.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
         let lists = [
-            &files.code,
-            &files.read,
-            &files.apart,
-            &files.write,
-            &files.execute,
-            &network.unix_connect,
-            &network.unix_bind,
+            &self.code,
+            &self.read,
+            &self.apart,
+            &self.write,
+            &self.execute,
         ];
         let grants = lists.into_iter().flatten();
         grants.map(|grant| grant.path.as_str())

@@ -22,7 +22,7 @@ use secure_exec_core::shebang::{self, Shebang};
 use secure_exec_sys::open;
 
 use by_hand::ByHand;
-use modules::{Language, Script};
+use modules::{Language, Modules, Script};
 use object::Object;
 use search::{Found, Loaded, Missing, Search};
 
@@ -99,10 +99,7 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
                     with: &with,
                 };
                 let found = script.modules()?;
-                closure.notes.extend(found.notes);
-                for file in found.files {
-                    process.add(&file, &mut closure, &mut missing);
-                }
+                process.add_modules(found, &mut closure, &mut missing);
             }
         }
     }
@@ -127,10 +124,7 @@ pub(crate) fn of(opened: &Opened, with: &[PathBuf], kept: &[PathBuf]) -> Result<
                     with: &with,
                 };
                 let found = script.modules()?;
-                closure.notes.extend(found.notes);
-                for file in found.files {
-                    process.add(&file, &mut closure, &mut missing);
-                }
+                process.add_modules(found, &mut closure, &mut missing);
             }
         }
     }
@@ -170,6 +164,14 @@ impl Process {
             loaded,
             found,
         })
+    }
+
+    /// Adds the modules of a script, and their libraries.
+    fn add_modules(&self, found: Modules, closure: &mut Closure, missing: &mut Vec<Missing>) {
+        closure.notes.extend(found.notes);
+        for file in found.files {
+            self.add(&file, closure, missing);
+        }
     }
 
     /// Adds a file that is loaded later, and its libraries.

@@ -8,9 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use secure_exec_core::escape::Escaped;
 use secure_exec_core::plan::namespaces::{NamespacePlan, is_in_proc};
 use secure_exec_core::profile::TEMPORARY;
-use secure_exec_sys::{Error, mount, open};
+use secure_exec_sys::{Error, mount};
 
 use super::root::Root;
+use crate::guarded::plain;
 use crate::image::Image;
 use crate::sight::Sight;
 
@@ -29,11 +30,11 @@ pub(crate) fn place(
     image: &Image,
     named: &Path,
     real: &Path,
+    sight: &Sight,
 ) -> Result<Option<PathBuf>, Error> {
     if image.has_path() || image.length() > LARGEST {
         return Ok(None);
     }
-    let sight = Sight::default();
     let own = TEMPORARY.iter().filter(|_| plan.temporary.is_some());
     let mut folders: Vec<PathBuf> = own.map(PathBuf::from).collect();
     for mount in &plan.mounts {
@@ -41,7 +42,7 @@ pub(crate) fn place(
         folders.push(sight.follow(path)?.end);
         folders.push(path.into());
     }
-    let named: PathBuf = open::absolute(named)?.components().collect();
+    let named = plain(named)?;
     let is_plain = |path: &Path| {
         let mut parts = path.components();
         parts.all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
